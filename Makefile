@@ -73,10 +73,13 @@ serve: install  ## start the HTTP service over the published copy
 docs: install  ## open dbt's documentation of all tables
 	@cd dbt_project && ../$(BIN)/dbt docs generate && ../$(BIN)/dbt docs serve
 
-clean:  ## delete the environments and all generated files but .env
+# The settings and decisions of users stay: .env, policy.json, accepted_failures.jsonl, api_keys.json and
+# forgotten_customers.json, without which a delivery brings the customers back.
+clean:  ## delete the environments and generated files, the landing folder included; settings and decisions of users stay
 	rm -rf .venv $(PYTHONS_DIR) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	rm -rf dbt_project/target dbt_project/logs
 	rm -rf warehouse/landing warehouse/demo_truth warehouse/serving warehouse/models warehouse/datasets warehouse/tuning
 	rm -rf warehouse/target warehouse/logs warehouse/profile.html warehouse/train_config.json warehouse/*.duckdb* \
-		warehouse/backup.lock warehouse/.restore.unfinished warehouse/replaced-*
+		warehouse/run_state.json warehouse/load_reading.json warehouse/*.lock warehouse/.restore.unfinished \
+		warehouse/replaced-*
 	git clean -fdXq orchestration/dagster_home

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import duckdb
 
@@ -19,10 +18,11 @@ from orchestration.model_registry import (
     read_model_runs,
 )
 from orchestration.refusals import check_tables_accepted
-from warehouse.database import insert_ml_rows, open_writer, transaction
+from warehouse.database import insert_ml_rows, open_reader, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.erasure.erasure_lock import get_erasure_number, wait_for_erasure
 from warehouse.settings import Settings
+from warehouse.utc_time import get_utc_now
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,17 @@ def score_customers(
         DiskFullError: The disk is full.
     """
     start_seconds = time.perf_counter()
-    check_tables_accepted(settings, "scoring", "scoring" if run_id_prefix is None else "promotion")
+    action = "scoring" if run_id_prefix is None else "promotion"
+    check_tables_accepted(settings, "scoring", action)
     while (selected_run := _select_run(list_model_runs(settings), run_id_prefix)) is not None:
         on_stage(f"scoring with model {selected_run.run_id}")
         erasure_number = wait_for_erasure(settings)
         model = Recommender.load(settings.warehouse / selected_run.artifact_path)
-        candidates = Candidates.create(model, read_interactions(settings))
+        # The open connection keeps a build from changing the tables between the check and the read.
+        with open_reader(settings):
+            check_tables_accepted(settings, "scoring", action)
+            interactions = read_interactions(settings)
+        candidates = Candidates.create(model, interactions)
         with open_writer(settings) as connection, transaction(connection):
             current_run = _select_run(read_model_runs(connection), run_id_prefix)
             is_erased = get_erasure_number(settings) != erasure_number
@@ -109,5 +114,5 @@ def _set_serving_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None
     connection.execute(
         f"update ml.model_runs set is_serving = true, promoted_at = ?, promotion_number = {NEXT_NUMBER_QUERY} "
         "where run_id = ?",
-        [datetime.now(UTC).replace(tzinfo=None), run_id],
+        [get_utc_now(), run_id],
     )

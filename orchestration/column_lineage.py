@@ -12,15 +12,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.lineage import lineage
 
+from warehouse.sql_text import TableName
+
 ColumnTypes = Mapping[str, str]
 """Types of a table's columns, by name."""
-
-
-class TableName(NamedTuple):
-    """Schema and name of a table."""
-
-    schema: str
-    name: str
 
 
 class SourceColumn(NamedTuple):

@@ -9,6 +9,7 @@ from models_ml.config import GatePolicy, TrainConfig
 from orchestration.policy import ModelPolicy
 from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 from warehouse.validation_messages import locate_problem
 
@@ -23,7 +24,7 @@ def read_json_settings(model: type[SettingsModel], file: Path, docs_page: str) -
             describes every setting.
     """
     try:
-        return model.model_validate_json(file.read_bytes())
+        return model.model_validate_json(read_regular_file(file))
     except OSError as error:
         raise RecomartError(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:

@@ -12,10 +12,12 @@ import duckdb
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
+from pydantic import ValidationError
 
 from warehouse.database import retry_while_locked
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
+from warehouse.validation_messages import describe_validation_error
 
 
 class Plugin(BasePlugin):
@@ -29,13 +31,16 @@ class Plugin(BasePlugin):
         """Check the database files; a later connection raises the failure of the first one without a check.
 
         Raises:
-            DbtRuntimeError: A file is missing, unreadable, or still locked after the settings' `wait_seconds`.
+            DbtRuntimeError: A file is missing, unreadable, or still locked after the settings' `wait_seconds`; or a
+                setting is wrong.
         """
         if self._failure is None:
             try:
                 _check_files(creds, config)
             except RecomartError as error:
                 self._failure = DbtRuntimeError(str(error))
+            except ValidationError as error:
+                self._failure = DbtRuntimeError(describe_validation_error(error))
         if self._failure is not None:
             raise self._failure
 

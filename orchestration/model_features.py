@@ -15,6 +15,7 @@ from duckdb.sqltypes import DuckDBPyType
 from models_ml.data.dataset import CATALOG_MODEL
 from orchestration.dbt_manifest import find_ancestors, find_lineage, has_model_output
 from warehouse.errors import RecomartError
+from warehouse.sql_text import TableName, quote_identifier, quote_literal
 
 KINDS = ("category", "number", "words")
 
@@ -55,8 +56,7 @@ class FeatureDeclaration:
     model: str
     column: str
     kind: str
-    relation: str
-    """The table, as `schema.name`."""
+    table: TableName
     action_lineage: tuple[str, ...]
     """The tables through which it has values of the shop's events or purchases, from the source to the table itself;
     empty when it has none."""
@@ -151,7 +151,7 @@ def _iter_node_declarations(manifest: Mapping[str, Any], node: Mapping[str, Any]
                 model=node["name"],
                 column=column["name"],
                 kind=str(meta["model_feature"]),
-                relation=f"{node['schema']}.{node['alias']}",
+                table=TableName(node["schema"], node["alias"]),
                 action_lineage=tuple(
                     ".".join(name.split(".")[2:]) for name in find_lineage(manifest, node["unique_id"], ACTION_SOURCES)
                 ),
@@ -164,7 +164,7 @@ def _build_query(connection: duckdb.DuckDBPyConnection, declaration: FeatureDecl
     types = _read_column_types(connection, declaration)
     id_column = _check_columns(declaration, types)
     value = _build_value(declaration, types[declaration.column])
-    values = f"(select *, {value} as feature_value from {declaration.relation})"
+    values = f"(select *, {value} as feature_value from {declaration.table.quoted})"
     _check_keys(connection, declaration, [name for name in ("cutoff", id_column) if name in types])
     if "cutoff" in types:
         _check_cutoffs(connection, declaration)
@@ -178,8 +178,8 @@ def _build_query(connection: duckdb.DuckDBPyConnection, declaration: FeatureDecl
     cutoffs = "" if "cutoff" in types else f" cross join (select cutoff from {CUTOFFS_TABLE})"
     return f"""
         select
-            cutoff, '{SUBJECTS[id_column]}' as subject, '{declaration.feature}' as feature,
-            '{declaration.kind}' as kind, cast({id_column} as varchar) as subject_id,
+            cutoff, '{SUBJECTS[id_column]}' as subject, {quote_literal(declaration.feature)} as feature,
+            {quote_literal(declaration.kind)} as kind, cast({id_column} as varchar) as subject_id,
             {text} as text_value, {number} as number_value
         from {values}{cutoffs}
         where {is_known}
@@ -209,17 +209,17 @@ def _read_column_types(
     connection: duckdb.DuckDBPyConnection, declaration: FeatureDeclaration
 ) -> dict[str, DuckDBPyType]:
     try:
-        relation = connection.sql(f"select * from {declaration.relation} limit 0")
+        relation = connection.sql(f"select * from {declaration.table.quoted} limit 0")
     except duckdb.CatalogException:
         raise declaration.make_error(
-            f"there is no table {declaration.relation}. Build it with `recomart run`, or `dbt build` in dbt_project/"
+            f"there is no table {declaration.table}. Build it with `recomart run`, or `dbt build` in dbt_project/"
         ) from None
     return dict(zip(relation.columns, relation.types, strict=True))
 
 
 def _build_value(declaration: FeatureDeclaration, type_: DuckDBPyType) -> str:
     """Return the expression of the column's value: a number, or a text of which a list has several."""
-    column = f'"{declaration.column}"'
+    column = quote_identifier(declaration.column)
     if declaration.kind == "number":
         if type_.id not in INTEGER_TYPES | FRACTION_TYPES:
             raise declaration.make_error(
@@ -243,7 +243,7 @@ def _check_keys(connection: duckdb.DuckDBPyConnection, declaration: FeatureDecla
     key, is_complete = ", ".join(keys), " and ".join(f"{name} is not null" for name in keys)
     query = (
         f"select count(*), count(*) filter ({is_complete}), count(distinct ({key})) filter ({is_complete}) "
-        f"from {declaration.relation}"
+        f"from {declaration.table.quoted}"
     )
     ((row_count, complete_count, key_count),) = connection.execute(query).fetchall()
     if row_count > complete_count:
@@ -262,7 +262,7 @@ def _check_cutoffs(connection: duckdb.DuckDBPyConnection, declaration: FeatureDe
     """Check that each cutoff exists."""
     known_cutoffs = f"(select cutoff from {CUTOFFS_TABLE})"
     unknown = connection.execute(
-        f"select distinct cutoff from {declaration.relation} where cutoff not in {known_cutoffs} order by 1 limit 3"
+        f"select distinct cutoff from {declaration.table.quoted} where cutoff not in {known_cutoffs} order by 1 limit 3"
     ).fetchall()
     if unknown:
         known = connection.execute(f"from {known_cutoffs} order by 1").fetchall()

@@ -6,7 +6,6 @@ from dataclasses import replace
 from models_ml.config import TrainConfig
 from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import ScoringSummary
-from orchestration.config_files import read_gate_policy
 from orchestration.retraining import TrainingRequest, find_due_training
 from orchestration.training_run import TrainingSummary, train_model
 from warehouse.formatting import format_count
@@ -25,8 +24,6 @@ def train_if_due(
     Raises:
         RecomartError: The policy is wrong, or the training fails (see `train_model`).
     """
-    # Every run reports a wrong policy, not only the next run that trains.
-    read_gate_policy(settings, config)
     if is_training_requested is False:
         return None
     request = (

@@ -4,33 +4,27 @@ Dagster's assets run the same steps, but build with dagster-dbt, which reports e
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from subprocess import Popen
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from models_ml.config import TrainConfig
 from orchestration.config_files import read_gate_policy
 from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
-from orchestration.progress import PipelineListener, describe_dbt, describe_expiry, describe_fetch, describe_load
+from orchestration.progress import PipelineListener, StepTimer, describe_dbt, describe_fetch
 from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
-from orchestration.steps import build_marts, build_recommendations, publish_copy
-from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
+from orchestration.steps import build_marts, build_recommendations, load_landing, publish_copy
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
-from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport
-from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
-from warehouse.sources.yaml_file import read_sources
 
 if TYPE_CHECKING:
     from orchestration.batch_scoring import ScoringSummary
     from orchestration.training_run import TrainingSummary
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -76,62 +70,59 @@ def run_pipeline(
         RecomartError: A step failed, or no line of a feed could be read. The results of the steps before it stay.
         ModelError: There are no rows to train on, or the training failed.
     """
-    seconds: dict[str, float] = {}
-
-    def run_step(name: str, action: Callable[[], T], describe: Callable[[T], str]) -> T:
-        listener.on_step(name)
-        start_seconds = time.perf_counter()
-        result = action()
-        seconds[name] = time.perf_counter() - start_seconds
-        listener.on_step_done(name, describe(result), seconds[name])
-        return result
-
-    def finish(report: PipelineReport) -> PipelineReport:
-        seconds["all"] = time.perf_counter() - run_start_seconds
-        report.peak_memory_mib = get_peak_memory_mib()
-        return report
-
-    run_id, run_start_seconds = uuid4().hex, time.perf_counter()
+    start_seconds = time.perf_counter()
     # Reports a wrong policy before the run loads and builds.
     read_gate_policy(settings, config)
+    timer = StepTimer(listener)
     fetch_report = (
-        run_step("fetch", lambda: fetch_feeds(settings, listener.on_fetch), describe_fetch)
+        timer.run("fetch", lambda: fetch_feeds(settings, listener.on_fetch), describe_fetch)
         if find_api_feeds(settings)
         else FetchReport()
     )
     # Each dbt process starts one step ahead: its imports then take no extra time, and it uses memory for one step only.
     with start_dbt(settings) as dbt:
-        load_report = run_step("load", lambda: load(settings, listener.on_files), describe_load)
-        check_feeds_readable(load_report)
-        sources = read_sources(settings.sources)
-        if find_feeds_with_retention(sources):
-            run_step("expire", lambda: erase_expired_rows(settings, sources), describe_expiry)
+        load_report, _ = load_landing(settings, timer)
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
-        report = PipelineReport(fetch_report, load_report, reasons, seconds=seconds)
-        if not reasons:
-            return finish(report)
-        # Imported here, because torch takes longer to import than a run with nothing new takes without it.
-        from orchestration.batch_scoring import score_customers
-        from orchestration.model_steps import describe_scoring, describe_training, train_if_due
+        report = PipelineReport(fetch_report, load_report, reasons, seconds=timer.seconds)
+        if reasons:
+            _build_and_publish(settings, config, timer, report, dbt, is_training_requested)
+    timer.seconds["all"] = time.perf_counter() - start_seconds
+    report.peak_memory_mib = get_peak_memory_mib()
+    return report
 
-        begin_run(settings, config, run_id)
-        report.marts = run_step(
-            "build",
-            lambda: build_marts(settings, listener.on_dbt, dbt),
-            lambda result: f"{describe_dbt(result)}; reason: {', '.join(reasons)}",
-        )
-    report.training = run_step(
+
+def _build_and_publish(
+    settings: Settings,
+    config: TrainConfig,
+    timer: StepTimer,
+    report: PipelineReport,
+    dbt: Popen[str],
+    is_training_requested: bool | None,
+) -> None:
+    """Run the steps after the load, and add their results to the report; the first build uses the process `dbt`."""
+    # Imported here, because torch takes longer to import than a run with nothing new takes without it.
+    from orchestration.batch_scoring import score_customers
+    from orchestration.model_steps import describe_scoring, describe_training, train_if_due
+
+    run_id = uuid4().hex
+    begin_run(settings, config, run_id)
+    listener = timer.listener
+    report.marts = timer.run(
+        "build",
+        lambda: build_marts(settings, listener.on_dbt, dbt),
+        lambda result: f"{describe_dbt(result)}; reason: {', '.join(report.reasons)}",
+    )
+    report.training = timer.run(
         "train",
         lambda: train_if_due(settings, config, listener.on_stage, is_training_requested=is_training_requested),
         lambda summary: describe_training(summary) if is_training_requested is not False else "not requested",
     )
-    with start_dbt(settings) as dbt:
-        report.scoring = run_step("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
-        report.recommendations = run_step(
-            "recommend", lambda: build_recommendations(settings, listener.on_dbt, dbt), describe_dbt
+    with start_dbt(settings) as next_dbt:
+        report.scoring = timer.run("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
+        report.recommendations = timer.run(
+            "recommend", lambda: build_recommendations(settings, listener.on_dbt, next_dbt), describe_dbt
         )
-    report.published = run_step("publish", lambda: publish_copy(settings), lambda published: published.file)
+    report.published = timer.run("publish", lambda: publish_copy(settings), lambda published: published.file)
     # After a run that was not allowed to train, a training may be due.
     if is_training_requested is not False:
         complete_run(settings, run_id)
-    return finish(report)

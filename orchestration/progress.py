@@ -1,12 +1,16 @@
 """Progress of the pipeline: the listener interface, and one-line descriptions of fetches, loads and dbt builds."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from orchestration.dbt_runner import DbtProgress, DbtResult
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.fetching.reports import FetchProgress, FetchReport
 from warehouse.formatting import format_count
 from warehouse.loading.reports import LoadProgress, LoadReport
+
+T = TypeVar("T")
 
 
 class PipelineListener:
@@ -24,6 +28,9 @@ class PipelineListener:
     def on_files(self, progress: LoadProgress) -> None:
         """Called when files are loaded."""
 
+    def on_load_done(self, report: LoadReport) -> None:
+        """Called when a load ends, before its feeds are checked."""
+
     def on_dbt(self, progress: DbtProgress) -> None:
         """Called when dbt finishes a model or a test."""
 
@@ -32,6 +39,24 @@ class PipelineListener:
 
     def on_step_done(self, name: str, summary: str, seconds: float) -> None:
         """Called when a step ends."""
+
+
+class StepTimer:
+    """Runs steps, reports their begin and end to a listener, and records their wall time."""
+
+    def __init__(self, listener: PipelineListener) -> None:
+        self.listener = listener
+        self.seconds: dict[str, float] = {}
+        """Wall time of each step that has ended."""
+
+    def run(self, name: str, action: Callable[[], T], describe: Callable[[T], str]) -> T:
+        """Run a step, and report its end with the description of its result."""
+        self.listener.on_step(name)
+        start_seconds = time.perf_counter()
+        result = action()
+        self.seconds[name] = time.perf_counter() - start_seconds
+        self.listener.on_step_done(name, describe(result), self.seconds[name])
+        return result
 
 
 def describe_fetch(report: FetchReport) -> str:
@@ -60,8 +85,8 @@ def describe_load(report: LoadReport) -> str:
     unchanged_files = sum(feed.files_unchanged for feed in report.feeds.values())
     rejected_rows = sum(feed.rows_rejected for feed in report.feeds.values())
     rejected = f", {format_count(len(report.rejected_files), 'file')} rejected" if report.rejected_files else ""
-    if report.set_aside_files:
-        rejected += f", {format_count(len(report.set_aside_files), 'file')} rejected earlier"
+    if report.skipped_rejected_files:
+        rejected += f", {format_count(len(report.skipped_rejected_files), 'file')} rejected earlier"
     changing = f", {format_count(len(report.changing_files), 'file')} changing" if report.changing_files else ""
     rows = f"{format_count(report.rows_loaded, 'row')}, {format_count(rejected_rows, 'line')} rejected"
     return f"{format_count(loaded_files, 'file')} ({unchanged_files:,} unchanged), {rows}{rejected}{changing}"

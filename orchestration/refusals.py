@@ -7,7 +7,7 @@ rows, the test fails again.
 
 import getpass
 import json
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from orchestration.dbt_runner import describe_remedy, shorten_message
 from orchestration.model_features import find_declarations
 from warehouse.database import fetch_first_row, open_reader
 from warehouse.errors import RecomartError
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 
 Step = Literal["training", "scoring", "publishing"]
@@ -42,6 +43,9 @@ UNFINISHED_STATUSES = ("due", "skipped")
 
 Without a message, the build was killed or failed, or left out the node."""
 
+PASSED_STATUSES = ("success", "pass", "warn")
+"""Statuses of nodes that refuse nothing."""
+
 MAX_LISTED_FAILURES = 3
 """Failed tests that one message quotes; `recomart accept` lists all."""
 
@@ -54,7 +58,7 @@ ERASURE_NOTE = " (rows of a forgotten customer were erased)"
 """End of the reason of an acceptance that an erasure renewed."""
 
 RESULTS_QUERY = """
-    select node, status, message, fingerprint, failure_count, newest_load_id, changed_at
+    select node, status, message, fingerprint, failure_count, newest_load_id, tested_tables, changed_at
     from gates.node_results
     where {condition}
     order by case status when 'fail' then 0 when 'error' then 1 else 2 end, changed_at, node
@@ -80,6 +84,8 @@ class NodeResult(BaseModel):
     failure_count: int | None
     newest_load_id: int | None
     """The newest load of the data that the test read."""
+    tested_tables: str | None = None
+    """dbt's unique ids of the tables of a failed test, which may have left the project since; separated by spaces."""
     changed_at: datetime
 
     @property
@@ -143,8 +149,8 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
         return f"{first.message} before {nodes}, such as {first.name}. Run `recomart run`"
     reason = f": {shorten_message(first.message)}" if first.message else ""
     return (
-        "the last dbt build was killed or failed, ran with --empty, --sample or --vars, or left out tests: "
-        f"{len(refusals)} of its tables and tests have no current result, such as {first.name} "
+        "the last dbt build was killed or failed, was partial (--empty, --sample, --defer or --vars), or left out "
+        f"tests: {len(refusals)} of its tables and tests have no current result, such as {first.name} "
         f"({first.status}{reason}). Run `recomart run`, or `dbt build` in dbt_project/"
     )
 
@@ -157,16 +163,17 @@ def find_refusals(settings: Settings) -> list[Refusal]:
         RecomartError: There is no warehouse yet.
     """
     accepted = {(acceptance.test, acceptance.fingerprint) for acceptance in read_acceptances(settings)}
+    recorded = _read_results(settings, "true")
+    if recorded[0].status == "missing":
+        return [Refusal(**vars(recorded[0]), steps=list(STEP_EXPOSURES))]
+    manifest = load_manifest(settings)
     results = [
         result
-        for result in _read_results(settings, "status not in ('success', 'pass', 'warn')")
-        if (result.name, result.fingerprint) not in accepted
+        for result in [*recorded, *_make_due_results(manifest, {result.node for result in recorded})]
+        if result.status not in PASSED_STATUSES and (result.name, result.fingerprint) not in accepted
     ]
     if not results:
         return []
-    if results[0].status == "missing":
-        return [Refusal(**vars(results[0]), steps=list(STEP_EXPOSURES))]
-    manifest = load_manifest(settings)
     features = {declaration.node for declaration in find_declarations(manifest)}
     tables_by_step = {
         step: find_ancestors(manifest, [*exposures, *features]) for step, exposures in STEP_EXPOSURES.items()
@@ -174,29 +181,58 @@ def find_refusals(settings: Settings) -> list[Refusal]:
     refusals = [
         Refusal(
             **vars(result),
-            steps=[step for step, tables in tables_by_step.items() if _is_result_of(manifest, result.node, tables)],
+            steps=[step for step, tables in tables_by_step.items() if _is_result_of(manifest, result, tables)],
         )
         for result in results
     ]
     return [refusal for refusal in refusals if refusal.steps]
 
 
-def _is_result_of(manifest: Mapping[str, Any], unique_id: str, tables: set[str]) -> bool:
-    """Return whether a node is one of the tables, or a test of them.
+def _make_due_results(manifest: Mapping[str, Any], recorded_nodes: set[str]) -> list[NodeResult]:
+    """Return a result for each table and blocking test without a recorded one, such as a renamed test."""
+    return [
+        NodeResult(
+            node=unique_id,
+            status="due",
+            message=None,
+            fingerprint=None,
+            failure_count=None,
+            newest_load_id=None,
+            changed_at=datetime.now(UTC),
+        )
+        for unique_id, node in manifest["nodes"].items()
+        if unique_id not in recorded_nodes and (_is_table(node) or _is_blocking_test(node))
+    ]
+
+
+def _is_table(node: Mapping[str, Any]) -> bool:
+    return node["resource_type"] in ("model", "seed", "snapshot") and bool(
+        node["config"]["materialized"] != "ephemeral"
+    )
+
+
+def _is_blocking_test(node: Mapping[str, Any]) -> bool:
+    return node["resource_type"] == "test" and str(node["config"]["severity"]).lower() == "error"
+
+
+def _is_result_of(manifest: Mapping[str, Any], result: NodeResult, tables: set[str]) -> bool:
+    """Return whether a result is of one of the tables, or of a blocking test of them.
 
     A test that also reads the model's output is no test of tables that are built before the model.
     """
-    node = manifest["nodes"].get(unique_id)
-    # The table or test may have been removed from the project.
-    if node is None or node["resource_type"] != "test":
-        return node is not None and unique_id in tables
-    if node["config"]["severity"].lower() != "error":
-        # The result is from before the test became a warning.
-        return False
-    attached_table = node.get("attached_node")
-    tested_tables = [attached_table] if attached_table else node["depends_on"]["nodes"]
+    node = manifest["nodes"].get(result.node)
+    if node is None:
+        # The table or test was removed, or has another name now.
+        tested_tables = (result.tested_tables or "").split()
+    elif _is_blocking_test(node):
+        attached_table = node.get("attached_node")
+        tested_tables = [attached_table] if attached_table else node["depends_on"]["nodes"]
+    else:
+        # The result of a test that warns is from before it became a warning.
+        return _is_table(node) and result.node in tables
+    read_tables = tested_tables if node is None else [result.node]
     return not tables.isdisjoint(tested_tables) and (
-        has_model_output(tables) or not has_model_output(find_ancestors(manifest, [unique_id]))
+        has_model_output(tables) or not has_model_output(find_ancestors(manifest, read_tables))
     )
 
 
@@ -211,6 +247,36 @@ def list_accepted(settings: Settings) -> list[tuple[Acceptance, bool]]:
     return [
         (acceptance, (acceptance.test, acceptance.fingerprint) in current) for acceptance in read_acceptances(settings)
     ]
+
+
+def list_renewable_reasons(settings: Settings) -> dict[str, str]:
+    """Return the reasons of the accepted failures by test, of those that hold for all loaded rows.
+
+    A test whose result, or a table that it reads, is older than the newest load is left out: no user has seen how it
+    fails with these rows.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse yet, or the file of acceptances is damaged.
+    """
+    whys = {acceptance.test: acceptance.why for acceptance, is_current in list_accepted(settings) if is_current}
+    if not whys:
+        return {}
+    with open_reader(settings) as connection:
+        row = fetch_first_row(connection, "select max(load_id) from raw.loaded_files")
+    newest_load_id = row[0] if row else None
+    results = _read_results(settings, "true")
+    outdated = {
+        result.node
+        for result in results
+        if result.status in UNFINISHED_STATUSES or result.newest_load_id != newest_load_id
+    }
+    manifest = load_manifest(settings)
+    return {
+        result.name: whys[result.name]
+        for result in results
+        if result.name in whys and outdated.isdisjoint(find_ancestors(manifest, [result.node]))
+    }
 
 
 def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
@@ -229,7 +295,7 @@ def accept_failure(settings: Settings, test: str, why: str) -> Acceptance:
     if result is None and _is_warning_test(settings, test):
         raise RecomartError(f"nothing accepted: {test} warns and refuses nothing. `recomart accept` lists failed tests")
     if result is None or result.status != "fail" or result.fingerprint is None:
-        state = f"its last result is {result.status!r}" if result else "no blocking test of that name is open"
+        state = f"its last result is {result.status!r}" if result else "no blocking test of that name has failed"
         raise RecomartError(f"nothing accepted: {test} has not failed: {state}. `recomart accept` lists failed tests")
     if (test, result.fingerprint) in {(accepted.test, accepted.fingerprint) for accepted in read_acceptances(settings)}:
         raise RecomartError(f"nothing accepted: this failure of {test} is accepted already. Run `recomart run`")
@@ -264,12 +330,19 @@ def read_acceptances(settings: Settings) -> list[Acceptance]:
     """
     file = settings.accepted_failures_file
     try:
-        lines = file.read_bytes().split(b"\n")
-        return [Acceptance.model_validate_json(line) for line in lines if line.strip()]
+        lines = read_regular_file(file).split(b"\n")
     except FileNotFoundError:
         return []
-    except ValueError as error:
-        raise RecomartError(f"{file}: a line is no acceptance. Delete the line") from error
+    except OSError as error:
+        raise RecomartError(f"{file} cannot be read: {error.strerror}. Restore the file") from error
+    acceptances = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                acceptances.append(Acceptance.model_validate_json(line))
+            except ValueError as error:
+                raise RecomartError(f"{file}, line {number}: not an acceptance. Delete the line") from error
+    return acceptances
 
 
 def _replace_surrogates(text: str) -> str:
@@ -277,24 +350,24 @@ def _replace_surrogates(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def renew_acceptances(settings: Settings, whys: MutableMapping[str, str]) -> bool:
-    """Accept the failures after an erasure of tests that were accepted before it; return whether there is one.
+def renew_acceptances(settings: Settings, whys: Mapping[str, str]) -> set[str]:
+    """Accept the failures after an erasure of tests that were accepted before it; return these tests.
 
-    `whys` are the reasons by test. A test is renewed once: its reason is removed.
+    `whys` are the reasons by test.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: The file of acceptances is damaged.
     """
     accepted = {(acceptance.test, acceptance.fingerprint) for acceptance in read_acceptances(settings)}
-    tests = [
+    tests = {
         result.name
         for result in _read_results(settings, "status = 'fail'")
         if result.name in whys and (result.name, result.fingerprint) not in accepted
-    ]
-    for test in tests:
-        accept_failure(settings, test, whys.pop(test).removesuffix(ERASURE_NOTE) + ERASURE_NOTE)
-    return bool(tests)
+    }
+    for test in sorted(tests):
+        accept_failure(settings, test, whys[test].removesuffix(ERASURE_NOTE) + ERASURE_NOTE)
+    return tests
 
 
 def _read_results(settings: Settings, condition: str) -> list[NodeResult]:

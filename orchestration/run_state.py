@@ -14,6 +14,7 @@ from warehouse.atomic_files import write_text_atomically
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import PROJECT_ROOT, Settings
 
 PYTHON_PACKAGES = ("models_ml", "orchestration", "warehouse")
@@ -84,7 +85,7 @@ CHANGE_REASONS = {
 def find_reasons_to_run(settings: Settings, config: TrainConfig) -> list[str]:
     """Return what has changed since the last complete run; an empty list when nothing has."""
     try:
-        last_run = RunState.model_validate_json(settings.run_state_file.read_bytes())
+        last_run = RunState.model_validate_json(read_regular_file(settings.run_state_file))
         if last_run.results is None:
             return ["the last run did not complete"]
         current = (_read_inputs(settings, config), _read_results(settings))
@@ -105,7 +106,7 @@ def begin_run(settings: Settings, config: TrainConfig, run_id: str) -> None:
 
 def complete_run(settings: Settings, run_id: str) -> None:
     """Record the results of a run whose steps have all succeeded; does nothing if another run has begun since."""
-    state = RunState.model_validate_json(settings.run_state_file.read_bytes())
+    state = RunState.model_validate_json(read_regular_file(settings.run_state_file))
     if state.run_id == run_id:
         _write_state(settings, state.model_copy(update={"results": _read_results(settings)}))
 

@@ -1,4 +1,4 @@
-"""Steps of a run that need no model: the two dbt builds, and the publication of their tables."""
+"""Steps of a run that need no model: the load, the two dbt builds, and the publication of their tables."""
 
 from collections.abc import Callable
 from subprocess import Popen
@@ -13,10 +13,46 @@ from orchestration.dbt_runner import (
     lock_build,
     run_dbt,
 )
+from orchestration.progress import StepTimer, describe_expiry, describe_load
 from orchestration.refusals import check_tables_accepted
+from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention, has_outdated_views
+from warehouse.erasure.row_erasure import FileRows
+from warehouse.loading.loader import load
+from warehouse.loading.reports import LoadReport
+from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
+from warehouse.sources.declaration import Feed, Sources
+from warehouse.sources.yaml_file import read_sources
+
+
+def load_landing(settings: Settings, timer: StepTimer) -> tuple[LoadReport, list[FileRows] | None]:
+    """Load the landing files, then erase the rows that are older than their feed keeps.
+
+    Returns the report of the load and the erased rows; None when no feed declares how long its rows are kept. Nothing
+    is erased when a feed cannot be read.
+
+    Raises:
+        RecomartError: The load or the erasure failed, or no line of a feed could be read.
+        DiskFullError: The disk is full.
+    """
+    report = timer.run("load", lambda: load(settings, timer.listener.on_files), describe_load)
+    timer.listener.on_load_done(report)
+    check_feeds_readable(report)
+    sources = read_sources(settings.sources)
+    feeds = find_feeds_with_retention(sources)
+    if not feeds:
+        return report, None
+    return report, timer.run("expire", lambda: _erase_expired_rows(settings, sources, feeds), describe_expiry)
+
+
+def _erase_expired_rows(settings: Settings, sources: Sources, feeds: list[Feed]) -> list[FileRows]:
+    if has_outdated_views(settings, feeds):
+        # By the views of an earlier declaration, such as of another time format, young rows can look old.
+        with lock_build(settings):
+            run_dbt(settings, "run", "--select", "staging.shop")
+    return erase_expired_rows(settings, sources, feeds)
 
 
 def build_marts(
@@ -44,7 +80,13 @@ def publish_copy(settings: Settings, *, is_empty_allowed: bool = False) -> Publi
         RecomartError: A test of the tables failed, or their build did not finish; or see `publish`.
     """
     check_tables_accepted(settings, "publishing")
-    return publish(settings, list_published_tables(settings), is_empty_allowed=is_empty_allowed)
+    return publish(
+        settings,
+        list_published_tables(settings),
+        is_empty_allowed=is_empty_allowed,
+        # A build may have changed the tables while the publication waited.
+        check_tables=lambda: check_tables_accepted(settings, "publishing"),
+    )
 
 
 def _build(

@@ -38,7 +38,7 @@ from orchestration.config_files import read_gate_policy
 from orchestration.dataset_versions import build_version_row, find_version, read_marts
 from orchestration.model_registry import NEXT_NUMBER_QUERY, find_serving_run, list_model_runs
 from orchestration.refusals import check_tables_accepted
-from warehouse.database import insert_ml_rows, open_writer, transaction
+from warehouse.database import insert_ml_rows, open_reader, open_writer, transaction
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.erasure.erasure_lock import check_erasure_number, wait_for_erasure
 from warehouse.errors import RecomartError
@@ -211,15 +211,17 @@ def _create_dataset_version(
     settings: Settings, on_stage: Callable[[str], None], action: str
 ) -> tuple[Dataset, DatasetManifest]:
     """Write the current marts as a dataset version and return it."""
-    check_tables_accepted(settings, "training", action)
-    on_stage("reading the marts")
     erasure_number = wait_for_erasure(settings)
-    dataset, provenance = read_marts(settings)
+    # The open connection keeps a build from changing the tables between the check and the read.
+    with open_reader(settings):
+        check_tables_accepted(settings, "training", action)
+        on_stage("reading the marts")
+        dataset, provenance = read_marts(settings)
     on_stage("writing the dataset")
     # Each writer deletes unfinished versions, which must be those of killed writers only.
     lock = settings.datasets_dir / DATASETS_LOCK
     with exclusive_lock(lock, "writing of a dataset", settings.wait_seconds, LOG.warning):
-        check_erasure_number(settings, erasure_number)
+        check_erasure_number(settings, erasure_number, action)
         remove_unfinished(settings.datasets_dir)
         return dataset, write_dataset(dataset, provenance, settings.datasets_dir)
 
@@ -250,7 +252,7 @@ def _write_result(
     run = result.build_run_row(artifact.relative_to(settings.warehouse), describe_failures(gates))
     # The warehouse's write lock also guards the models folder.
     with open_writer(settings) as connection:
-        check_erasure_number(settings, erasure_number)
+        check_erasure_number(settings, erasure_number, "training")
         with _register_artifact(connection, artifact), transaction(connection):
             result.recommender.save(artifact)
             for table in LIST_TABLES:

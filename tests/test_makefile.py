@@ -33,6 +33,20 @@ def test_env_file_is_written_only_when_missing(tmp_path: Path) -> None:
     assert env_file.read_text(encoding="utf-8") == "RECOMART_THREADS=1\n"
 
 
+def test_clean_keeps_decisions_of_users(tmp_path: Path) -> None:
+    shutil.copy(PROJECT_ROOT / "Makefile", tmp_path)
+    warehouse = tmp_path / "warehouse"
+    (warehouse / "landing" / "events").mkdir(parents=True)
+    kept_files = {"policy.json", "accepted_failures.jsonl", "api_keys.json", "forgotten_customers.json", "sources.yml"}
+    generated_files = {"recomart.duckdb", "recomart.duckdb.wal", "run_state.json", "load_reading.json", "erasing.lock"}
+    for name in kept_files | generated_files:
+        (warehouse / name).touch()
+    (tmp_path / "orchestration" / "dagster_home").mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    run_make(tmp_path, "clean")
+    assert {path.name for path in warehouse.iterdir()} == kept_files
+
+
 def test_dev_starts_dagster_at_port(tmp_path: Path) -> None:
     for file in (PROJECT_ROOT / "Makefile", PROJECT_ROOT / "pyproject.toml", *PROJECT_ROOT.glob("requirements*.txt")):
         shutil.copy(file, tmp_path)

@@ -1,7 +1,13 @@
-"""Text files that are written completely or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 from pathlib import Path
+
+
+def flush_to_disk(file: Path) -> None:
+    """Write the buffered content of a closed file to the disk."""
+    with file.open("rb") as content:
+        os.fsync(content.fileno())
 
 
 def write_text_atomically(file: Path, text: str, *, mode: int = 0o666) -> None:

@@ -4,6 +4,8 @@ import hashlib
 from io import BufferedReader
 from pathlib import Path
 
+from warehouse.regular_files import open_regular_file
+
 
 def compute_checksum(file: BufferedReader) -> str:
     """Compute the checksum of an opened file."""
@@ -12,5 +14,5 @@ def compute_checksum(file: BufferedReader) -> str:
 
 def compute_file_checksum(path: Path) -> str:
     """Compute the checksum of a file."""
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         return compute_checksum(file)

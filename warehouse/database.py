@@ -20,6 +20,9 @@ STORAGE_VERSION = "v1.3.0"
 """Oldest DuckDB version that can read the database. This version introduced a compression of texts with which ten
 million raw events take two thirds of the time to write and three quarters of the time to read."""
 
+CATALOG = "recomart"
+"""Catalog name of the attached database. It is dbt's name, because the views of the database refer to tables by it."""
+
 LOCK_DESCRIPTION = "is using the warehouse"
 
 DAMAGE_PATTERN = re.compile(
@@ -112,6 +115,19 @@ def retry_while_locked(settings: Settings, action: Callable[[], T]) -> T:
     return retrying(attempt)
 
 
+def check_warehouse_exists(settings: Settings) -> None:
+    """Check that the database exists.
+
+    Raises:
+        RecomartError: It does not.
+    """
+    if not settings.database.exists():
+        raise RecomartError(
+            f"{settings.database}: the warehouse does not exist. Create it with `recomart run`, or name another folder "
+            "in RECOMART_WAREHOUSE"
+        )
+
+
 def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the warehouse database; wait while another process writes it.
 
@@ -119,8 +135,8 @@ def connect(settings: Settings, *, read_only: bool = False) -> duckdb.DuckDBPyCo
         WarehouseBusyError: Another process still locks the database after the settings' `wait_seconds`.
         RecomartError: The database does not exist (read-only), or this DuckDB version cannot read it.
     """
-    if read_only and not settings.database.exists():
-        raise RecomartError(f"{settings.database}: the warehouse does not exist. Create it with `recomart run`")
+    if read_only:
+        check_warehouse_exists(settings)
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     connection = retry_while_locked(
         settings,

@@ -1,10 +1,13 @@
 """Settings and secrets from environment variables; no other module reads the environment."""
 
 import os
+import re
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from dotenv import load_dotenv
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -12,9 +15,40 @@ from warehouse.errors import RecomartError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
-# Into the environment and not only into `Settings`: child processes and `read_secret` read it too. A variable that is
-# already set, even to an empty text, keeps its value.
-load_dotenv(PROJECT_ROOT / ".env")
+HOST_PATTERN = re.compile(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*\]?")
+"""A host name, all subdomains of one, `*` for all names, or an IP address. A port or `https://` would match
+no request."""
+
+MEMORY_PATTERN = re.compile(r"[0-9]+(\.[0-9]*)? *([KMGT](i?B)?|%)", re.IGNORECASE)
+"""An amount of memory in DuckDB's notation; `%` is a share of the machine's memory."""
+
+ENV_FILE = PROJECT_ROOT / ".env"
+
+
+def _load_env_file() -> str | None:
+    """Put the variables of `.env` into the environment; return the problem of a file that cannot be read."""
+    try:
+        text = ENV_FILE.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{error.strerror}. Make it a readable file, or delete it"
+    except UnicodeDecodeError as error:
+        line_number = error.object[: error.start].count(b"\n") + 1
+        return f"line {line_number} is not UTF-8. Save the file as UTF-8"
+    for statement in parse_stream(StringIO(text)):
+        source = statement.original.string
+        blank_lines = source[: -len(source.lstrip()) or None].count("\n")
+        if statement.error or "\0" in source:
+            return f"line {statement.original.line + blank_lines} is not NAME=value. Correct the line"
+    # Into the environment and not only into `Settings`: child processes and `read_secret` read it too. A variable that
+    # is already set, even to an empty text, keeps its value.
+    load_dotenv(stream=StringIO(text))
+    return None
+
+
+# An exception at the import would have no handler that prints one line.
+ENV_FILE_PROBLEM = _load_env_file()
 
 
 class Settings(BaseSettings):
@@ -96,8 +130,8 @@ class Settings(BaseSettings):
 
     service_trusted_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Host names, separated by commas, under which clients reach the HTTP service besides `localhost`, the name in
-    `--host` and IP addresses. A request with another name in its header `Host` gets 421, because a web page can point
-    its own host name to the service (DNS rebinding)."""
+    `--host` and IP addresses; `*.shop.example` means all subdomains. A request with another name in its header `Host`
+    gets 421, because a web page can point its own host name to the service (DNS rebinding)."""
 
     service_log_ids: bool = False
     """Whether the access log of the HTTP service has the requested paths, with the ids of customers and products,
@@ -111,12 +145,6 @@ class Settings(BaseSettings):
 
     service_max_basket_items: int = Field(default=1000, ge=1)
     """Maximum number of products in a basket; a longer one gets 422."""
-
-    service_max_object_keys: int = Field(default=20, ge=4)
-    """Maximum number of keys in any object of a JSON body; a larger object gets 422."""
-
-    service_max_listed_errors: int = Field(default=20, ge=1)
-    """Maximum number of invalid values that a response with status 422 lists."""
 
     service_max_requests: int = Field(default=64, ge=1)
     """Maximum number of requests that the HTTP service works on at the same time; another one gets 429 with
@@ -146,13 +174,28 @@ class Settings(BaseSettings):
             return value
         return [name.strip().lower() for name in value.split(",") if name.strip()]
 
+    @field_validator("app_trusted_hosts", "service_trusted_hosts")
+    @classmethod
+    def _check_host_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not HOST_PATTERN.fullmatch(name):
+                raise ValueError(f"'{name}' is not a host name. Write it like shop.example or *.shop.example")
+        return names
+
     @field_validator("memory_limit")
     @classmethod
     def _check_memory_limit(cls, value: str) -> str:
-        # DuckDB takes a negative amount as "no limit". It checks the unit itself.
-        if not value[:1].isdigit():
+        # DuckDB takes a negative amount as "no limit", and does not name the setting in its message about a wrong unit.
+        if not MEMORY_PATTERN.fullmatch(value):
             raise ValueError(f"'{value}' is not an amount of memory. Write it like 500MB or 4GB")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_env_file(cls, values: Any) -> Any:
+        if ENV_FILE_PROBLEM:
+            raise RecomartError(f"settings not read: {ENV_FILE}: {ENV_FILE_PROBLEM}")
+        return values
 
     @model_validator(mode="after")
     def _make_paths_absolute(self) -> Self:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from warehouse.formatting import format_count
+from warehouse.settings import Settings
 
 LEADING_PATH_PATTERN = re.compile(r"(\w+(?:\.[^:]+)?): (.+)", re.DOTALL)
 """A setting before the problem, as in 'columns.user_id: it is not mapped'; validators of a whole model write it. Names
@@ -25,6 +26,13 @@ EXPECTED_TYPES = {
     "model_attributes": "a mapping of names to values",
 }
 """What a value must be, by the start of Pydantic's error types, such as int_parsing and int_type."""
+
+
+def describe_validation_error(error: ValidationError) -> str:
+    """Return the name of the first wrong setting and its problem."""
+    name, problem = locate_problem(error.errors()[0])
+    setting = f"RECOMART_{name.upper()}" if error.title == Settings.__name__ else f"{error.title}: {name}"
+    return f"{setting}: {problem}"
 
 
 def locate_problem(error: ErrorDetails, model: type[BaseModel] | None = None, noun: str = "setting") -> tuple[str, str]:

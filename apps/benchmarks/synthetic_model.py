@@ -21,6 +21,7 @@ from orchestration.dbt_runner import PROJECT_DIR
 from warehouse.database import open_writer
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
+from warehouse.utc_time import get_utc_now
 
 PUBLISHED_TABLES = (
     "dim_products",
@@ -159,7 +160,7 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
         torch.ones(columns.size),
         shop.products,
     )
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = get_utc_now()
     config = TrainConfig(factors=shop.factors)
     confidence = Confidence(1.0, config.strength_scale, config.user_damping, torch.ones(shop.products))
     card = ModelCard(

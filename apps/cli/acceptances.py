@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from apps.cli import console
+from apps.cli.data_tables import list_refused_actions
 from apps.cli.options import Json, Warehouse, load_settings
 from orchestration.refusals import accept_failure, describe_refusals, find_refusals, list_accepted
 from warehouse.errors import RecomartError
@@ -47,7 +48,7 @@ def _show_acceptances(settings: Settings, as_json: bool) -> None:
     failed_tests = [
         {
             "test": refusal.name,
-            "refuses": ", ".join(refusal.steps),
+            "refuses": ", ".join(list_refused_actions([refusal])),
             **refusal.model_dump(include={"changed_at", "newest_load_id", "message"}),
         }
         for refusal in refusals

@@ -6,7 +6,7 @@ import typer
 
 from apps.cli import console
 from apps.cli.options import Json, Warehouse, load_settings
-from apps.service.api_keys import Scope, add_api_key, read_api_keys, revoke_api_key
+from apps.service.api_keys import KeyScope, add_api_key, read_api_keys, revoke_api_key
 
 app = typer.Typer(help="Add, list and revoke the API keys of the HTTP service.")
 
@@ -16,8 +16,8 @@ Name = Annotated[str, typer.Argument(help="Name of the key, such as the name of 
 @app.command()
 def add(
     name: Name,
-    scopes: Annotated[list[Scope], typer.Option("--scope", help="What the key permits; may be repeated.")] = [  # noqa: B006
-        Scope.RECOMMENDATIONS
+    scopes: Annotated[list[KeyScope], typer.Option("--scope", help="What the key permits; may be repeated.")] = [  # noqa: B006
+        KeyScope.RECOMMENDATIONS
     ],
     valid_days: Annotated[
         float | None, typer.Option(min=1, help="Days until the key expires; by default it does not.")

@@ -41,7 +41,7 @@ def backup(
 def restore(
     backup: Annotated[Path, typer.Argument(help="Folder that `recomart backup` wrote.")],
     replace: Annotated[
-        bool, typer.Option(help="Move the files that the backup has too into a folder `replaced-TIME`.")
+        bool, typer.Option(help="Move the files that differ from the backup's into a folder `replaced-TIME`.")
     ] = False,
     warehouse: Warehouse = None,
     as_json: Json = False,

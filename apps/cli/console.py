@@ -27,6 +27,7 @@ PIPED_WIDTH = 200
 
 
 HEADINGS = {
+    "accepted_at": "accepted at (UTC)",
     "event_count": "events",
     "files_replaced": "of them replaced",
     "purchase_count": "purchase lines",

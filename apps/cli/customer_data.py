@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from orchestration.forgetting.customer_erasure import (
     has_customers,
 )
 from orchestration.forgetting.customer_export import build_export, read_customer_rows
+from orchestration.forgetting.traces import Trace, describe_search_limit
 from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
@@ -69,32 +71,45 @@ def forget(
     """
     start_seconds = time.perf_counter()
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
-    before = check_customer(settings, user_id)
+    before, unsearched = _split_traces(check_customer(settings, user_id))
     if check:
         after = before
     else:
         with console.StepProgress() as progress:
             progress.on_step("forget")
-            after = forget_customer(settings, user_id, progress)
+            after, unsearched = _split_traces(forget_customer(settings, user_id, progress))
             seconds = time.perf_counter() - start_seconds
             progress.on_step_done("forget", f"{format_count(len(before), 'place')} had the id", seconds)
-    counts_after = {trace.place: trace.matches for trace in after}
+    counts_before, counts_after = ({trace.describe(): trace.matches for trace in traces} for traces in (before, after))
     rows = [
-        {"place": place, "before": count, "now": counts_after.get(place, 0)}
-        for place, count in {**dict.fromkeys(counts_after, 0), **dict(before)}.items()
+        {"place": place, "before": counts_before.get(place, 0), "now": counts_after.get(place, 0)}
+        for place in counts_after | counts_before
     ]
     if as_json:
-        console.print_json({"is_forgotten": not after, "places": rows})
-    elif not rows:
-        console.print_line(f"the id {user_id} is nowhere")
-    else:
+        places = [trace.describe() for trace in unsearched]
+        console.print_json({"is_forgotten": not (after or unsearched), "places": rows, "unsearched": places})
+    elif rows:
         console.print_table("Places with the id", rows, ["place", "before"] if check else None)
         if not (check or has_customers(settings)):
             console.print_line(
                 "no customer is left: there is no model, and all lists are empty until the next training"
             )
+    elif unsearched:
+        console.print_line(f"no place that can be searched has the id {user_id}")
+    else:
+        console.print_line(f"no place has the id {user_id}{'' if check else '. Later loads reject its rows'}")
+    if not as_json:
+        if limit := describe_search_limit(settings, user_id):
+            console.print_line(limit)
+        if unsearched:
+            console.print_table("Files that cannot be searched", [{"file": trace.describe()} for trace in unsearched])
     if after and not check:
         raise RecomartError(
             f"{format_count(len(after), 'place')} still have the id {user_id}: "
             f"{describe_remaining(settings, user_id, after)}"
         )
+
+
+def _split_traces(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """Return the places that have the id, and the files that cannot be searched."""
+    return [trace for trace in traces if trace.matches], [trace for trace in traces if not trace.matches]

@@ -115,8 +115,8 @@ def show_status(warehouse: Warehouse = None, as_json: Json = False) -> None:
         return
     data_tables.print_status(rows)
     if refusals:
-        steps = ", ".join(dict.fromkeys(step for refusal in refusals for step in refusal.steps))
-        console.print_line(f"refused: {steps}: {describe_refusals(refusals)}\n")
+        actions = ", ".join(data_tables.list_refused_actions(refusals))
+        console.print_line(f"refused: {actions}: {describe_refusals(refusals)}\n")
 
 
 @app.command("audit")

@@ -9,6 +9,7 @@ from apps.cli.audit_reports import AuditReport, QuarantineReport, UnreadValue
 from apps.cli.console import print_line, print_table
 from apps.cli.rejects import RejectReport
 from orchestration.feed_accounting import FeedStatus, format_reasons
+from orchestration.refusals import Refusal, Step
 from warehouse.fetching.reports import FetchReport
 from warehouse.formatting import format_count, format_names
 from warehouse.loading.reports import LoadReport
@@ -21,6 +22,20 @@ MAX_UNREAD_VALUES = 5
 
 MAX_LISTED_FILES = 5
 """Files that one message names; `--json` names all."""
+
+
+REFUSED_ACTIONS: Mapping[Step, Sequence[str]] = {
+    "training": ("training", "tuning"),
+    "scoring": ("scoring", "promotion"),
+    "publishing": ("publishing",),
+}
+"""What a user cannot do while a step is refused."""
+
+
+def list_refused_actions(refusals: Sequence[Refusal]) -> list[str]:
+    """Return what the refusals refuse, each once."""
+    steps = [step for refusal in refusals for step in refusal.steps]
+    return list(dict.fromkeys(action for step in steps for action in REFUSED_ACTIONS[step]))
 
 
 def print_fetch(report: FetchReport) -> None:
@@ -38,10 +53,10 @@ def print_load(report: LoadReport) -> None:
     """Print the findings of a load: rejected and skipped files, unreadable feeds, detected formats, new columns."""
     for path, reason in report.rejected_files.items():
         print_line(f"rejected file {path}: {reason}")
-    if report.set_aside_files:
+    if skipped_files := report.skipped_rejected_files:
         print_line(
-            f"not read again, {format_count(len(report.set_aside_files), 'file')} that an earlier load rejected: "
-            f"{_format_paths(report.set_aside_files)}. See `recomart rejected`; `recomart reload --file` tries again"
+            f"not read again, {format_count(len(skipped_files), 'file')} that an earlier load rejected: "
+            f"{_format_paths(skipped_files)}. See `recomart rejected`; `recomart reload --file` tries again"
         )
     for message in report.unreadable_feeds.values():
         print_line(message)

@@ -9,8 +9,7 @@ from apps.cli import console
 from models_ml.errors import ModelError
 from warehouse.database import describe_memory_error
 from warehouse.errors import RecomartError
-from warehouse.settings import Settings
-from warehouse.validation_messages import locate_problem
+from warehouse.validation_messages import describe_validation_error
 
 
 def handle_error(error: Exception) -> None:
@@ -22,7 +21,7 @@ def handle_error(error: Exception) -> None:
         case RecomartError() | ModelError():
             console.exit_with_error(str(error))
         case ValidationError():
-            console.exit_with_error(_describe_validation_error(error))
+            console.exit_with_error(describe_validation_error(error))
         case OSError(filename=str() as path):
             console.exit_with_error(f"{path}: {error.strerror}. Use another path, or fix this one")
         case duckdb.Error():
@@ -34,13 +33,6 @@ def handle_error(error: Exception) -> None:
             sys.exit(130)
         case _:
             raise error
-
-
-def _describe_validation_error(error: ValidationError) -> str:
-    """Return the name of the first wrong setting and its problem."""
-    name, problem = locate_problem(error.errors()[0])
-    setting = f"RECOMART_{name.upper()}" if error.title == Settings.__name__ else f"{error.title}: {name}"
-    return f"{setting}: {problem}"
 
 
 def _format_first_line(error: Exception) -> str:

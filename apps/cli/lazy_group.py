@@ -3,12 +3,15 @@
 Importing torch, dlt and matplotlib takes one to two seconds, and `recomart --help` needs none of them.
 """
 
+import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from warehouse.errors import RecomartError
 
 
 class CommandEntry(NamedTuple):
@@ -47,12 +50,38 @@ class LazyGroup(TyperGroup):
         name, placeholder, remaining_args = super().resolve_command(ctx, args)
         if name is None or placeholder is None:
             return name, placeholder, remaining_args
-        module = importlib.import_module(f"apps.cli.{self.entries[name].module}")
-        group = typer.main.get_group(module.app)
+        group = _import_commands(self.entries[name].module)
         # The module of a command group, such as `datasets`, has no command of the group's name.
         command = group.commands.get(name, group)
         _hide_flag_types(command, ctx)
         return name, command, remaining_args
+
+
+@functools.cache
+def _import_commands(module_name: str) -> Any:
+    """Import a module and return the group of its commands, which refuse texts that are not UTF-8."""
+    module = importlib.import_module(f"apps.cli.{module_name}")
+    for command in module.app.registered_commands:
+        command.callback = _check_texts_of(command.callback)
+    return typer.main.get_group(module.app)
+
+
+def _check_texts_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the function of a command: check its texts, not its paths, before the call.
+
+    Python reads each argument's byte that is not UTF-8 as half a surrogate pair, which no id can have and DuckDB
+    refuses.
+    """
+
+    @functools.wraps(function)
+    def call(**values: Any) -> Any:
+        for value in values.values():
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+                    raise RecomartError(f"'{text}' is not valid UTF-8 text. Give the argument in UTF-8")
+        return function(**values)
+
+    return call
 
 
 def _hide_flag_types(command: Any, ctx: Any) -> None:

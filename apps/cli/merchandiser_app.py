@@ -9,6 +9,7 @@ import typer
 from apps.cli import console
 from apps.cli.options import Warehouse, load_settings
 from apps.merchandiser.access import check_exposure
+from warehouse.hosts import check_local_address
 from warehouse.settings import PROJECT_ROOT
 
 app = typer.Typer()
@@ -26,6 +27,7 @@ def start_app(
     settings = load_settings(warehouse=warehouse, app_host=host, app_port=port)
     # Streamlit reads its configuration and its secrets from the folder .streamlit in the working directory.
     os.chdir(PROJECT_ROOT)
+    check_local_address(settings.app_host, "--host or RECOMART_APP_HOST")
     check_exposure(settings)
     command = [sys.executable, "-m", "streamlit", "run", str(APP_FILE.relative_to(PROJECT_ROOT))]
     options = [f"--server.address={settings.app_host}", f"--server.port={settings.app_port}"]

@@ -14,13 +14,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, Ty
 from warehouse.atomic_files import write_text_atomically
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 
 KEY_PREFIX = "recomart_"
 """Start of every key, by which scanners for leaked secrets recognize it."""
 
 
-class Scope(StrEnum):
+class KeyScope(StrEnum):
     """What a key permits."""
 
     RECOMMENDATIONS = "recommendations"
@@ -41,7 +42,7 @@ class ApiKey(BaseModel):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     """Hash of the key. A slow hash protects guessable passwords; a key has 256 random bits."""
 
-    scopes: list[Scope]
+    scopes: list[KeyScope]
     """What the key permits."""
 
     created_at: AwareDatetime
@@ -67,16 +68,18 @@ def read_api_keys(settings: Settings) -> list[ApiKey]:
     """
     file = settings.api_keys_file
     try:
-        return _KEYS.validate_json(file.read_bytes())
+        return _KEYS.validate_json(read_regular_file(file))
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RecomartError(f"{file}: the API keys cannot be read: {error.strerror}. Fix its permissions") from None
+        raise RecomartError(
+            f"{file}: the API keys cannot be read: {error.strerror}. Use a file that the service can read"
+        ) from None
     except ValidationError:
         raise RecomartError(f"{file}: the file of API keys is damaged. Delete it and add the keys again") from None
 
 
-def add_api_key(settings: Settings, name: str, scopes: list[Scope], valid_days: float | None = None) -> str:
+def add_api_key(settings: Settings, name: str, scopes: list[KeyScope], valid_days: float | None = None) -> str:
     """Add a key to the key file and return the key, which the file does not hold.
 
     Raises:

@@ -7,7 +7,8 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi.routing import iter_route_contexts
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp
 
@@ -22,7 +23,7 @@ from apps.service.problems import (
     ProblemDetailsApp,
     add_error_handlers,
 )
-from apps.service.publication_follower import RETRY_DELAY_SECONDS, PublicationFollower
+from apps.service.publication_follower import PublicationFollower
 from apps.service.request_guard import RequestGuard
 from apps.service.schemas import (
     MAX_ID_LENGTH,
@@ -73,6 +74,71 @@ METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
 }
 ListLengthQuery = Annotated[ListLength, Query()]
 
+router = APIRouter(route_class=LimitedJsonRoute)
+
+
+@router.head("/health", include_in_schema=False)
+@router.get("/health", tags=["service"])
+async def get_health(queries: Queries, request: Request) -> Health:
+    """Return whether the service is ready, and its version.
+
+    The status is 503 until a published copy is open.
+    """
+    problem = request.app.state.follower.problem
+    return Health(status="degraded" if problem else "ok", version=Version.from_queries(queries), problem=problem)
+
+
+@router.get("/metrics", tags=["service"], response_class=Response, responses=METRICS_RESPONSE)
+async def get_metrics(request: Request) -> Response:
+    """Return the figures of the service in Prometheus' text format."""
+    state = request.app.state
+    return Response(state.metrics.build_page(state.follower), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+@router.get("/model", tags=["service"])
+def get_model(queries: Queries) -> ModelInfo:
+    """Return the model card: training data, settings and ranking metrics."""
+    return ModelInfo(version=Version.from_queries(queries), card=queries.recommender.card)
+
+
+@router.get("/customers/{user_id:path}/recommendations", tags=["recommendations"])
+def recommend_for_customer(user_id: UserId, queries: Queries, n: ListLengthQuery = 10) -> RecommendationList:
+    """Return the published recommendations of a customer; the merchandising rules are applied."""
+    return RecommendationList.from_result(queries, queries.recommend_for_customer(user_id, n))
+
+
+@router.post("/recommendations", tags=["recommendations"])
+def recommend_for_basket(request: BasketRequest, queries: Queries) -> RecommendationList:
+    """Return recommendations for a basket, computed for this request from the products that may be recommended."""
+    basket = request.sum_strengths(queries)
+    return RecommendationList.from_result(
+        queries,
+        queries.recommend_for_basket(basket, request.n, request.allowed_products, request.excluded_products),
+    )
+
+
+@router.get("/products/{product_id:path}/similar", tags=["recommendations"])
+def find_similar_products(product_id: ProductId, queries: Queries, n: ListLengthQuery = 10) -> RecommendationList:
+    """Return the products most similar to a product, by the cosine of their factors.
+
+    Only products that may be recommended are returned.
+    """
+    return RecommendationList.from_result(queries, queries.find_similar(product_id, n))
+
+
+@router.get(
+    "/customers/{user_id:path}/explanations/{product_id:path}", tags=["explanations"], responses=NOT_FOUND_RESPONSE
+)
+def explain_for_customer(user_id: UserId, product_id: ProductId, queries: Queries) -> Explanation:
+    """Return what each past product of a customer adds to the model's score of a product."""
+    return Explanation.from_result(queries, queries.explain(product_id, user_id=user_id))
+
+
+@router.post("/explanations", tags=["explanations"], responses=NOT_FOUND_RESPONSE)
+def explain_for_basket(request: ExplanationRequest, queries: Queries) -> Explanation:
+    """Return what each product of a basket adds to the model's score of a product."""
+    return Explanation.from_result(queries, queries.explain(request.product_id, basket=request.sum_strengths(queries)))
+
 
 class ServiceApp(ProblemDetailsApp):
     """The application inside its guard, which also sees the responses to unexpected errors."""
@@ -81,7 +147,7 @@ class ServiceApp(ProblemDetailsApp):
         """Return the complete application."""
         return RequestGuard(
             super().build_middleware_stack(),
-            self.router,
+            list(iter_route_contexts(self.routes)),
             self.state.settings,
             self.state.metrics,
             self.state.host,
@@ -94,21 +160,18 @@ def requires_keys(settings: Settings, host: str) -> bool:
     return not is_loopback(host) if settings.service_require_keys is None else settings.service_require_keys
 
 
-def create_app(
-    settings: Settings, host: str = "127.0.0.1", retry_delay_seconds: float = RETRY_DELAY_SECONDS
-) -> FastAPI:
+def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     """Return the service for one warehouse; the server opens the published copy when it starts.
 
     Args:
         settings: The folders of the warehouse and the limits of the service.
         host: The address that the server listens to; it is a trusted host name, and decides whether keys are needed.
-        retry_delay_seconds: Seconds after which a version that cannot be opened is tried again.
     """
 
     @asynccontextmanager
     async def run_follower(app: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
-        app.state.follower = follower = PublicationFollower(settings, retry_delay_seconds)
+        app.state.follower = follower = PublicationFollower(settings)
         follower.start()
         yield
         follower.stop()
@@ -126,64 +189,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings, app.state.host, app.state.requires_keys = settings, host, requires_keys(settings, host)
-    app.state.metrics = metrics = ServiceMetrics()
-    app.router.route_class = LimitedJsonRoute
+    app.state.metrics = ServiceMetrics()
     add_error_handlers(app)
-
-    @app.head("/health", include_in_schema=False)
-    @app.get("/health", tags=["service"])
-    async def get_health(queries: Queries, request: Request) -> Health:
-        """Return whether the service is ready, and its version.
-
-        The status is 503 until a published copy is open.
-        """
-        problem = request.app.state.follower.problem
-        return Health(status="degraded" if problem else "ok", version=Version.from_queries(queries), problem=problem)
-
-    @app.get("/metrics", tags=["service"], response_class=Response, responses=METRICS_RESPONSE)
-    async def get_metrics(request: Request) -> Response:
-        """Return the figures of the service in Prometheus' text format."""
-        return Response(metrics.build_page(request.app.state.follower), media_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-    @app.get("/model", tags=["service"])
-    def get_model(queries: Queries) -> ModelInfo:
-        """Return the model card: training data, settings and ranking metrics."""
-        return ModelInfo(version=Version.from_queries(queries), card=queries.recommender.card)
-
-    @app.get("/customers/{user_id:path}/recommendations", tags=["recommendations"])
-    def recommend_for_customer(user_id: UserId, queries: Queries, n: ListLengthQuery = 10) -> RecommendationList:
-        """Return the published recommendations of a customer; the merchandising rules are applied."""
-        return RecommendationList.from_result(queries, queries.recommend_for_customer(user_id, n))
-
-    @app.post("/recommendations", tags=["recommendations"])
-    def recommend_for_basket(request: BasketRequest, queries: Queries) -> RecommendationList:
-        """Return recommendations for a basket, computed for this request from the products that may be recommended."""
-        basket = request.sum_strengths(queries)
-        return RecommendationList.from_result(
-            queries,
-            queries.recommend_for_basket(basket, request.n, request.allowed_products, request.excluded_products),
-        )
-
-    @app.get("/products/{product_id:path}/similar", tags=["recommendations"])
-    def find_similar_products(product_id: ProductId, queries: Queries, n: ListLengthQuery = 10) -> RecommendationList:
-        """Return the products most similar to a product, by the cosine of their factors.
-
-        Only products that may be recommended are returned.
-        """
-        return RecommendationList.from_result(queries, queries.find_similar(product_id, n))
-
-    @app.get(
-        "/customers/{user_id:path}/explanations/{product_id:path}", tags=["explanations"], responses=NOT_FOUND_RESPONSE
-    )
-    def explain_for_customer(user_id: UserId, product_id: ProductId, queries: Queries) -> Explanation:
-        """Return what each past product of a customer adds to the model's score of a product."""
-        return Explanation.from_result(queries, queries.explain(product_id, user_id=user_id))
-
-    @app.post("/explanations", tags=["explanations"], responses=NOT_FOUND_RESPONSE)
-    def explain_for_basket(request: ExplanationRequest, queries: Queries) -> Explanation:
-        """Return what each product of a basket adds to the model's score of a product."""
-        return Explanation.from_result(
-            queries, queries.explain(request.product_id, basket=request.sum_strengths(queries))
-        )
-
+    app.include_router(router)
     return app

@@ -10,34 +10,26 @@ from apps.service.api_keys import read_api_keys
 from apps.service.app import create_app, requires_keys
 from apps.service.http_protocol import LimitedProtocol
 from apps.service.problems import LOG
-from apps.service.publication_follower import RETRY_DELAY_SECONDS
 from warehouse.errors import RecomartError
-from warehouse.hosts import is_loopback
+from warehouse.hosts import check_local_address, is_loopback
 from warehouse.settings import Settings
 
 
-def create_server(
-    settings: Settings,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    *,
-    retry_delay_seconds: float = RETRY_DELAY_SECONDS,
-    log_level: str = "info",
-) -> uvicorn.Server:
+def create_server(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
     """Return the server for a warehouse.
 
     Raises:
-        RecomartError: Requests need a key, and no key exists.
+        RecomartError: The host is no address of this machine. Or requests need a key, and no key exists.
     """
+    check_local_address(host, "--host")
     config = uvicorn.Config(
-        create_app(settings, host, retry_delay_seconds),
+        create_app(settings, host),
         host=host,
         port=port,
         http=LimitedProtocol,
         ws="none",
         interface="asgi3",
         log_config=_build_log_config(),
-        log_level=log_level,
         # The guard writes the access log, without ids.
         access_log=False,
         proxy_headers=False,

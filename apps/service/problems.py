@@ -19,6 +19,9 @@ from warehouse.validation_messages import locate_problem
 
 MEDIA_TYPE = "application/problem+json"
 
+MAX_LISTED_ERRORS = 20
+"""Maximum number of invalid values in `errors`."""
+
 MAX_TEXT_LENGTH = 200
 """Maximum number of characters of a location or message in `errors`; both can have text of the request."""
 
@@ -165,7 +168,7 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def handle_invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
         items = error.errors()
-        listed_items = items[: request.app.state.settings.service_max_listed_errors]
+        listed_items = items[:MAX_LISTED_ERRORS]
         values = [_build_invalid_value(*_describe_invalid_value(item, request)) for item in listed_items]
         omitted = f" ({format_count(len(listed_items), 'value')} of {len(items):,})" if items != listed_items else ""
         return build_problem_response(422, f"the request is invalid. See `errors`{omitted}", values)

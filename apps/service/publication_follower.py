@@ -14,10 +14,12 @@ from warehouse.publishing.live_copy import PublishedCopy, read_pointer, verify_c
 from warehouse.settings import Settings
 
 POLL_INTERVAL_SECONDS = 1.0
+
 RETRY_DELAY_SECONDS = 30.0
+"""Seconds after which a version that could not be opened is tried again; each attempt may read a large model."""
 
 
-class Problem(NamedTuple):
+class VersionProblem(NamedTuple):
     """Why the newest version cannot be used. An error itself would keep its frames, and so a copy and a model."""
 
     public_reason: str
@@ -28,7 +30,7 @@ class OpenFailure(NamedTuple):
     """A version whose copy or model could not be opened or read."""
 
     published: PublishedCopy
-    problem: Problem
+    problem: VersionProblem
     failed_at: float
 
 
@@ -41,18 +43,13 @@ class PublicationFollower:
     previous copy and model are released when the last request that uses them ends.
     """
 
-    def __init__(self, settings: Settings, retry_delay_seconds: float = RETRY_DELAY_SECONDS) -> None:
-        """Prepare the follower; `start` opens the published version.
-
-        A version that could not be opened is tried again after `retry_delay_seconds`, because each attempt may read a
-        large model. A new version is opened at the next check.
-        """
+    def __init__(self, settings: Settings) -> None:
+        """Prepare the follower; `start` opens the published version."""
         self._settings = settings
-        self._retry_delay_seconds = retry_delay_seconds
         self._queries: RecommendationQueries | None = None
         self._has_usable_model = False
         self._failure: OpenFailure | None = None
-        self._problem: Problem | None = None
+        self._problem: VersionProblem | None = None
         self._stop_event = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="publication-follower", daemon=True)
 
@@ -75,7 +72,7 @@ class PublicationFollower:
         """
         queries = self._queries
         if queries is None:
-            problem = self._problem or Problem("no version is open yet", "no version is open yet")
+            problem = self._problem or VersionProblem("no version is open yet", "no version is open yet")
             raise NotReadyError(problem.cause, problem.public_reason)
         return queries
 
@@ -111,11 +108,7 @@ class PublicationFollower:
 
     def _switch_to(self, published: PublishedCopy) -> None:
         failure = self._failure
-        if (
-            failure
-            and failure.published == published
-            and time.monotonic() < failure.failed_at + self._retry_delay_seconds
-        ):
+        if failure and failure.published == published and time.monotonic() < failure.failed_at + RETRY_DELAY_SECONDS:
             raise NotReadyError(failure.problem.cause, failure.problem.public_reason)
         try:
             self._open(published)
@@ -138,7 +131,7 @@ class PublicationFollower:
             raise
         self._queries, self._has_usable_model = queries, True
 
-    def _record_problem(self, problem: Problem) -> None:
+    def _record_problem(self, problem: VersionProblem) -> None:
         if problem != self._problem:
             LOG.warning("degraded: %s", problem.cause)
         self._problem = problem
@@ -148,8 +141,8 @@ class PublicationFollower:
             self.refresh()
 
 
-def _describe_problem(error: Exception) -> Problem:
-    return Problem(describe_publicly(error), str(error) or type(error).__name__)
+def _describe_problem(error: Exception) -> VersionProblem:
+    return VersionProblem(describe_publicly(error), str(error) or type(error).__name__)
 
 
 def _warm_up_model(queries: RecommendationQueries) -> None:

@@ -3,20 +3,21 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from fastapi.routing import RouteContext
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Router
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.service.api_keys import ApiKeyReader
-from apps.service.api_keys import Scope as KeyScope
+from apps.service.api_keys import ApiKeyReader, KeyScope
 from apps.service.problems import build_problem_response, log_cause
 from apps.service.service_metrics import UNKNOWN_ROUTE, ServiceMetrics
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
-from warehouse.hosts import parse_ip_address
+from warehouse.hosts import has_matching_pattern, parse_ip_address
 from warehouse.settings import Settings
 
 ACCESS_LOG = logging.getLogger("recomart.access")
@@ -46,7 +47,7 @@ class RequestGuard:
     def __init__(
         self,
         app: ASGIApp,
-        router: Router,
+        routes: Sequence[RouteContext],
         settings: Settings,
         metrics: ServiceMetrics,
         host: str,
@@ -54,7 +55,7 @@ class RequestGuard:
         requires_keys: bool,
     ) -> None:
         self._app = app
-        self._router = router
+        self._routes = routes
         self._settings = settings
         self._metrics = metrics
         self._keys = ApiKeyReader(settings) if requires_keys else None
@@ -101,9 +102,9 @@ class RequestGuard:
 
     def _find_route(self, scope: Scope) -> str:
         """Return the path template of the request's route."""
-        for route in self._router.routes:
-            if route.matches(scope)[0] is not Match.NONE:
-                return str(getattr(route, "path_format", UNKNOWN_ROUTE))
+        for route in self._routes:
+            if route.original_route.matches(scope)[0] is not Match.NONE:
+                return route.path_format or UNKNOWN_ROUTE
         return UNKNOWN_ROUTE
 
     def _check_host(self, headers: Headers) -> None:
@@ -116,7 +117,7 @@ class RequestGuard:
         except ValueError:
             name = ""
         # In DNS rebinding, the browser sends the attacker's host name, never an address.
-        if name not in self._trusted_names and parse_ip_address(name) is None:
+        if not has_matching_pattern(name, self._trusted_names) and parse_ip_address(name) is None:
             raise HTTPException(421, "the host name of the request is not trusted. See RECOMART_SERVICE_TRUSTED_HOSTS")
 
     def _check_head_size(self, scope: Scope) -> None:

@@ -54,6 +54,7 @@
         'fingerprint': dbt.type_string(),
         'failure_count': dbt.type_bigint(),
         'newest_load_id': dbt.type_bigint(),
+        'tested_tables': dbt.type_string(),
         'changed_at': dbt.type_timestamp(),
     } -%}
     {%- set definitions = [] -%}
@@ -82,14 +83,15 @@
             {% if response.get('code') %}
                 {% do log(result.node.name ~ ': ' ~ (response.get('_message') or result.message) | replace('\n', '; '), info=true) %}
             {% endif %}
-            {% if not has_node_result(result.node) or has_other_conditions() %}
-                {#- Unit tests, hooks and warnings block nothing. Under other conditions, nodes stay due. -#}
+            {% if not has_node_result(result.node) or has_partial_flags() %}
+                {#- Unit tests, hooks and warnings block nothing. After a partial build, nodes stay due. -#}
             {% elif response.get('code') or result.status not in ('success', 'pass', 'warn', 'skipped') %}
                 {% do update_node_results([result.node.unique_id], {
                     'status': result.status,
                     'message': response.get('_message') or result.message,
                     'fingerprint': response.get('code'),
                     'failure_count': response.get('rows_affected'),
+                    'tested_tables': list_tested_tables(result.node) | join(' ') or none,
                 }) %}
                 {% do failed_tests.append(result.node.name) if result.status == 'fail' %}
             {% else %}
@@ -97,6 +99,7 @@
             {% endif %}
         {% endfor %}
         {% set skipped_nodes = nodes_by_status.pop('skipped', []) %}
+        {% do delete_removed_tests(nodes_by_status.get('success', [])) %}
         {% for status, nodes in nodes_by_status.items() %}
             {% do update_node_results(nodes, {'status': status}) %}
         {% endfor %}
@@ -107,6 +110,26 @@
         {% endfor %}
         {% do adapter.commit() %}
     {% endif %}
+{% endmacro %}
+
+{% macro list_tested_tables(node) -%}
+    {%- if node.resource_type != 'test' -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {{ return([node.attached_node] if node.attached_node else node.depends_on.nodes) }}
+{%- endmacro %}
+
+{#- The failure of a test that was removed or renamed refuses the tables until they are built again. -#}
+{% macro delete_removed_tests(built_tables) %}
+    {% set rows = run_query('select node, tested_tables from ' ~ node_results() ~ ' where tested_tables is not null').rows %}
+    {% for node, tested_tables in rows if node not in graph.nodes %}
+        {% set tables = tested_tables.split(' ') | select('in', graph.nodes) | list %}
+        {% if not tables | reject('in', built_tables) | list %}
+            {% call statement(auto_begin=true) %}
+                delete from {{ node_results() }} where node = '{{ node }}'
+            {% endcall %}
+        {% endif %}
+    {% endfor %}
 {% endmacro %}
 
 {% macro describe_stop(failed_tests) -%}
@@ -122,7 +145,7 @@
 
 {% macro update_node_results(nodes, values) -%}
     {%- set assignments = [] -%}
-    {%- for column in ('status', 'message', 'fingerprint', 'failure_count') -%}
+    {%- for column in ('status', 'message', 'fingerprint', 'failure_count', 'tested_tables') -%}
         {%- set value = values.get(column) -%}
         {%- set constant = value if column == 'failure_count' else quote(value | string) -%}
         {%- do assignments.append(column ~ ' = ' ~ ('null' if value is none else constant)) -%}
@@ -140,7 +163,7 @@
 {%- endmacro %}
 
 {#- Target dev has a database of its own, which no step reads. dbt's flags have no SAMPLE and no DEFER. -#}
-{% macro has_other_conditions() -%}
+{% macro has_partial_flags() -%}
     {%- set arguments = invocation_args_dict -%}
     {{ return(
         target.name != 'dev' and (arguments.empty or arguments.sample or arguments.defer or arguments.vars)

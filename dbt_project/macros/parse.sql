@@ -46,3 +46,18 @@
     {% endfor %}
     {{ return(feeds) }}
 {% endmacro %}
+
+{#- The views have the settings of the feeds in their SQL. By the comment, a run finds views of other settings
+    (warehouse/erasure/retention.py). -#}
+{% macro store_feed_settings() -%}
+    {%- if execute and model.config.materialized == 'view' -%}
+        {%- set query -%}
+        select {{ feed_settings_hash() }} from {{ source('raw', 'feeds') }}
+        {%- endset -%}
+        comment on view {{ this }} is 'feed_settings {{ run_query(query).rows[0][0] }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro feed_settings_hash() -%}
+    md5(string_agg(concat_ws(' ', feed, joined_to, settings), chr(10) order by feed))
+{%- endmacro %}

@@ -31,7 +31,7 @@
         'drift_significant_psi': positive,
         'stale_interval_multiple': positive,
         'min_stale_days': positive,
-        'min_full_catalog_share': positive_share,
+        'min_whole_catalog_share': positive_share,
         'max_stale_share': share,
         'max_coverage_drop': share,
         'sample_share': positive_share,

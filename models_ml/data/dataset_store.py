@@ -65,9 +65,7 @@ class DatasetManifest(BaseModel):
 
     format: Literal["recomart-dataset"] = "recomart-dataset"
     format_version: Literal[4] = 4
-    """Version of the folder's layout. 4: table `features`; 3: column `cutoff` and field `row_count`; 2:
-    product_features with names, categories, brands, prices and recent popularity; 1: product_features with the
-    popularity only."""
+    """Version of the folder's layout."""
     dataset_hash: str
     created_at: datetime
     """When the version was first written, UTC."""

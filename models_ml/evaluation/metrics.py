@@ -20,8 +20,6 @@ class RankingMetrics:
     k: int
     user_count: int
     """Number of customers with at least one relevant product; the means are over these customers."""
-    skipped_user_count: int
-    """Number of customers without relevant products."""
     precision: float
     """Hits / k, also for lists shorter than k."""
     recall: float
@@ -46,9 +44,7 @@ def compute_ranking_metrics(hits: Tensor, relevant_counts: Tensor, k_values: Seq
     totals = compute_accuracy(rows, ranks, relevant_counts[is_counted], k_values).sum(0)
     means = (totals / max(user_count, 1)).tolist()
     return [
-        RankingMetrics(
-            k, user_count, len(relevant_counts) - user_count, **dict(zip(ACCURACY_METRICS, means_at_k, strict=True))
-        )
+        RankingMetrics(k, user_count, **dict(zip(ACCURACY_METRICS, means_at_k, strict=True)))
         for k, means_at_k in zip(k_values, means, strict=True)
     ]
 

@@ -145,6 +145,11 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         ModelError: A file is missing, cannot be read, does not match its checksum, or has another format version; the
             message names the file.
     """
+    for name in (CARD_FILE, TENSORS_FILE, *ID_COLUMNS):
+        file = path / name
+        # A pipe has no end.
+        if file.exists() and not file.is_file():
+            raise ModelError(f"{file} is no regular file. Restore it or train again")
     card = _read_card(path / CARD_FILE)
     for name in (TENSORS_FILE, *ID_COLUMNS):
         file = path / name

@@ -70,10 +70,6 @@ class Candidates:
             reasons, shares = find_strongest_reasons(model, block, positions, block_features)
             yield self._build_table(start, positions, merged_scores, reasons, shares)
 
-    def to_table(self) -> pa.Table:
-        """Return the whole table."""
-        return pa.concat_tables(self.iter_blocks())
-
     def _build_table(
         self, first_user: int, positions: Tensor, scores: Tensor, reasons: Tensor, shares: Tensor
     ) -> pa.Table:

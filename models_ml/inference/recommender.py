@@ -178,15 +178,14 @@ class Recommender:
         user_id: str | None = None,
         basket: Basket | None = None,
         n: int = 10,
-        exclude_seen: bool = True,
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> Recommendations:
         """Return the `n` best products for a customer, for a basket, or for a customer whose history is the basket.
 
-        A customer's declared features count. With `exclude_seen`, the products of the history or basket are excluded.
-        Results are limited to `allowed_products` (None allows all) without `excluded_products`. Without a known product
-        and without known features, the result has the most popular products.
+        A customer's declared features count. The products of the history or basket are excluded. Results are limited to
+        `allowed_products` (None allows all) without `excluded_products`. Without a known product and without known
+        features, the result has the most popular products.
 
         Raises:
             ModelError: Neither customer nor basket is given, the basket is invalid, or n is below 1.
@@ -195,8 +194,7 @@ class Recommender:
         is_allowed = self._build_allowed_mask(n, allowed_products, excluded_products)
         if history is None:
             return self._recommend_popular(n, is_allowed, unknown_products)
-        if exclude_seen:
-            is_allowed[history.columns.long()] = False
+        is_allowed[history.columns.long()] = False
         user_factors, additions = self.model.factors.fold_in(history, features)[0], self._score_by_graph(history)
         positions, scores = self._index.search(user_factors, n, is_allowed, additions)
         # Positions of the reason products, -1 without a product that adds to the score.

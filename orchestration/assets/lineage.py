@@ -7,9 +7,10 @@ import dagster as dg
 
 from orchestration.assets.common import TableInfo, build_table_key, warn_on_user_error
 from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR
-from orchestration.column_lineage import LineageCache, TableName
+from orchestration.column_lineage import LineageCache
 from orchestration.dbt_manifest import read_compiled_sql
 from warehouse.settings import Settings
+from warehouse.sql_text import TableName
 
 MODELS_BY_KEY = {
     TRANSLATOR.get_asset_key(node): node for node in MANIFEST["nodes"].values() if node["resource_type"] == "model"

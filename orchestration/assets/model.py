@@ -18,7 +18,7 @@ from orchestration.assets.common import (
 from orchestration.assets.dbt_graph import MANIFEST, build_source_specs, require_inputs
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.batch_scoring import score_customers
-from orchestration.config_files import read_train_config
+from orchestration.config_files import read_gate_policy, read_train_config
 from orchestration.dataset_versions import MART_TABLES
 from orchestration.model_features import find_declarations
 from orchestration.model_steps import describe_scoring, describe_training, train_if_due
@@ -30,7 +30,7 @@ DATASET_VERSIONS_KEY, MODEL_RUNS_KEY, RANKING_METRICS_KEY = (
 )
 
 TRAINING_TABLES = dict.fromkeys(
-    [*MART_TABLES.values(), *(declaration.relation for declaration in find_declarations(MANIFEST))]
+    [*MART_TABLES.values(), *(str(declaration.table) for declaration in find_declarations(MANIFEST))]
 )
 """The tables that a training reads, those of declared features included, as `schema.name`."""
 
@@ -58,7 +58,10 @@ def model_tables(
     start_seconds = time.perf_counter()
     with as_dagster_failure():
         require_inputs(context, settings)
-        training = train_if_due(settings, read_train_config(settings), context.log.info)
+        config = read_train_config(settings)
+        # Every run reports a wrong policy, not only the next run that trains.
+        read_gate_policy(settings, config)
+        training = train_if_due(settings, config, context.log.info)
         scoring = score_customers(settings, context.log.info)
     outcome = {"training": describe_training(training), "scoring": describe_scoring(scoring)}
     table_info = read_table_info(context, settings, {spec.key for spec in SPECS})

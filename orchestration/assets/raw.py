@@ -16,14 +16,13 @@ from orchestration.assets.dbt_graph import build_source_specs
 from orchestration.assets.landing import build_landing_key, report_landing
 from orchestration.assets.landing_days import LANDING_DAYS_KEY, report_landing_days
 from orchestration.assets.warehouse_resource import WarehouseResource
-from orchestration.progress import describe_expiry, describe_fetch
-from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
+from orchestration.progress import PipelineListener, StepTimer, describe_expiry, describe_fetch
+from orchestration.steps import load_landing
 from warehouse.fetching.fetch_run import fetch_feeds
 from warehouse.formatting import format_count
-from warehouse.loading.loader import load
-from warehouse.loading.unreadable_feeds import check_feeds_readable
+from warehouse.loading.reports import LoadReport
+from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS
-from warehouse.sources.yaml_file import read_sources
 
 SPECS = build_source_specs(
     "raw",
@@ -34,27 +33,35 @@ SPECS = build_source_specs(
 )
 
 
+class _LandingReporter(PipelineListener):
+    """Reports the landing files of a load, also of one with a feed that cannot be read."""
+
+    def __init__(self, context: dg.AssetExecutionContext, settings: Settings) -> None:
+        self._context = context
+        self._settings = settings
+        self._started_at = datetime.now(UTC)
+
+    def on_load_done(self, report: LoadReport) -> None:
+        report_landing(self._context, self._settings, report)
+        report_landing_days(self._context, self._settings, self._started_at)
+        log = self._context.log
+        log.info(f"{format_count(report.rows_loaded, 'row')} loaded in {report.seconds:.1f} s")
+        for path, reason in report.rejected_files.items():
+            log.warning(f"rejected file {path}: {reason}")
+        for path in report.changing_files:
+            log.info(f"changing, left for the next load: {path}")
+
+
 @dg.multi_asset(name="raw_tables", specs=SPECS, can_subset=True, pool=WAREHOUSE_POOL)
 def raw_tables(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.MaterializeResult[None]]:
     """Fetch the feeds that are declared with an API, and load every new or changed file of the landing folder."""
     with as_dagster_failure():
         fetched = fetch_feeds(warehouse.settings)
-        started_at = datetime.now(UTC)
-        report = load(warehouse.settings)
-        sources = read_sources(warehouse.settings.sources)
-        if find_feeds_with_retention(sources):
-            context.log.info(describe_expiry(erase_expired_rows(warehouse.settings, sources)))
-        report_landing(context, warehouse.settings, report)
-        report_landing_days(context, warehouse.settings, started_at)
-    if fetched.feeds:
-        context.log.info(f"fetched {describe_fetch(fetched)}")
-    context.log.info(f"{format_count(report.rows_loaded, 'row')} loaded in {report.seconds:.1f} s")
-    for path, reason in report.rejected_files.items():
-        context.log.warning(f"rejected file {path}: {reason}")
-    for path in report.changing_files:
-        context.log.info(f"changing, left for the next load: {path}")
-    with as_dagster_failure():
-        check_feeds_readable(report)
+        if fetched.feeds:
+            context.log.info(f"fetched {describe_fetch(fetched)}")
+        report, expired = load_landing(warehouse.settings, StepTimer(_LandingReporter(context, warehouse.settings)))
+        if expired is not None:
+            context.log.info(describe_expiry(expired))
     table_info = read_table_info(context, warehouse.settings, {spec.key for spec in SPECS})
     loaded_by_feed = {name: vars(feed) for name, feed in report.feeds.items()}
     metadata = {

@@ -4,14 +4,14 @@ Every step finds its work in the data, so the call after a killed one completes 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from orchestration.dbt_runner import DbtProgress, DbtResult, lock_build, run_dbt
+from orchestration.dbt_runner import lock_build, run_dbt
 from orchestration.forgetting.model_erasure import erase_from_models
 from orchestration.forgetting.traces import (
     Trace,
@@ -23,11 +23,12 @@ from orchestration.forgetting.traces import (
     is_text_searched,
 )
 from orchestration.progress import PipelineListener
-from orchestration.refusals import list_accepted, renew_acceptances
+from orchestration.refusals import list_renewable_reasons, renew_acceptances
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_ledger_reader, open_reader, open_writer, transaction
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
-from warehouse.erasure.database_rewriting import IS_USER_ROW, TableName, find_user_tables, rewrite_database
+from warehouse.erasure.customer_tables import IS_USER_ROW, find_user_tables
+from warehouse.erasure.database_rewriting import rewrite_database
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import erase_rows, load_present_files
 from warehouse.errors import RecomartError, TemporaryError
@@ -39,6 +40,7 @@ from warehouse.publishing.publisher import publish_without_customer
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
 from warehouse.sources.yaml_file import read_sources
+from warehouse.sql_text import TableName
 
 DISPOSABLE_FOLDERS = ("logs", "target")
 """Folders of dbt's logs and compiled SQL; a file with the id is deleted."""
@@ -64,8 +66,9 @@ def check_customer(settings: Settings, user_id: str) -> list[Trace]:
 def forget_customer(settings: Settings, user_id: str, listener: PipelineListener) -> list[Trace]:
     """Erase a customer everywhere, and build and publish the tables without them; return the places that are left.
 
-    From the first step on, each load rejects rows of the customer. When the tables cannot be built or published, such
-    as after a failed test, the live copy is replaced by a copy of it without the customer, and a warning is logged.
+    From the first step on, each load rejects rows of the customer. When no place has the id, nothing else is done. When
+    the tables cannot be built or published, such as after a failed test, the live copy is replaced by a copy of it
+    without the customer, and a warning is logged.
 
     Raises:
         RecomartError: A step failed; the next call continues. The text is no id of one customer, a landing file cannot
@@ -76,14 +79,16 @@ def forget_customer(settings: Settings, user_id: str, listener: PipelineListener
     sources = _read_sources(settings)
     user_id = clean_user_id(sources, user_id)
     with lock_erasure(settings):
-        add_forgotten_customer(settings, user_id)
+        is_new = add_forgotten_customer(settings, user_id)
+        # An id that no place has, such as a mistyped one, needs no build.
+        if is_new and not find_traces(settings, user_id):
+            return []
         # The file's time is the erasure number: a training or scoring that began before does not write its result.
         settings.forgotten_customers_file.touch()
-        accepted, line_counts = _read_accepted(settings), _read_line_counts(settings)
+        accepted = _read_accepted(settings)
         listener.on_stage("erasing the rows")
-        _erase_rows(settings, sources, user_id)
-        if any(count > line_counts.get(file, 0) for file, count in _read_line_counts(settings).items()):
-            # The call has loaded a delivery, whose failures no user has accepted.
+        if _erase_rows(settings, sources, user_id):
+            # No user has accepted the failures of the delivery.
             accepted = {}
         listener.on_stage("erasing datasets and models")
         erase_from_models(settings, user_id)
@@ -113,8 +118,8 @@ def describe_remaining(settings: Settings, user_id: str, traces: Sequence[Trace]
         reasons.append(
             f"rows of other customers mention it: {_shorten_list(mentions)}. Correct these lines in the landing files"
         )
-    if names := [trace.place for trace in traces if "(its " in trace.place]:
-        reasons.append(_shorten_list(names))
+    if remedies := [trace.describe() for trace in traces if trace.remedy]:
+        reasons.append(_shorten_list(remedies))
     if deleted := [path for path in paths if not (settings.landing_dir / path).exists()]:
         reasons.append(
             f"names of deleted files have it: {_shorten_list(deleted)}. Put the files back under other names"
@@ -138,17 +143,26 @@ def _read_sources(settings: Settings) -> Sources:
     return sources
 
 
-def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> None:
-    """Erase the rows of the customer from the landing files and the raw tables."""
+def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> bool:
+    """Erase the rows of the customer from the landing files and the raw tables.
+
+    Returns whether a new or changed file was loaded.
+    """
     with lock_build(settings):
         run_dbt(settings, "run", "--select", "staging.shop")
+    loaded_files = _read_loaded_files(settings)
     load_present_files(settings, sources)
+    present_files = _read_loaded_files(settings)
     _delete_renamed_files(settings, sources, user_id)
     erase_rows(
         settings,
         sources,
         find_rows=lambda connection: find_raw_rows(connection, user_id),
         find_rejected=lambda connection: find_rejected_rows_to_erase(connection, sources, user_id),
+    )
+    # A file that arrives during the erasure is loaded with the rewritten files.
+    return present_files != loaded_files or any(
+        lines > present_files.get(file, (0, 0))[1] for file, (_, lines) in _read_loaded_files(settings).items()
     )
 
 
@@ -172,9 +186,9 @@ def _delete_renamed_files(settings: Settings, sources: Sources, user_id: str) ->
 
 
 def _read_accepted(settings: Settings) -> dict[str, str]:
-    """Return the reasons of the accepted failures by test, of those that hold."""
+    """Return the reasons of the accepted failures by test, of those that hold for all loaded rows."""
     try:
-        return {acceptance.test: acceptance.why for acceptance, is_current in list_accepted(settings) if is_current}
+        return list_renewable_reasons(settings)
     except TemporaryError:
         raise
     except RecomartError as error:
@@ -183,15 +197,14 @@ def _read_accepted(settings: Settings) -> dict[str, str]:
         return {}
 
 
-def _read_line_counts(settings: Settings) -> dict[tuple[str, str], int]:
-    """Return the number of lines by feed and path of the loaded files."""
-    with open_reader(settings) as connection, suppress(duckdb.CatalogException):
-        rows = connection.execute("select feed, path, lines from raw.loaded_files").fetchall()
-        return {(feed, path): lines for feed, path, lines in rows}
-    return {}
+def _read_loaded_files(settings: Settings) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return the load id and the number of lines of the loaded files, by feed and path."""
+    with open_reader(settings) as connection:
+        rows = connection.execute("select feed, path, load_id, lines from raw.loaded_files").fetchall()
+    return {(feed, path): (load_id, lines) for feed, path, load_id, lines in rows}
 
 
-def _rebuild(settings: Settings, user_id: str, accepted: dict[str, str], listener: PipelineListener) -> None:
+def _rebuild(settings: Settings, user_id: str, accepted: Mapping[str, str], listener: PipelineListener) -> None:
     """Build the tables that exist without the customer, and publish them if a copy is live.
 
     `accepted` are the reasons of accepted failures by test: these tests can fail with other rows now.
@@ -204,8 +217,7 @@ def _rebuild(settings: Settings, user_id: str, accepted: dict[str, str], listene
     try:
         if has_marts:
             listener.on_stage("building the tables")
-            _build(settings, build_marts, accepted, listener)
-            _build(settings, build_recommendations, accepted, listener)
+            _build_tables(settings, accepted, listener)
         if is_live:
             # The earlier copies have the customer too.
             publish_copy(settings.model_copy(update={"serving_copies": 1}), is_empty_allowed=True)
@@ -237,7 +249,7 @@ def _delete_user_rows(connection: duckdb.DuckDBPyConnection, table: TableName, u
             from duckdb_constraints()
             where referenced_table = ? and database_name = current_database()
             """,
-            [table.table],
+            [table.name],
         ).fetchall()
         raise RecomartError(
             f"rows of the customer cannot be deleted: {table}: rows of {rows[0][0]} refer to them. Delete the latter, "
@@ -245,21 +257,20 @@ def _delete_user_rows(connection: duckdb.DuckDBPyConnection, table: TableName, u
         ) from error
 
 
-def _build(
-    settings: Settings,
-    build: Callable[[Settings, Callable[[DbtProgress], None]], DbtResult],
-    accepted: dict[str, str],
-    listener: PipelineListener,
-) -> None:
-    """Build tables; accept the failures again of tests that were accepted before the erasure."""
-    while True:
-        try:
-            build(settings, listener.on_dbt)
-        except RecomartError:
-            if not renew_acceptances(settings, accepted):
-                raise
-        else:
-            return
+def _build_tables(settings: Settings, accepted: Mapping[str, str], listener: PipelineListener) -> None:
+    """Build the tables; accept the failures again of tests that were accepted before the erasure, each test once."""
+    whys = dict(accepted)
+    for build in (build_marts, build_recommendations):
+        while True:
+            try:
+                build(settings, listener.on_dbt)
+                break
+            except RecomartError:
+                renewed_tests = renew_acceptances(settings, whys)
+                if not renewed_tests:
+                    raise
+                for test in renewed_tests:
+                    del whys[test]
 
 
 def _erase_from_other_files(settings: Settings, user_id: str) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import duckdb
 
-from orchestration.forgetting.traces import is_text_searched
 from warehouse.database import open_ledger_reader
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows
-from warehouse.erasure.database_rewriting import IS_USER_ROW, find_user_tables
+from warehouse.erasure.customer_tables import IS_USER_ROW, find_user_tables
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 from warehouse.sources.yaml_file import read_sources
@@ -33,9 +32,7 @@ def read_customer_rows(settings: Settings, user_id: str) -> dict[str, list[dict[
             table = f"raw.{sources.feeds[feed].kind}"
             is_row = "_feed = ? and _file = ? and _line in (select unnest(?::bigint[]))"
             tables.setdefault(table, []).extend(_query(connection, table, is_row, [feed, path, lines]))
-        # A number in a rejected line can be anything, such as another customer's order.
-        rejected_rows = find_rejected_rows(connection, user_id) if is_text_searched(user_id) else []
-        for feed, path, lines in rejected_rows:
+        for feed, path, lines in find_rejected_rows(connection, sources, user_id):
             is_row = "feed = ? and path = ? and line in (select unnest(?::bigint[]))"
             tables.setdefault("raw.rejected_rows", []).extend(
                 _query(connection, "raw.rejected_rows", is_row, [feed, path, lines])

@@ -1,47 +1,43 @@
 """Search for a customer's id in the tables and files of a warehouse and its landing folder."""
 
-import codecs
 import re
-import unicodedata
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import duckdb
+import pyarrow as pa
 
-from warehouse.database import connect, connect_to_file, describe_lock_error, fetch_first_row, open_ledger_reader
-from warehouse.erasure.customer_rows import find_raw_rows, find_rejected_rows
-from warehouse.erasure.database_rewriting import TableName
-from warehouse.errors import WarehouseBusyError
-from warehouse.loading.cleaned_ids import (
-    MIN_TEXT_LENGTH,
-    build_can_have_id,
-    build_cleaned_id,
-    build_id_pattern,
-    spell_id,
+from orchestration.forgetting.file_search import (
+    ARROW_FILE_MAGIC,
+    ARROW_STREAM_MAGIC,
+    PARQUET_MAGIC,
+    FileSearch,
+    FileSearcher,
+    build_name_pattern,
+    is_duckdb,
+    is_in_name,
 )
-from warehouse.loading.compression import DECOMPRESSION_ERRORS, ByteReader, open_decompressed
-from warehouse.loading.raw_rows import quote_literal
-from warehouse.loading.text import CANDIDATE_ENCODINGS, detect_encoding
+from warehouse.database import connect, connect_to_file, describe_lock_error, fetch_first_row, open_ledger_reader
+from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows
+from warehouse.errors import WarehouseBusyError
+from warehouse.loading.cleaned_ids import build_can_have_id, build_cleaned_id, build_id_pattern
+from warehouse.loading.cleaned_ids import is_text_searched as is_text_searched
+from warehouse.loading.product_ids import find_product_ids
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS
-
-READ_BYTES = 16 << 20
-
-DECOMPRESSED_BYTES = 8 << 10
-"""Bytes read at a time by readers that return no bytes if the file is damaged behind some of them."""
-
-MAX_CHARACTER_BYTES = 64
-"""Maximum bytes of a character in any spelling: a decomposed one of four parts, escaped in JSON, has 48."""
-
-DUCKDB_MAGIC = b"DUCK"
-"""Bytes 8 to 12 of a DuckDB file."""
+from warehouse.sources.yaml_file import read_sources
+from warehouse.sql_text import TableName, quote_identifier, quote_literal
 
 PATH_COLUMNS = ("path", "_file", "first_path")
 """Columns with paths of files."""
+
+NUMBER_TYPES = re.compile(
+    r"(BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|DATE|TIME.*|INTERVAL)(\[\d*\])*"
+)
+"""Types whose values are numbers, times or truth values, in which ids are not searched."""
 
 DEFINITIONS_QUERY = """
     select 'type ' || schema_name || '.' || type_name, labels::varchar
@@ -57,12 +53,11 @@ DEFINITIONS_QUERY = """
     where database_name = current_database()
 """
 
-TEXT_COLUMNS_QUERY = """
-    select schema_name, table_name, list(column_name)
+COLUMNS_QUERY = """
+    select schema_name, table_name, map(list(column_name), list(data_type))
     from duckdb_columns()
     where
-        (regexp_matches(data_type, 'VARCHAR|JSON|ENUM') or lower(column_name) = 'user_id')
-        and (database_name, schema_name, table_name) in (
+        (database_name, schema_name, table_name) in (
             select (database_name, schema_name, table_name)
             from duckdb_tables()
             where database_name = current_database()
@@ -79,7 +74,14 @@ class Trace(NamedTuple):
     """A table, or the path of a file in its folder."""
 
     matches: int
-    """Number of rows that have the id, or 1 for a file that is no table."""
+    """Number of rows that have the id, 1 for a file that is no table, or 0 for a file that cannot be searched."""
+
+    remedy: str | None = None
+    """What has the id, and what to do, if the user must remove it."""
+
+    def describe(self) -> str:
+        """Return the place with the remedy."""
+        return f"{self.place} ({self.remedy})" if self.remedy else self.place
 
 
 def find_traces(settings: Settings, user_id: str) -> list[Trace]:
@@ -89,20 +91,41 @@ def find_traces(settings: Settings, user_id: str) -> list[Trace]:
         WarehouseBusyError: Another process is writing the warehouse.
     """
     traces = []
+    is_in_texts = is_text_searched(user_id)
     if settings.database.exists():
         with closing(connect(settings, read_only=True)) as connection:
+            is_in_texts = is_searched_in_texts(connection, user_id)
             traces += [
                 *_find_landing_rows(connection, settings, user_id),
-                *_find_in_tables(connection, user_id),
-                *_find_in_definitions(connection, user_id),
+                *_find_in_tables(connection, user_id, is_in_texts),
+                *(_find_in_definitions(connection, user_id) if is_in_texts else ()),
             ]
-    return traces + list(_find_in_files(settings, user_id))
+    return traces + list(_find_in_files(settings, user_id, is_in_texts))
+
+
+def is_searched_in_texts(connection: duckdb.DuckDBPyConnection, user_id: str) -> bool:
+    """Return whether an id is searched in texts: it is neither short nor a number, nor the id of a product."""
+    with suppress(duckdb.CatalogException):
+        return is_text_searched(user_id) and not find_product_ids(connection, [user_id])
+    return is_text_searched(user_id)
+
+
+def describe_search_limit(settings: Settings, user_id: str) -> str | None:
+    """Return a line that says in which places an id is not searched; None if it is searched everywhere."""
+    user_id = clean_user_id(read_sources(settings.sources), user_id)
+    with open_ledger_reader(settings) as connection:
+        if is_searched_in_texts(connection, user_id):
+            return None
+        is_product = is_text_searched(user_id)
+    reason = "also the id of a product" if is_product else "short or a number"
+    return f"{user_id} is {reason}: it is searched in columns of customers, not in texts"
 
 
 def _find_landing_rows(connection: duckdb.DuckDBPyConnection, settings: Settings, user_id: str) -> list[Trace]:
     """Find the landing files from which rows of the customer were loaded, also by a join or `fill_down`."""
     with suppress(duckdb.CatalogException):
-        file_rows = [*find_raw_rows(connection, user_id), *find_rejected_rows(connection, user_id)]
+        sources = read_sources(settings.sources)
+        file_rows = [*find_raw_rows(connection, user_id), *find_rejected_rows(connection, sources, user_id)]
         files = {rows.path for rows in file_rows if (settings.landing_dir / rows.path).exists()}
         counts = {
             "loaded and rejected rows": sum(len(rows.lines) for rows in file_rows),
@@ -113,10 +136,10 @@ def _find_landing_rows(connection: duckdb.DuckDBPyConnection, settings: Settings
     return []
 
 
-def _find_in_tables(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[Trace]:
-    tables = connection.execute(TEXT_COLUMNS_QUERY).fetchall()
-    names = [(TableName(schema, table), columns) for schema, table, columns in tables]
-    counts = ((name, _count_rows(connection, name.quoted, columns, user_id)) for name, columns in names)
+def _find_in_tables(connection: duckdb.DuckDBPyConnection, user_id: str, is_in_texts: bool) -> list[Trace]:
+    tables = connection.execute(COLUMNS_QUERY).fetchall()
+    names = [(TableName(schema, table), types) for schema, table, types in tables]
+    counts = ((name, _count_rows(connection, name.quoted, types, user_id, is_in_texts)) for name, types in names)
     return [Trace(str(name), count) for name, count in counts if count]
 
 
@@ -126,8 +149,9 @@ def find_mentions(settings: Settings, user_id: str) -> list[str]:
     columns["raw.rejected_rows"] = ("path", "line", ["text", "error"])
     mentions = []
     with open_ledger_reader(settings) as connection:
+        is_in_texts = is_searched_in_texts(connection, user_id)
         for table, (path, line, texts) in columns.items():
-            condition, parameters = _build_condition(texts, user_id)
+            condition, parameters = _build_condition(dict.fromkeys(texts, "VARCHAR"), user_id, is_in_texts)
             query = f"select {path}, {line} from {table} where {condition} order by all"
             mentions += [f"{file}, line {number}" for file, number in connection.execute(query, parameters).fetchall()]
     return mentions
@@ -135,58 +159,66 @@ def find_mentions(settings: Settings, user_id: str) -> list[str]:
 
 def find_paths_with_id(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[tuple[str, str]]:
     """Return the feed and path of each loaded or rejected file that has the id of a customer in its path."""
+    if not is_searched_in_texts(connection, user_id):
+        return []
     rows = connection.execute(
         "select feed, path from raw.loaded_files union select feed, path from raw.rejected_files order by all"
     ).fetchall()
-    return [(feed, path) for feed, path in rows if _is_in_name(user_id, path)]
+    return [(feed, path) for feed, path in rows if is_in_name(user_id, path)]
 
 
 def _find_in_definitions(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[Trace]:
-    """Find the types, views and tables that have the id in their definition, such as a value of an ENUM."""
-    if not is_text_searched(user_id):
-        return []
-    query = f"select * from ({DEFINITIONS_QUERY}) as definitions (name, sql) where regexp_matches(sql, ?)"
-    rows = connection.execute(query, [build_id_pattern(user_id)]).fetchall()
-    return [Trace(f"{name} (its definition: drop it)", 1) for name, _ in rows]
+    """Find the types, views and tables that have the id in their definition, such as a value of an ENUM.
+
+    The definitions of dbt's tables and views are code of the project, which builds them again.
+    """
+    query = f"select name from ({DEFINITIONS_QUERY}) as definitions (name, sql) where regexp_matches(sql, ?)"
+    names = {str(name) for (name,) in connection.execute(query, [build_id_pattern(user_id)]).fetchall()}
+    with suppress(duckdb.CatalogException):
+        nodes = connection.execute("select distinct split_part(node, '.', 3) from gates.node_results").fetchall()
+        built = {str(node) for (node,) in nodes}
+        names = {name for name in names if name.rpartition(".")[2] not in built}
+    return [Trace(name, 1, remedy="its definition: drop it") for name in sorted(names)]
 
 
-def _count_rows(connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], user_id: str) -> int:
-    """Count the rows with the id: as `user_id`, or if it is long enough, within any text."""
-    condition, parameters = _build_condition(columns, user_id)
+def _count_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, str], user_id: str, is_in_texts: bool
+) -> int:
+    """Count the rows with the id: as `user_id`, or within any text. `types` are those of the columns, by name."""
+    condition, parameters = _build_condition(types, user_id, is_in_texts)
     row = fetch_first_row(connection, f"select count(*) from {table} where {condition}", parameters)
     return int(row[0]) if row else 0
 
 
-def _build_condition(columns: Sequence[str], user_id: str) -> tuple[str, dict[str, str]]:
+def _build_condition(types: Mapping[str, str], user_id: str, is_in_texts: bool) -> tuple[str, dict[str, str]]:
     """Return the condition that a row has the id in one of the columns, and its parameters."""
-    texts = {column.lower(): '"' + column.replace('"', '""') + '"::varchar' for column in columns}
-    user_column = texts.pop("user_id", None)
-    conditions = [f"{build_cleaned_id(user_column)} = $user_id"] if user_column else []
-    if texts and is_text_searched(user_id):
-        patterns = {True: quote_literal(build_name_pattern(user_id)), False: quote_literal(build_id_pattern(user_id))}
-        conditions += [
-            f"({build_can_have_id(text)} and regexp_matches({text}, {patterns[column in PATH_COLUMNS]}))"
-            for column, text in texts.items()
-        ]
-    return " or ".join(conditions) or "false", {"user_id": user_id} if conditions else {}
+    conditions = []
+    for column, data_type in types.items():
+        text = _build_text(column, data_type)
+        if column.lower() == "user_id":
+            conditions.append(f"{build_cleaned_id(text)} = $user_id")
+        elif is_in_texts and not NUMBER_TYPES.fullmatch(data_type):
+            is_path = column.lower() in PATH_COLUMNS
+            pattern = build_name_pattern(user_id) if is_path else build_id_pattern(user_id)
+            if "UUID" in data_type:
+                # DuckDB writes these ids in lower case.
+                conditions.append(f"regexp_matches({text}, {quote_literal(f'(?i){pattern}')})")
+            else:
+                matches = f"regexp_matches({text}, {quote_literal(pattern)})"
+                conditions.append(f"({build_can_have_id(text)} and {matches})")
+    condition = " or ".join(conditions) or "false"
+    return condition, {"user_id": user_id} if "$user_id" in condition else {}
 
 
-def is_text_searched(user_id: str) -> bool:
-    """Return whether an id is searched in texts: short ones and numbers are also prices, counts and other ids."""
-    return len(user_id) >= MIN_TEXT_LENGTH and not re.fullmatch(r"[0-9.,+-]+", user_id)
+def _build_text(column: str, data_type: str) -> str:
+    """Return the expression of a column as text; of bytes that are no UTF-8, the ones of ASCII."""
+    name = quote_identifier(column)
+    if data_type == "BLOB":
+        return f"coalesce(try(decode({name})), regexp_replace({name}::varchar, '\\\\x[0-9A-F]{{2}}', ' ', 'g'))"
+    return f"{name}::varchar"
 
 
-def _is_in_name(user_id: str, name: str) -> bool:
-    is_found = re.search(build_name_pattern(user_id), unicodedata.normalize("NFC", name)) is not None
-    return is_found and is_text_searched(user_id)
-
-
-def build_name_pattern(user_id: str) -> str:
-    """Return the regular expression of an id in the name of a file: `_`, `-` and `.` separate the parts of names."""
-    return rf"(?:^|[^0-9A-Za-z]){spell_id(user_id)}(?:$|[^0-9A-Za-z])"
-
-
-def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
+def _find_in_files(settings: Settings, user_id: str, is_in_texts: bool) -> Iterator[Trace]:
     """Find the id in all other files, which are searched as they are and decompressed, and in names."""
     for folder in {settings.warehouse, settings.landing_dir}:
         for path in sorted(folder.rglob("*")):
@@ -194,122 +226,101 @@ def _find_in_files(settings: Settings, user_id: str) -> Iterator[Trace]:
             if folder == settings.warehouse and is_landing:
                 continue
             place = f"{'landing/' if is_landing else ''}{path.relative_to(folder)}"
-            if _is_in_name(user_id, path.name):
-                yield Trace(f"{place} (its name: rename or delete it)", 1)
-            if path.is_file() and (count := count_in_file(settings, path, user_id)):
-                yield Trace(place, count)
+            if is_in_texts and is_in_name(user_id, path.name):
+                yield Trace(place, 1, remedy="its name: rename or delete it")
+            if not path.is_file():
+                continue
+            result = _search_file(settings, path, user_id, is_in_texts)
+            if result.matches:
+                yield Trace(place, result.matches)
+            elif result.problem:
+                yield Trace(place, 0, remedy=f"it cannot be searched: {result.problem}. Look for the id in it")
 
 
 def count_in_file(settings: Settings, file: Path, user_id: str) -> int:
-    """Return the number of rows of a DuckDB or Parquet file that have the id; of another file 1 if it has the id.
-
-    A damaged file is searched as far as it can be read, and as it is.
+    """Return the number of rows of a table in a file that have the id; of another file 1 if it has the id.
 
     Raises:
         WarehouseBusyError: Another process is writing the DuckDB file.
     """
-    # A file can disappear while the folder is listed.
-    with suppress(FileNotFoundError):
-        if file.suffix == ".parquet":
-            with suppress(duckdb.Error):
-                return _count_parquet_rows(file, user_id)
-        if (
-            file != settings.database
-            and _is_duckdb_file(file)
-            and (count := _count_database_rows(settings, file, user_id))
-        ):
-            return count
-        return int(is_text_searched(user_id) and contains_id(file, user_id))
-    return 0
-
-
-def _is_duckdb_file(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(12)[8:] == DUCKDB_MAGIC
-
-
-def _count_database_rows(settings: Settings, file: Path, user_id: str) -> int:
-    """Count the rows of a DuckDB file: its blocks are compressed."""
-    try:
-        with closing(connect_to_file(settings, file, read_only=True)) as connection:
-            traces = [*_find_in_tables(connection, user_id), *_find_in_definitions(connection, user_id)]
-            return sum(trace.matches for trace in traces)
-    except duckdb.Error as error:
-        if lock_message := describe_lock_error(str(error), file):
-            raise WarehouseBusyError(lock_message) from error
-        return 0
-
-
-def _count_parquet_rows(file: Path, user_id: str) -> int:
-    with duckdb.connect() as connection:
-        rows = connection.read_parquet(str(file))
-        rows.create_view("rows")
-        columns = [
-            name
-            for name, data_type in zip(rows.columns, rows.dtypes, strict=True)
-            if "VARCHAR" in str(data_type) or name == "user_id"
-        ]
-        return _count_rows(connection, "rows", columns, user_id)
+    return _search_file(settings, file, user_id, is_text_searched(user_id)).matches
 
 
 def contains_id(file: Path, user_id: str) -> bool:
-    """Return whether a file, decompressed or as it is, has an id as text in any spelling and common encoding."""
-    patterns = _compile_patterns(user_id)
-    overlap = MAX_CHARACTER_BYTES * (len(user_id) + 2)
-    return any(_contains(reader, patterns, overlap) for reader in _open_readers(file))
+    """Return whether a file has an id as text, in any spelling and common encoding."""
+    searcher = FileSearcher(user_id, lambda *_: None, is_in_texts=True)
+    return searcher.search(file).matches > 0
 
 
-def _compile_patterns(user_id: str) -> list[re.Pattern[bytes]]:
-    """Compile the patterns of an id in UTF-8 and in the encodings that the loader detects; most ids have one."""
-    patterns = []
-    for encoding in ("utf-8", *CANDIDATE_ENCODINGS):
-        with suppress(UnicodeEncodeError):
-            user_id.encode(encoding)
-            patterns.append(build_id_pattern(user_id, partial(_encode, encoding)).encode("latin-1"))
-    return [re.compile(pattern, re.MULTILINE) for pattern in dict.fromkeys(patterns)]
+def _search_file(settings: Settings, file: Path, user_id: str, is_in_texts: bool) -> FileSearch:
+    search_table = partial(_search_table, settings, user_id, is_in_texts)
+    try:
+        return FileSearcher(user_id, search_table, is_in_texts=is_in_texts).search(file)
+    except FileNotFoundError:
+        # A file can disappear while the folder is listed.
+        return FileSearch()
+    except OSError as error:
+        return FileSearch(problem=str(error.strerror))
 
 
-def _encode(encoding: str, text: str) -> str:
-    """Return a character for each byte of a text in an encoding, and an escape if it has no bytes."""
-    return text.encode(encoding, "backslashreplace").decode("latin-1")
+def _search_table(settings: Settings, user_id: str, is_in_texts: bool, file: Path, start: bytes) -> FileSearch | None:
+    """Count the rows with the id in a file of DuckDB, Parquet or Arrow: these are compressed.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the DuckDB file.
+    """
+    try:
+        if start.startswith(PARQUET_MAGIC):
+            return FileSearch(_count_parquet_rows(file, user_id, is_in_texts))
+        if start.startswith((ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC)):
+            return FileSearch(_count_arrow_rows(file, start, user_id, is_in_texts))
+        if is_duckdb(start) and file != settings.database:
+            return FileSearch(_count_database_rows(settings, file, user_id, is_in_texts))
+    except FileNotFoundError:
+        raise
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if is_duckdb(start) and (lock_message := describe_lock_error(str(error), file)):
+            raise WarehouseBusyError(lock_message) from error
+        return FileSearch(problem="the table is damaged, encrypted or of another version")
+    return None
 
 
-def _open_readers(file: Path) -> Iterator[ByteReader]:
-    """Yield the content of a file, then the decompressed content, or the members of a zip archive such as Excel's."""
-    with file.open("rb") as opened:
-        yield opened
-        opened.seek(0)
-        try:
-            archive = zipfile.ZipFile(opened)
-        except zipfile.BadZipFile:
-            opened.seek(0)
-            reader = open_decompressed(cast(Any, opened), opened.peek(16))
-            if reader is not opened:
-                yield reader
-            return
-        with archive:
-            for name in archive.namelist():
-                # Encrypted members, and those of unknown compression, cannot be searched.
-                with suppress(RuntimeError, zipfile.BadZipFile):
-                    yield cast(ByteReader, archive.open(name))
+def _count_database_rows(settings: Settings, file: Path, user_id: str, is_in_texts: bool) -> int:
+    with closing(connect_to_file(settings, file, read_only=True)) as connection:
+        traces = _find_in_tables(connection, user_id, is_in_texts)
+        if is_in_texts:
+            traces += _find_in_definitions(connection, user_id)
+        return sum(trace.matches for trace in traces)
 
 
-def _contains(reader: ByteReader, patterns: Sequence[re.Pattern[bytes]], overlap: int) -> bool:
-    # Unlike `read`, `read1` returns the bytes before a damage.
-    read, size = getattr(reader, "read1", None), READ_BYTES
-    if read is None:
-        read, size = reader.read, DECOMPRESSED_BYTES
-    data = decoded = b""
-    decoder: codecs.IncrementalDecoder | None = None
-    with suppress(*DECOMPRESSION_ERRORS):
-        while block := read(size):
-            if not data:
-                encoding = detect_encoding(block[:4], is_guessing_allowed=False)
-                if encoding != "utf-8":
-                    decoder = codecs.getincrementaldecoder(encoding)("replace")
-            data = data[-overlap:] + block
-            if decoder:
-                decoded = decoded[-overlap:] + decoder.decode(block).encode()
-            if any(pattern.search(data) or pattern.search(decoded) for pattern in patterns):
-                return True
-    return False
+def _count_parquet_rows(file: Path, user_id: str, is_in_texts: bool) -> int:
+    """Count the rows with the id, and the entries of the file's metadata with it."""
+    with duckdb.connect() as connection:
+        connection.read_parquet(str(file)).create_view("rows")
+        connection.execute(
+            f"create view metadata as select key, value from parquet_kv_metadata({quote_literal(str(file))})"
+        )
+        counts = [_count_view_rows(connection, view, user_id, is_in_texts) for view in ("rows", "metadata")]
+        return sum(counts)
+
+
+def _count_arrow_rows(file: Path, start: bytes, user_id: str, is_in_texts: bool) -> int:
+    count = 0
+    with duckdb.connect() as connection, pa.memory_map(str(file)) as source:
+        if start.startswith(ARROW_FILE_MAGIC):
+            reader = pa.ipc.open_file(source)
+            batches: Iterable[pa.RecordBatch] = map(reader.get_batch, range(reader.num_record_batches))
+        else:
+            batches = pa.ipc.open_stream(source)
+        for batch in batches:
+            connection.register("rows", pa.Table.from_batches([batch]))
+            count += _count_view_rows(connection, "rows", user_id, is_in_texts)
+    return count
+
+
+def _count_view_rows(connection: duckdb.DuckDBPyConnection, view: str, user_id: str, is_in_texts: bool) -> int:
+    rows = connection.table(view)
+    types = dict(zip(rows.columns, map(str, rows.dtypes), strict=True))
+    count = _count_rows(connection, view, types, user_id, is_in_texts)
+    is_in_names = is_in_texts and any(re.search(build_id_pattern(user_id), column) for column in types)
+    return count + is_in_names

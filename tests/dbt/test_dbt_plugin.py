@@ -38,6 +38,13 @@ def test_missing_warehouse_is_refused(tmp_path: Path, target: str) -> None:
     assert "recomart load" in output
 
 
+def test_wrong_setting_is_named(tmp_path: Path) -> None:
+    (tmp_path / "recomart.duckdb").touch()
+    output = run_dbt_by_hand(tmp_path, "debug", RECOMART_NIGHTLY_HOUR="25")
+    assert "RECOMART_NIGHTLY_HOUR: it must be at most 23" in output
+    assert "validation error" not in output
+
+
 @pytest.mark.slow
 def test_build_fails_once(tmp_path: Path, demo_copy: Settings) -> None:
     """A build opens twelve connections. None of them waits again after the first failure."""

@@ -105,6 +105,34 @@ def test_invalid_environment_setting(
     assert_one_line_error(recomart("status", "--warehouse", tmp_path), f"recomart: {variable}: ", problem)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("customer",),
+        ("forget", "--check"),
+        ("similar",),
+        ("explain", "--basket", "p1", "--product"),
+        ("recommend", "--user"),
+        ("recommend", "--basket"),
+        ("customers",),
+        ("rejected", "--feed"),
+        ("quarantined", "--reason"),
+        ("promote",),
+        ("datasets", "diff", "a"),
+        ("keys", "add"),
+        ("bench", "ranking", "--against"),
+    ],
+)
+def test_argument_must_be_utf8(recomart: RecomartCli, command: tuple[str, ...]) -> None:
+    message = r"recomart: '\udcff\udcfe' is not valid UTF-8 text. Give the argument in UTF-8"
+    assert recomart(*command, "\udcff\udcfe").stderr == f"{message}\n"
+
+
+def test_path_need_not_be_utf8(recomart: RecomartCli, tmp_path: Path) -> None:
+    result = recomart("status", "--warehouse", tmp_path / "\udcff")
+    assert_one_line_error(result, "the warehouse does not exist")
+
+
 def test_command_reports_damaged_database(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
     """A file of another kind, a truncated file, and a file with one damaged block."""
     database = tmp_path / "recomart.duckdb"

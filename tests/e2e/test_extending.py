@@ -246,7 +246,7 @@ def test_forgotten_customer_is_no_feature(checkout: Checkout) -> None:
     file = checkout.settings.warehouse / "crm" / "customers.csv"
     file.write_text(file.read_text(encoding="utf-8").replace("basic", "gold"), encoding="utf-8")
     forgetting = checkout.recomart("forget", "u00001", is_successful=False)
-    assert "snapshots.crm_customers_history, crm/customers.csv" in forgetting.stderr
+    assert "snapshots.crm_customers_history; crm/customers.csv" in forgetting.stderr
     training = checkout.recomart("train")
     assert "declared feature feat_user_plan.plan has the single value 'gold'" in training.stderr
     assert checkout.query("select count(*) from marts.feat_user_plan where user_id = 'u00001'") != [(0,)]

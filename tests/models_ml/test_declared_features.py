@@ -266,7 +266,9 @@ def test_model_without_customer_can_be_loaded(club_training: TrainingResult, tmp
 
 def test_candidates_have_scores_of_features(club_dataset: Dataset, club_training: TrainingResult) -> None:
     """Batch scores equal the scores of the online path."""
-    candidates = Candidates.create(club_training.recommender, club_dataset.current_interactions).to_table()
+    candidates = pa.concat_tables(
+        Candidates.create(club_training.recommender, club_dataset.current_interactions).iter_blocks()
+    )
     rows = candidates.filter(pc.equal(candidates["user_id"], "u100")).to_pylist()
     for row in rows[:3]:
         explanation = club_training.recommender.explain(row["product_id"], user_id="u100")

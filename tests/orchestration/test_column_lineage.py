@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestration import column_lineage as module
-from orchestration.column_lineage import LineageCache, SourceColumn, TableName, trace_columns
+from orchestration.column_lineage import LineageCache, SourceColumn, trace_columns
+from warehouse.sql_text import TableName
 
 TABLES = {
     TableName("marts", "sales"): {"user_id": "varchar", "price": "double", "quantity": "bigint"},

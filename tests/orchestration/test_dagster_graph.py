@@ -231,7 +231,9 @@ def test_asset_without_its_inputs_names_them(dagster_definitions: ModuleType, tm
             messages[name] = [failure.description.rpartition(": ")[2] for failure in failures if failure]
     advice = "must be built before. Select the upstream assets as well, or launch the job full_pipeline"
     assert messages == {
-        "serving/published_copy": ["the warehouse does not exist. Create it with `recomart run`"],
+        "serving/published_copy": [
+            "the warehouse does not exist. Create it with `recomart run`, or name another folder in RECOMART_WAREHOUSE"
+        ],
         "raw/events": [],
         "marts/dim_users": [f"intermediate.int_user_days and 3 more {advice}"],
         "ml/candidates": [f"marts.ml_interactions {advice}"],

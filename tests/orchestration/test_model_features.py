@@ -79,6 +79,12 @@ def test_values_without_cutoff_count_always(
     ]
 
 
+def test_names_can_have_quotes(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""create table s."owner's shelf" as select 'p1' as product_id, 3 as "the ""floor"" of it" """)
+    manifest = build_manifest("owner's shelf", {'the "floor" of it': "number"})
+    assert read_rows(connection, manifest) == [(cutoff, "number", "p1", "", 3.0) for cutoff in ("now", "test")]
+
+
 def test_values_with_cutoff_count_there(connection: duckdb.DuckDBPyConnection) -> None:
     manifest = build_manifest("plan", {"plan": "category", "spend": "number"}, ("source.recomart.raw.events",))
     assert read_rows(connection, manifest) == [

@@ -6,13 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from models_ml.config import TrainConfig
 from orchestration.batch_scoring import score_customers
+from orchestration.dbt_manifest import load_manifest
 from orchestration.dbt_runner import (
     PROJECT_DIR,
     build_dbt_environment,
@@ -24,18 +27,23 @@ from orchestration.model_registry import list_model_runs
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.refusals import (
+    ERASURE_NOTE,
     Refusal,
     accept_failure,
     check_tables_accepted,
     describe_refusals,
     find_refusals,
     list_accepted,
+    list_renewable_reasons,
+    read_acceptances,
+    renew_acceptances,
 )
 from orchestration.steps import publish_copy
-from orchestration.training_run import train_model
+from orchestration.training_run import load_training_dataset, train_model
 from orchestration.tuning_run import tune_config
 from tests.recomart_cli import RecomartCli
 from tests.table_changes import execute_statements
+from warehouse.erasure.erasure_lock import get_erasure_number
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
@@ -61,6 +69,7 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     remedy = f"or accept the failure with `recomart accept {VOLUME_TEST} --why REASON`"
     with pytest.raises(RecomartError, match=f"39504 lines where 400 are usual.* {remedy}"):
         run_volume_test(demo_copy, 39_504)
+    assert "model.recomart.audit_feed_days" in str(find_refusals(demo_copy)[0].tested_tables).split()
     steps: dict[str, Callable[[], object]] = {
         "training": lambda: train_model(demo_copy, TrainConfig()),
         "tuning": lambda: tune_config(demo_copy, TrainConfig(), seconds=1),
@@ -77,7 +86,7 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
         assert remedy in result.stderr
     assert (read_pointer(demo_copy), list_model_runs(demo_copy)) == (previous_copy, previous_runs)
     status = recomart("status", "--warehouse", demo_copy.warehouse).stdout
-    assert f"refused: training, scoring, publishing: test {VOLUME_TEST} failed: events of" in status
+    assert f"refused: training, tuning, scoring, promotion, publishing: test {VOLUME_TEST} failed: events of" in status
 
     # A stored dataset version is no table: the model is trained, and waits.
     result = recomart("train", "--dataset", previous_runs[0].dataset_hash[:10], "--warehouse", demo_copy.warehouse)
@@ -123,6 +132,33 @@ def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: Recom
     assert [refusal["status"] for refusal in listing["refusals"]] == ["fail"]
     run_volume_test(demo_copy, 400)
     assert find_refusals(demo_copy) == []
+
+
+def test_tables_are_checked_after_waiting(demo_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that fails while a step waits for another process refuses it."""
+    update = "update gates.node_results set status = '{}' where node = 'test.recomart.{}'"
+
+    def wait_while_test_fails(*_: object) -> int:
+        execute_statements(demo_copy, update.format("fail", VOLUME_TEST))
+        return get_erasure_number(demo_copy)
+
+    @contextmanager
+    def lock_while_test_fails(*_: object) -> Iterator[None]:
+        wait_while_test_fails()
+        yield
+
+    monkeypatch.setattr("orchestration.batch_scoring.wait_for_erasure", wait_while_test_fails)
+    monkeypatch.setattr("orchestration.training_run.wait_for_erasure", wait_while_test_fails)
+    monkeypatch.setattr("warehouse.publishing.publisher.exclusive_lock", lock_while_test_fails)
+    steps: dict[str, Callable[[], object]] = {
+        "training": lambda: load_training_dataset(demo_copy, None, lambda _: None),
+        "scoring": lambda: score_customers(demo_copy),
+        "publishing": lambda: publish_copy(demo_copy),
+    }
+    for step, action in steps.items():
+        execute_statements(demo_copy, update.format("pass", VOLUME_TEST))
+        with pytest.raises(RecomartError, match=f"^{step} refused: .*test {VOLUME_TEST} failed"):
+            action()
 
 
 @pytest.mark.slow
@@ -191,14 +227,14 @@ def test_killed_build_is_refused(demo_copy: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_other_conditions_record_no_result(demo_copy: Settings) -> None:
+def test_partial_builds_record_no_result(demo_copy: Settings) -> None:
     """A failed test does not pass with other variables or without rows, and a plain test ends the refusal."""
     with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
         run_volume_test(demo_copy, 39_504)
     for options in (["--vars", "{audit_volume_limit: 1000000}"], ["--empty"]):
         counts = run_dbt(demo_copy, "build", "--select", VOLUME_TEST, *options).status_counts
         assert counts["pass"] == 1
-        with pytest.raises(RecomartError, match=r"ran with --empty, --sample or --vars, .* \(due\)"):
+        with pytest.raises(RecomartError, match=r"was partial \(--empty, --sample, --defer or --vars\), .* \(due\)"):
             publish_copy(demo_copy)
     with pytest.raises(RecomartError, match="39504 lines where 400 are usual"):
         run_dbt(demo_copy, "build", "--select", VOLUME_TEST, "--sample", "2 days")
@@ -221,10 +257,83 @@ def test_database_without_results_is_refused(demo_copy: Settings, recomart: Reco
     result = recomart("publish", "--warehouse", demo_copy.warehouse)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert (
-        "refused: training, scoring, publishing: no dbt build is on record"
+        "refused: training, tuning, scoring, promotion, publishing: no dbt build is on record"
         in recomart("status", "--warehouse", demo_copy.warehouse).stdout
     )
     run_dbt(demo_copy, "build", "--exclude-resource-type", "unit_test")
+    assert find_refusals(demo_copy) == []
+
+
+def test_renewed_tests_are_returned(demo_copy: Settings) -> None:
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set status = 'fail', fingerprint = 'a' where node = 'test.recomart.{VOLUME_TEST}'",
+    )
+    whys = {VOLUME_TEST: "a sale", "assert_one_currency": "two shops"}
+    assert renew_acceptances(demo_copy, whys) == {VOLUME_TEST}
+    assert [acceptance.why for acceptance, _ in list_accepted(demo_copy)] == [f"a sale{ERASURE_NOTE}"]
+    assert renew_acceptances(demo_copy, whys) == set()
+
+
+def test_acceptances_of_older_rows_are_not_renewed(demo_copy: Settings) -> None:
+    """A load after the build, and a table that was not built since, can have rows that no user has accepted."""
+    node = f"test.recomart.{VOLUME_TEST}"
+    execute_statements(
+        demo_copy, f"update gates.node_results set status = 'fail', fingerprint = 'a' where node = '{node}'"
+    )
+    accept_failure(demo_copy, VOLUME_TEST, "a sale")
+    assert list_renewable_reasons(demo_copy) == {VOLUME_TEST: "a sale"}
+    newest_file = "where load_id = (select max(load_id) from raw.loaded_files)"
+    execute_statements(demo_copy, f"update raw.loaded_files set load_id = load_id + 1 {newest_file}")
+    assert list_renewable_reasons(demo_copy) == {}
+    # `dbt test` alone does not build the table that the test reads.
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set newest_load_id = newest_load_id + 1 where node = '{node}'",
+    )
+    assert list_renewable_reasons(demo_copy) == {}
+    execute_statements(demo_copy, f"update raw.loaded_files set load_id = load_id - 1 {newest_file}")
+    execute_statements(
+        demo_copy,
+        f"update gates.node_results set newest_load_id = newest_load_id - 1 where node = '{node}'",
+    )
+    assert list_renewable_reasons(demo_copy) == {VOLUME_TEST: "a sale"}
+
+
+def test_nodes_without_result_are_refused(demo_copy: Settings) -> None:
+    """A deleted result is no passed test, nor a built table; tests of other tables refuse nothing."""
+    manifest = load_manifest(demo_copy)
+    unread_test = next(
+        name for name, node in manifest["nodes"].items() if node.get("attached_node") == "model.recomart.audit_pii"
+    )
+    execute_statements(demo_copy, f"delete from gates.node_results where node = '{unread_test}'")
+    assert find_refusals(demo_copy) == []
+    for node in (f"test.recomart.{VOLUME_TEST}", "model.recomart.dim_users"):
+        execute_statements(
+            demo_copy,
+            "create or replace table gates.other_results as from gates.node_results",
+            f"delete from gates.node_results where node = '{node}'",
+        )
+        assert [(refusal.node, refusal.status) for refusal in find_refusals(demo_copy)] == [(node, "due")]
+        execute_statements(demo_copy, f"insert into gates.node_results from gates.other_results where node = '{node}'")
+    assert find_refusals(demo_copy) == []
+
+
+def test_failure_of_removed_test_is_refused(demo_copy: Settings) -> None:
+    """It refuses until the tables of the test are built again, or a user accepts it."""
+    node, insert = "test.recomart.assert_dim_users_grow", "insert into gates.node_results (node, status, {}) {}"
+    columns = "fingerprint, tested_tables, changed_at"
+    for table, is_refused in (("audit_pii", False), ("dim_users", True)):
+        values = f"values ('{node}', 'fail', '1', 'model.recomart.{table}', now())"
+        execute_statements(demo_copy, f"delete from gates.node_results where node = '{node}'")
+        execute_statements(demo_copy, insert.format(columns, values))
+        assert [refusal.node for refusal in find_refusals(demo_copy)] == [node] * is_refused
+    accept_failure(demo_copy, "assert_dim_users_grow", "it no longer applies")
+    assert find_refusals(demo_copy) == []
+    demo_copy.accepted_failures_file.unlink()
+    run_volume_test(demo_copy, 400)
+    assert [refusal.node for refusal in find_refusals(demo_copy)] == [node]
+    run_dbt(demo_copy, "build", "--select", "dim_users", "--exclude-resource-type", "unit_test")
     assert find_refusals(demo_copy) == []
 
 
@@ -234,6 +343,13 @@ def test_failure_that_becomes_warning_passes(demo_copy: Settings) -> None:
         demo_copy, f"insert into gates.node_results (node, status, changed_at) values ('{node}', 'fail', now())"
     )
     assert find_refusals(demo_copy) == []
+
+
+def test_damaged_acceptance_names_its_line(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path)
+    settings.accepted_failures_file.write_text("\n{}\n", encoding="utf-8")
+    with pytest.raises(RecomartError, match=r"accepted_failures\.jsonl, line 2: not an acceptance\. Delete the line"):
+        read_acceptances(settings)
 
 
 @pytest.mark.slow
@@ -254,7 +370,7 @@ def test_acceptances_survive_unusual_texts(demo_copy: Settings, recomart: Recoma
     execute_statements(demo_copy, update.format("d", VOLUME_TEST))
     result = recomart("accept", VOLUME_TEST, "--why", "caf\udce9", "--warehouse", demo_copy.warehouse)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "the reason is not valid UTF-8 text" in result.stderr
+    assert "is not valid UTF-8 text" in result.stderr
     # dbt reads the same file.
     with pytest.raises(RecomartError, match="39504 lines"):
         run_volume_test(demo_copy, 39_504)

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import random
 import unicodedata
@@ -10,19 +11,31 @@ from collections.abc import Callable
 
 import duckdb
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from orchestration.forgetting.customer_erasure import check_customer, forget_customer
-from orchestration.forgetting.traces import find_traces
+from orchestration.forgetting.customer_erasure import check_customer, describe_remaining, forget_customer
+from orchestration.forgetting.traces import Trace, describe_search_limit, find_traces
 from orchestration.progress import PipelineListener
+from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import Shop
 from warehouse.errors import RecomartError
+from warehouse.loading.forgotten_customers import read_forgotten_customers
 from warehouse.loading.loader import load
 
 
 def find_places(shop: Shop, user_id: str) -> list[str]:
-    return [trace.place for trace in find_traces(shop.settings, user_id)]
+    return [trace.describe() for trace in find_traces(shop.settings, user_id)]
+
+
+def load_catalog(shop: Shop) -> None:
+    shop.put("catalog/1.json", '{"data": {"items": [{"id": "a", "name": "Mug", "price": 1}]}}')
+    load(shop.settings)
+
+
+def find_counts(shop: Shop, user_id: str) -> list[tuple[str, int]]:
+    return [(trace.place, trace.matches) for trace in find_traces(shop.settings, user_id)]
 
 
 def test_tables_are_searched(shop: Shop) -> None:
@@ -59,8 +72,7 @@ def test_damaged_files_are_searched(shop: Shop) -> None:
 @pytest.mark.parametrize("missing", ["warehouse", "landing"])
 def test_missing_folders_are_no_all_clear(shop: Shop, missing: str) -> None:
     """The check and the erasure fail alike, before the customer is on the list of forgotten ones."""
-    shop.put("catalog/1.json", '{"data": {"items": [{"id": "a", "name": "Mug", "price": 1}]}}')
-    load(shop.settings)
+    load_catalog(shop)
     settings = shop.settings.model_copy(update={missing: shop.landing.parent / "nowhere"})
     for call in (
         lambda: check_customer(settings, "anna1"),
@@ -79,8 +91,7 @@ def test_other_databases_are_searched(shop: Shop) -> None:
         with duckdb.connect(str(file)) as connection:
             connection.execute("create table users as select concat('an', i % 1000) as user_id from range(100000) r(i)")
     for user_id in ("an9", "an997"):
-        traces = find_traces(shop.settings, user_id)
-        assert traces == [("copies/old.db", 100), ("recomart_dev.duckdb", 100)]
+        assert find_counts(shop, user_id) == [("copies/old.db", 100), ("recomart_dev.duckdb", 100)]
 
 
 SPELLINGS = {
@@ -103,9 +114,9 @@ def test_escaped_ids_are_found(shop: Shop, user_id: str) -> None:
     shop.put("other.txt", "".join(f"x{spelling}x\n" for spelling in spellings))
     with duckdb.connect(str(shop.settings.database)) as connection:
         connection.execute("create table notes as select unnest(?::varchar[]) as note", [spellings])
-    traces = dict(find_traces(shop.settings, user_id))
-    traces.pop("recomart.duckdb", None)
-    assert traces == {"main.notes": len(spellings)} | {f"landing/{n}.txt": 1 for n in range(len(spellings))}
+    counts = dict(find_counts(shop, user_id))
+    counts.pop("recomart.duckdb", None)
+    assert counts == {"main.notes": len(spellings)} | {f"landing/{n}.txt": 1 for n in range(len(spellings))}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "cp1252", "cp1250", "gb18030"])
@@ -145,5 +156,153 @@ def test_definitions_are_searched(shop: Shop) -> None:
     with duckdb.connect(str(shop.settings.database)) as connection:
         connection.execute("create type vip as enum ('mario.rossi', 'bert1')")
         connection.execute("create view anna as select 1 as x where 'mario.rossi' <> ''")
+        connection.execute("create view of_dbt as select 1 as x where 'mario.rossi' <> ''")
+        connection.execute("create schema gates")
+        connection.execute("create table gates.node_results as select 'model.recomart.of_dbt' as node")
     places = find_places(shop, "mario.rossi")
     assert places[:2] == ["type main.vip (its definition: drop it)", "view main.anna (its definition: drop it)"]
+    assert "of_dbt" not in " ".join(places)
+
+
+def test_unknown_id_needs_no_build(shop: Shop) -> None:
+    """A mistyped id is rejected by later loads, and nothing else is done."""
+    load_catalog(shop)
+    before = shop.settings.database.read_bytes()
+    assert forget_customer(shop.settings, "mario.rosi", PipelineListener()) == []
+    assert len(read_forgotten_customers(shop.settings).customers) == 1
+    assert shop.settings.database.read_bytes() == before
+
+
+def test_only_remedies_are_listed(shop: Shop) -> None:
+    """A place is no remedy because of a text in its name."""
+    load_catalog(shop)
+    traces = [Trace("landing/notes (its copy).txt", 1), Trace("view main.anna", 1, remedy="its definition: drop it")]
+    assert describe_remaining(shop.settings, "mario.rossi", traces) == (
+        "view main.anna (its definition: drop it), and call the command again"
+    )
+
+
+def test_types_of_columns_are_searched(shop: Shop) -> None:
+    """Ids can be in columns of bytes, UUIDs and lists of them."""
+    user_id = "1B4E28BA-2fa1-11d2-883f-0016d3cca427"
+    shop.settings.warehouse.mkdir(exist_ok=True)
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        connection.execute(f"create table ids as select '{user_id}'::uuid as id, ['{user_id}'::uuid] as ids")
+        connection.execute(f"create table texts as select encode('for {user_id}') as text")
+        connection.execute(f"create table bytes as select '\\xFF{user_id}\\x00'::blob as bytes, 'a' as a")
+        connection.execute("create table others as select uuid() as id, 1.5 as x, true as y, now() as z")
+    assert find_places(shop, user_id)[:3] == ["main.bytes", "main.ids", "main.texts"]
+    assert "main.others" not in find_places(shop, "false")
+
+
+def test_tables_in_files_are_searched(shop: Shop) -> None:
+    """Tables are compressed; texts of Parquet can be bytes, and its metadata is text."""
+    table = pa.table({"note": pa.array([b"for anna1", b"\xff"], pa.binary()), "n": [1, 2]})
+    pq.write_table(table, shop.landing / "bytes.parquet")
+    pq.write_table(pa.table({"n": [1]}).replace_schema_metadata({"owner": "anna1"}), shop.landing / "metadata.parquet")
+    pq.write_table(table, shop.landing / "other_name.dat")
+    texts = pa.table({"note": ["anna1"] * 3 + ["x" * 99] * 1000})
+    for compression in ("zstd", "lz4"):
+        feather.write_feather(texts, shop.landing / f"{compression}.feather", compression=compression)
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(shop.landing / "stream.arrows", texts.schema, options=options) as writer:
+        writer.write_table(texts)
+    assert find_counts(shop, "anna1") == [
+        *(("landing/bytes.parquet", 1), ("landing/lz4.feather", 3), ("landing/metadata.parquet", 1)),
+        *(("landing/other_name.dat", 1), ("landing/stream.arrows", 3), ("landing/zstd.feather", 3)),
+    ]
+    assert find_places(shop, "bert1") == []
+
+
+def make_zip(name: str, content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("empty.txt", "")
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_archives_in_archives_are_searched(shop: Shop) -> None:
+    text = b"anna1 " + b"x" * 1000
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({"user_id": ["anna1"], "x": ["x"]}), parquet)
+    found = {
+        "a.zip": make_zip("users.csv.gz", gzip.compress(text)),
+        "b.zip": make_zip("users.zip", make_zip("users.csv", text)),
+        "c.zip": make_zip("users.parquet", parquet.getvalue()),
+        "d.gz": gzip.compress(bz2.compress(lzma.compress(text))),
+        "e.zip": make_zip("list_anna1.csv", b""),
+    }
+    others = {"other.zip": make_zip("users.zip", make_zip("users.csv", b"xanna1"))}
+    for name, content in (found | others).items():
+        shop.put(name, content)
+    assert find_places(shop, "anna1") == [f"landing/{name}" for name in found]
+
+
+def test_unsearched_files_are_named(shop: Shop) -> None:
+    """A file that cannot be searched is no place without the id."""
+    text = b"anna1 " + b"x" * 1000
+    damaged_zip = make_zip("users.csv", text)
+    encrypted_zip = bytearray(make_zip("users.csv", text))
+    for magic, position in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        encrypted_zip[encrypted_zip.rindex(magic) + position] |= 1
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({"note": ["x"]}), parquet)
+    deep = text
+    for _ in range(4):
+        deep = gzip.compress(deep)
+    shop.put("cut.parquet", parquet.getvalue()[:-10])
+    shop.put("cut.zip", damaged_zip[:-30])
+    shop.put("deep.gz", deep)
+    shop.put("encrypted.zip", bytes(encrypted_zip))
+    shop.put("huge.gz", gzip.compress(b"x" * (40 << 20)))
+    shop.put("mail.7z", b"7z\xbc\xaf\x27\x1c" + b"x" * 100)
+    shop.put("noise.gz", gzip.compress(random.Random(1).randbytes(10_000))[:5_000])
+    traces = find_traces(shop.settings, "anna1")
+    assert [(trace.place, trace.matches) for trace in traces] == [
+        (f"landing/{name}", 0)
+        for name in ("cut.parquet", "cut.zip", "deep.gz", "encrypted.zip", "huge.gz", "mail.7z", "noise.gz")
+    ]
+    assert traces[2].describe() == (
+        "landing/deep.gz (it cannot be searched: more than 3 archives are in one another. Look for the id in it)"
+    )
+
+
+def test_command_lists_unsearched_files(recomart: RecomartCli, shop: Shop) -> None:
+    load_catalog(shop)
+    shop.put("mail.7z", b"7z\xbc\xaf\x27\x1c")
+    settings = shop.settings
+    options = ("--warehouse", settings.warehouse, "--landing", settings.landing, "--sources", settings.sources)
+    assert recomart.run_json("forget", "anna1", "--check", *options) == {
+        "is_forgotten": False,
+        "places": [],
+        "unsearched": [
+            "landing/mail.7z (it cannot be searched: 7z archives are not decompressed. Look for the id in it)"
+        ],
+    }
+    output = recomart("forget", "anna1", "--check", *options).stdout
+    assert "no place that can be searched has the id anna1" in output
+    assert "landing/mail.7z" in output
+    shop.put("mail.7z", "")
+    assert recomart("forget", "12345", "--check", *options).stdout.splitlines() == [
+        "no place has the id 12345",
+        "12345 is short or a number: it is searched in columns of customers, not in texts",
+    ]
+
+
+def test_id_of_product_is_no_trace(shop: Shop) -> None:
+    """The catalog keeps the product when the customer with the same id is forgotten."""
+    shop.put("catalog/1.json", '{"data": {"items": [{"id": "mug-1", "name": "Mug", "price": 1}]}}')
+    event = '{"user": "%s", "item": "mug-1", "type": "view", "time": "2026-01-01"}\n'
+    shop.put("events/mug-1.jsonl", event % "mug-1" + event % "anna1")
+    load(shop.settings)
+    assert find_counts(shop, "mug-1") == [
+        *(("loaded and rejected rows", 1), ("landing files of these rows", 1), ("raw.events", 1))
+    ]
+    assert describe_search_limit(shop.settings, "mug-1") == (
+        "mug-1 is also the id of a product: it is searched in columns of customers, not in texts"
+    )
+    assert describe_search_limit(shop.settings, "anna1") is None
+    shop.put("events/mug-1.jsonl", event % "anna1")
+    load(shop.settings)
+    assert find_places(shop, "mug-1") == []

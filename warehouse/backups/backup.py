@@ -7,18 +7,24 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files
 from warehouse.backups.folder_copy import check_disk_space, copy_files, find_finished_files
-from warehouse.database import connect, connect_to_file, open_reader, raise_on_damage
+from warehouse.database import check_warehouse_exists, connect, connect_to_file, open_reader, raise_on_damage
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError, RecomartError
+from warehouse.loading.landing_files import find_link_problem
 from warehouse.locks import exclusive_lock
 from warehouse.publishing.live_copy import POINTER_FILE, read_pointer
 from warehouse.settings import Settings
+from warehouse.sql_text import TableName
 
 LOCK_FILE = "backup.lock"
+
+LANDING_FOLDER = "landing"
+"""Folder of a backup with the landing files, wherever the landing folder of the shop is."""
 
 LOG = logging.getLogger(__name__)
 
@@ -67,15 +73,15 @@ def create_backup(
         RecomartError: The destination exists or is inside the warehouse folder, or the warehouse is missing or damaged.
         DiskFullError: The disk of the destination has no space for the backup.
     """
-    if destination.exists():
-        raise RecomartError(f"{destination}: the folder exists. Name a new folder for the backup")
-    if not settings.database.exists():
-        raise RecomartError(f"{settings.database}: the warehouse does not exist. Correct --warehouse")
-    if settings.warehouse in destination.parents:
+    check_warehouse_exists(settings)
+    if destination.resolve().is_relative_to(settings.warehouse.resolve()):
         raise RecomartError(f"{destination}: it is inside the warehouse folder. Name a folder outside of it")
     destination.parent.mkdir(parents=True, exist_ok=True)
     unfinished = destination.with_name(f".{destination.name}.unfinished")
     with exclusive_lock(settings.warehouse / LOCK_FILE, "backup", settings.wait_seconds, LOG.warning):
+        # Another backup may have made the folder while this one waited.
+        if destination.exists():
+            raise RecomartError(f"{destination}: the folder exists. Name a new folder for the backup")
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             manifest = _write_backup(settings, unfinished, has_landing, on_stage)
@@ -99,8 +105,8 @@ def _write_backup(
         sources = [(path, path.relative_to(settings.warehouse)) for path in _list_files(settings)]
         if has_landing:
             sources += [
-                (path, "landing" / path.relative_to(settings.landing_dir))
-                for path in find_finished_files(settings.landing_dir)
+                (path, LANDING_FOLDER / path.relative_to(settings.landing_dir))
+                for path in find_finished_files(settings.landing_dir, partial(_is_landing_link_followed, settings))
             ]
         needed_bytes = settings.database.stat().st_size + sum(file.stat().st_size for file, _ in sources)
         check_disk_space(folder.parent, needed_bytes)
@@ -120,6 +126,17 @@ def _list_files(settings: Settings) -> list[Path]:
     files = [file for path in _list_backed_up_paths(settings) for file in find_finished_files(path)]
     pointer = settings.serving_dir / POINTER_FILE
     return [*files, pointer, settings.serving_dir / read_pointer(settings).file] if pointer.exists() else files
+
+
+def _is_landing_link_followed(settings: Settings, link: Path) -> bool:
+    """Return whether the backup has the files of a linked folder; log a warning if loads do not read them either."""
+    if problem := find_link_problem(
+        link, [folder.resolve() for folder in (settings.landing_dir, *settings.linked_folders)]
+    ):
+        LOG.warning("%s: the backup lacks its files: %s", link, problem)
+        return False
+    # A link to a folder around it would repeat the files without end.
+    return not link.parent.resolve().is_relative_to(link.resolve())
 
 
 def _copy_database(database: Path, target: Path) -> None:
@@ -142,5 +159,5 @@ def _verify_database(settings: Settings, database: Path) -> None:
     """
     with raise_on_damage(database), closing(connect_to_file(settings, database, read_only=True)) as connection:
         tables = connection.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
-        for schema, table in tables:
-            connection.execute(f'select bit_xor(hash(t)) from "{schema}"."{table}" as t').fetchall()
+        for table in tables:
+            connection.execute(f"select bit_xor(hash(t)) from {TableName(*table).quoted} as t").fetchall()

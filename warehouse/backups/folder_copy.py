@@ -1,20 +1,29 @@
 """Copies of files and folders that leave out unfinished work and stop before the disk is full."""
 
+import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from warehouse.atomic_files import flush_to_disk
 from warehouse.disk_full import describe_disk_full_error
 from warehouse.errors import DiskFullError
 
 
-def find_finished_files(path: Path) -> Iterator[Path]:
-    """Yield a file, or the files below a folder, without locks and the unfinished files of writers."""
+def find_finished_files(path: Path, is_followed: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+    """Yield a file, or the files below a folder, without locks and the unfinished files of writers.
+
+    Of the symbolic links to folders, those are followed for which `is_followed` returns True.
+    """
     if path.is_file():
         yield path
-    for folder, subfolders, names in os.walk(path):
-        subfolders[:] = sorted(name for name in subfolders if not _is_unfinished(name))
+    for folder, subfolders, names in os.walk(path, followlinks=True):
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not _is_unfinished(name) and (not (link := Path(folder, name)).is_symlink() or is_followed(link))
+        )
         yield from (Path(folder, name) for name in sorted(names) if not _is_unfinished(name))
 
 
@@ -46,13 +55,26 @@ def copy_files(files: Iterable[tuple[Path, Path]], folder: Path) -> None:
         for source, target in files:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-            _flush(target)
+            flush_to_disk(target)
     except OSError as error:
         if message := describe_disk_full_error(str(error), folder):
             raise DiskFullError(message) from error
         raise
 
 
-def _flush(file: Path) -> None:
-    with file.open("rb") as content:
-        os.fsync(content.fileno())
+def move_file(source: Path, target: Path) -> None:
+    """Move a file to a place that has none, on the same or another disk; no reader sees a part of it.
+
+    Raises:
+        DiskFullError: The disk of the target is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        copy_files([(source, unfinished)], target.parent)
+        unfinished.replace(target)
+        source.unlink()

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from warehouse.backups.backup import LOCK_FILE
-from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupManifest, describe_files, read_manifest
-from warehouse.backups.folder_copy import check_disk_space, copy_files
+from warehouse.backups.backup import LANDING_FOLDER, LOCK_FILE
+from warehouse.backups.backup_manifest import MANIFEST_NAME, BackupFile, BackupManifest, describe_files, read_manifest
+from warehouse.backups.folder_copy import check_disk_space, copy_files, move_file
+from warehouse.checksums import compute_file_checksum
 from warehouse.errors import RecomartError
+from warehouse.loading.forgotten_customers import add_restored_list
 from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
 
@@ -28,8 +30,10 @@ def restore_backup(
 ) -> BackupManifest:
     """Copy a backup into the warehouse folder, verify the copy, and move it into place; the database comes last.
 
-    An existing list of forgotten customers stays: it is newer than that of the backup. With `is_replacing`, other files
-    that the backup has too are moved into a folder `replaced-<time>` inside the warehouse folder.
+    Landing files go to the landing folder of the settings. Existing API keys stay, because the backup can have keys
+    that were revoked since, and the backup's forgotten customers are added to an existing list. With `is_replacing`,
+    other files that differ from the backup's are moved into a folder `replaced-<time>` inside the warehouse folder.
+    Files that the backup lacks stay.
 
     Raises:
         RecomartError: The backup is incomplete or damaged, or the warehouse folder has files that it would replace.
@@ -40,9 +44,11 @@ def restore_backup(
     unfinished = settings.warehouse / UNFINISHED_NAME
     with exclusive_lock(settings.warehouse / LOCK_FILE, "backup", settings.wait_seconds, LOG.warning):
         if not _is_resumable(unfinished, manifest):
-            if not is_replacing and (replaced := _find_replaced(settings, manifest)):
+            replaced = [] if is_replacing else _find_replaced(settings, _list_pending_files(settings, manifest))
+            if replaced:
+                names = sorted({path.parts[0] for path in replaced})
                 raise RecomartError(
-                    f"{settings.warehouse}: the folder has {', '.join(path.name for path in replaced)} already. Stop "
+                    f"{settings.warehouse}: the shop has files of the backup already, in {', '.join(names)}. Stop "
                     "Dagster, the app and the service, and move these away with --replace, or restore into another "
                     "folder with --warehouse"
                 )
@@ -57,9 +63,15 @@ def restore_backup(
             # The manifest marks that all files are there, so it must not be there in part.
             copied_manifest = shutil.copy2(backup / MANIFEST_NAME, unfinished / f".{MANIFEST_NAME}")
             Path(copied_manifest).replace(unfinished / MANIFEST_NAME)
+        list_file = unfinished / settings.forgotten_customers_file.name
+        if list_file.exists() and settings.forgotten_customers_file.exists():
+            add_restored_list(settings, list_file)
+        files = [path for path in _list_pending_files(settings, manifest) if (unfinished / path).exists()]
         if is_replacing:
-            _move_away(settings, manifest)
-        _move_into_place(settings, unfinished)
+            _move_away(settings, files)
+        for path in reversed(files):
+            _move_into_place(settings, unfinished, path)
+        shutil.rmtree(unfinished)
     return manifest
 
 
@@ -76,21 +88,47 @@ def _is_resumable(unfinished: Path, manifest: BackupManifest) -> bool:
     return True
 
 
-def _find_replaced(settings: Settings, manifest: BackupManifest) -> list[Path]:
-    """Return the files and folders of the warehouse that a restoration replaces."""
-    # A file of changes that do not belong to the restored database would damage it.
-    names = {*(Path(file.path).parts[0] for file in manifest.files), f"{settings.database.name}.wal"}
-    names.discard(settings.forgotten_customers_file.name)
-    return [settings.warehouse / name for name in sorted(names) if (settings.warehouse / name).exists()]
+def _list_pending_files(settings: Settings, manifest: BackupManifest) -> list[Path]:
+    """Return the relative paths of the files that are to be moved into place, the database first."""
+    paths = [Path(file.path) for file in manifest.files if not _is_in_place(settings, file)]
+    return sorted(paths, key=lambda path: (path != Path(settings.database.name), path))
 
 
-def _move_away(settings: Settings, manifest: BackupManifest) -> None:
-    replaced = _find_replaced(settings, manifest)
-    if replaced:
-        folder = settings.warehouse / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+def _is_in_place(settings: Settings, file: BackupFile) -> bool:
+    """Return whether a file's place has the file of the backup, or one that a restoration keeps."""
+    target = _get_target(settings, Path(file.path))
+    if not target.is_file():
+        return False
+    if target in (settings.api_keys_file, settings.forgotten_customers_file):
+        return True
+    if target == settings.database and _get_changes_file(settings).exists():
+        return False
+    return target.stat().st_size == file.size and compute_file_checksum(target) == file.sha256
+
+
+def _get_changes_file(settings: Settings) -> Path:
+    """Return the file of changes of the database in place; it would damage a restored database."""
+    return settings.database.with_name(f"{settings.database.name}.wal")
+
+
+def _get_target(settings: Settings, path: Path) -> Path:
+    """Return the place of a file of the backup; `path` is relative to the backup."""
+    is_landing = path.parts[0] == LANDING_FOLDER
+    return settings.landing_dir.joinpath(*path.parts[1:]) if is_landing else settings.warehouse / path
+
+
+def _find_replaced(settings: Settings, paths: list[Path]) -> list[Path]:
+    """Return the relative paths of existing files that a restoration of `paths` replaces."""
+    changes = [Path(_get_changes_file(settings).name)] if Path(settings.database.name) in paths else []
+    return [path for path in (*changes, *paths) if _get_target(settings, path).exists()]
+
+
+def _move_away(settings: Settings, paths: list[Path]) -> None:
+    """Move the existing files that a restoration of `paths` replaces, in this order, into a new folder."""
+    folder = settings.warehouse / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    for path in _find_replaced(settings, paths):
         folder.mkdir(mode=0o700, exist_ok=True)
-        for path in replaced:
-            path.rename(folder / path.name)
+        move_file(_get_target(settings, path), folder / path)
 
 
 def _check_files_exist(backup: Path, manifest: BackupManifest) -> None:
@@ -114,15 +152,8 @@ def _make_damage_error(file: Path, reason: str) -> RecomartError:
     )
 
 
-def _move_into_place(settings: Settings, unfinished: Path) -> None:
-    paths = [path for path in unfinished.iterdir() if path.name != MANIFEST_NAME]
-    for path in sorted(paths, key=lambda path: path.name == settings.database.name):
-        target = settings.warehouse / path.name
-        if target == settings.forgotten_customers_file and target.exists():
-            path.unlink()
-            continue
-        if target.exists():
-            raise RecomartError(f"{target}: it was made during the restoration. Move it away and restore again")
-        path.rename(target)
-    (unfinished / MANIFEST_NAME).unlink()
-    unfinished.rmdir()
+def _move_into_place(settings: Settings, unfinished: Path, path: Path) -> None:
+    target = _get_target(settings, path)
+    if target.exists():
+        raise RecomartError(f"{target}: it was made during the restoration. Move it away and restore again")
+    move_file(unfinished / path, target)

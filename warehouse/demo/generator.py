@@ -48,7 +48,6 @@ def generate_shop(
     truth: Path,
     *,
     overwrite: bool = False,
-    workers: int | None = None,
     on_day: Callable[[date, int], None] | None = None,
 ) -> DemoSummary:
     """Write the landing files of a demo shop and its ground truth; a folder is complete when it appears.
@@ -60,7 +59,6 @@ def generate_shop(
         landing: Folder of the landing files.
         truth: Folder of the ground truth.
         overwrite: Replace another demo shop in `landing`. Files that this generator did not write are never replaced.
-        workers: Number of processes; by default it depends on the number of events and of cores.
         on_day: Called with each finished day and its number of clickstream lines.
 
     Raises:
@@ -86,7 +84,7 @@ def generate_shop(
         for feed in FEED_FOLDERS:
             (new_landing / feed).mkdir()
         counter = TruthCounter(config)
-        for tally in _write_days(config, new_landing, workers):
+        for tally in _write_days(config, new_landing):
             counter.add(tally)
             if on_day:
                 on_day(config.start_date + timedelta(days=tally.day), int(tally.event_counts.sum()))
@@ -102,9 +100,9 @@ def generate_shop(
     return _make_summary(demo_truth, start_seconds, is_new=True)
 
 
-def _write_days(config: DemoConfig, landing: Path, workers: int | None) -> Iterator[DayTally]:
+def _write_days(config: DemoConfig, landing: Path) -> Iterator[DayTally]:
     """Write the files of all days; yield the tallies in the order of the days."""
-    worker_count = workers or min(os.cpu_count() or 1, 1 + config.events // EVENTS_PER_WORKER)
+    worker_count = min(os.cpu_count() or 1, 1 + config.events // EVENTS_PER_WORKER)
     write = partial(write_day, config, landing)
     if worker_count == 1:
         yield from map(write, range(config.days))

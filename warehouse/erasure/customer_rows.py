@@ -1,5 +1,6 @@
 """Rows of one customer in the raw tables."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import duckdb
@@ -13,12 +14,15 @@ from warehouse.loading.cleaned_ids import (
     build_cleaned_id,
     build_id_pattern,
     build_tokens,
+    is_text_searched,
 )
 from warehouse.loading.continued_rows import build_block_number, build_is_group_start
 from warehouse.loading.forgotten_customers import REJECTION_REASON
-from warehouse.loading.raw_rows import quote_literal
+from warehouse.loading.product_ids import find_product_ids
+from warehouse.loading.rejected_customers import RejectedText, filter_by_customer
 from warehouse.sources.columns import RAW_COLUMNS
-from warehouse.sources.declaration import Sources
+from warehouse.sources.declaration import Feed, Sources
+from warehouse.sql_text import quote_literal
 
 USER_KINDS = tuple(kind for kind, columns in RAW_COLUMNS.items() if "user_id" in columns)
 """Kinds of feeds whose rows have a customer."""
@@ -35,7 +39,7 @@ def clean_user_id(sources: Sources, user_id: str) -> str:
     cleaned = str(row[0]) if row else ""
     null_words = {word for feed in sources.feeds.values() for word in feed.get_null_words("user_id")}
     if not cleaned or cleaned.lower() in null_words:
-        raise RecomartError(f"'{user_id}' is the id of no customer. It stands for rows without one")
+        raise RecomartError(f"not a customer id: '{user_id}' is empty or a null word. Give the id of a customer")
     return cleaned
 
 
@@ -55,29 +59,59 @@ def find_raw_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[F
     return group_by_file(connection, " union ".join(queries), {"user_id": user_id})
 
 
-REJECTED_WITH_ID = f"""
-    length($user_id) >= {MIN_TEXT_LENGTH}
-    and {build_can_have_id("text")}
-    and (regexp_matches(text, $pattern) or list_contains({build_tokens("text")}, $user_id))
+REJECTED_TEXTS_QUERY = f"""
+    select
+        feed, path, line, text, [$user_id],
+        $is_searched and (regexp_matches(text, $pattern) or list_contains({build_tokens("text")}, $user_id))
+    from raw.rejected_rows
+    where length($user_id) >= {MIN_TEXT_LENGTH} and {build_can_have_id("text")}
 """
 
 
-def find_rejected_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
-    """Find the rejected rows that have the id in their text."""
-    query = f"select feed, path, line from raw.rejected_rows where {REJECTED_WITH_ID}"
-    return group_by_file(connection, query, {"user_id": user_id, "pattern": build_id_pattern(user_id)})
+def find_rejected_rows(connection: duckdb.DuckDBPyConnection, sources: Sources, user_id: str) -> list[FileRows]:
+    """Find the rejected rows of the customer, by the value of the customer, or the id anywhere in a broken text.
+
+    Numbers and ids of products are not looked for anywhere: they can be in the row of another customer.
+    """
+    query, parameters = _build_rejected_query(connection, sources, user_id)
+    return group_by_file(connection, query, parameters)
 
 
 def find_rejected_rows_to_erase(
     connection: duckdb.DuckDBPyConnection, sources: Sources, user_id: str
 ) -> list[FileRows]:
-    """Find the rejected rows with the id, and those of all customers who were forgotten.
+    """Find the rejected rows of the customer, and those of all customers who were forgotten.
 
     Loads reject the rows of forgotten customers in files that were delivered again. With `fill_down`, the rows that
     continue the group of a rejected row are found too: without it, they would continue the group before.
     """
-    query = f"select feed, path, line from raw.rejected_rows where error = $reason or ({REJECTED_WITH_ID})"
-    continued = [
+    query, parameters = _build_rejected_query(connection, sources, user_id)
+    query = f"select feed, path, line from raw.rejected_rows where error = $reason union {query}"
+    filled_feeds = [feed for feed in sources.feeds.values() if feed.fill_down and feed.kind in USER_KINDS]
+    if filled_feeds:
+        query = _build_group_query(query, filled_feeds)
+    return group_by_file(connection, query, {**parameters, "reason": REJECTION_REASON})
+
+
+def _build_rejected_query(
+    connection: duckdb.DuckDBPyConnection, sources: Sources, user_id: str
+) -> tuple[str, dict[str, object]]:
+    """Return the query of the rejected rows of the customer, and its parameters."""
+    is_searched = is_text_searched(user_id) and not find_product_ids(connection, [user_id])
+    parameters = {"user_id": user_id, "pattern": build_id_pattern(user_id), "is_searched": is_searched}
+    rows = connection.cursor().execute(REJECTED_TEXTS_QUERY, parameters)
+    texts = (RejectedText(*row) for row in iter(rows.fetchone, None))
+    found = [(text.feed, text.path, text.line) for text in filter_by_customer(connection, sources.feeds, texts)]
+    feeds, paths, lines = map(list, zip(*found, strict=True)) if found else ([], [], [])
+    return (
+        "select unnest($feeds::varchar[]), unnest($paths::varchar[]), unnest($lines::bigint[])",
+        {"feeds": feeds, "paths": paths, "lines": lines},
+    )
+
+
+def _build_group_query(rejected_query: str, feeds: Sequence[Feed]) -> str:
+    """Return a query of the rejected rows and, of feeds with `fill_down`, the rows that continue their groups."""
+    loaded_rows = [
         f"""
         select
             _feed, _file, _line,
@@ -86,36 +120,29 @@ def find_rejected_rows_to_erase(
         from raw.{feed.kind}
         where _feed = {quote_literal(feed.name)}
         """
-        for feed in sources.feeds.values()
-        if feed.fill_down and feed.kind in USER_KINDS
+        for feed in feeds
     ]
-    if continued:
-        query = f"""
-            with rejected as ({query}),
+    return f"""
+        with rejected as ({rejected_query}),
 
-            rows as (
-                {" union all ".join(continued)}
-                union all
-                select feed, path, line, true, true
-                from rejected
-            ),
+        rows as (
+            {" union all ".join(loaded_rows)}
+            union all
+            select feed, path, line, true, true
+            from rejected
+        ),
 
-            blocks as (
-                select *, {build_block_number("is_start")} as block_number,
-                from rows
-            ),
+        blocks as (
+            select *, {build_block_number("is_start")} as block_number,
+            from rows
+        ),
 
-            marked as (
-                select *, bool_or(is_rejected) over (partition by _feed, _file, block_number) as is_found,
-                from blocks
-            )
+        marked as (
+            select *, bool_or(is_rejected) over (partition by _feed, _file, block_number) as is_found,
+            from blocks
+        )
 
-            select _feed, _file, _line
-            from marked
-            where is_found
-        """
-    return group_by_file(
-        connection,
-        query,
-        {"user_id": user_id, "pattern": build_id_pattern(user_id), "reason": REJECTION_REASON},
-    )
+        select _feed, _file, _line
+        from marked
+        where is_found
+    """

@@ -44,11 +44,11 @@ def get_erasure_number(settings: Settings) -> int:
         return 0
 
 
-def check_erasure_number(settings: Settings, erasure_number: int) -> None:
-    """Check that no customer was forgotten since the number was read.
+def check_erasure_number(settings: Settings, erasure_number: int, action: str) -> None:
+    """Check that no customer was forgotten since the number was read; `action` is the work's name for the message.
 
     Raises:
         RecomartError: A customer was forgotten.
     """
     if get_erasure_number(settings) != erasure_number:
-        raise RecomartError("the training failed: a customer was forgotten after it read the rows. Train again")
+        raise RecomartError(f"{action} failed: a customer was forgotten after it read the rows. Start it again")

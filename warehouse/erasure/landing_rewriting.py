@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from warehouse.atomic_files import flush_to_disk
 from warehouse.erasure.removal import Removal, find_removal
 from warehouse.erasure.tabular_rewriting import copy_arrow, copy_parquet, copy_workbook
 from warehouse.erasure.text_rewriting import (
@@ -84,8 +85,7 @@ def _copy_permissions(original: Path, copy: Path) -> None:
     # Only root can give files away.
     with suppress(PermissionError):
         os.chown(copy, original_stat.st_uid, original_stat.st_gid)
-    with copy.open("rb") as opened:
-        os.fsync(opened.fileno())
+    flush_to_disk(copy)
 
 
 def _check_unchanged(file: LandingFile) -> None:

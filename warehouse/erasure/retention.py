@@ -1,6 +1,8 @@
 """Retention: rows that are older than their feed keeps are erased from the landing files and the raw tables."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 
 import duckdb
 
@@ -14,9 +16,13 @@ from warehouse.loading.landing_files import find_feed_files, find_shared_files
 from warehouse.settings import Settings
 from warehouse.sources.columns import TIME_COLUMNS
 from warehouse.sources.declaration import Feed, Sources
+from warehouse.utc_time import get_utc_now
 
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
+
+FEED_SETTINGS_HASH = "md5(string_agg(concat_ws(' ', feed, joined_to, settings), chr(10) order by feed))"
+"""Hash of the declarations of all feeds in raw.feeds, as dbt's macro feed_settings_hash has it."""
 
 
 def find_feeds_with_retention(sources: Sources) -> list[Feed]:
@@ -24,12 +30,29 @@ def find_feeds_with_retention(sources: Sources) -> list[Feed]:
     return [feed for feed in sources.feeds.values() if feed.keep_days]
 
 
-def erase_expired_rows(settings: Settings, sources: Sources) -> list[FileRows]:
+def has_outdated_views(settings: Settings, feeds: Iterable[Feed]) -> bool:
+    """Return whether a view of the feeds' times was built with other declarations than the last load has read."""
+    if not settings.database.exists():
+        return False
+    query = f"""
+        select 1
+        from duckdb_views()
+        where
+            schema_name = 'staging'
+            and view_name in (select unnest(?::varchar[]))
+            and comment is distinct from (select 'feed_settings ' || {FEED_SETTINGS_HASH} from raw.feeds)
+    """
+    with open_reader(settings) as connection:
+        return fetch_first_row(connection, query, [[f"stg_shop__{feed.kind}" for feed in feeds]]) is not None
+
+
+def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Feed]) -> list[FileRows]:
     """Erase the rows that are older than their feed keeps, from landing files and raw tables; return these rows.
 
-    Ages are measured from the start of the current day, UTC. The times are those that the views of the last dbt build
-    understand. Rows without a readable time, or with one before 1990, do not expire, nor do those of a file that is no
-    longer as it was loaded.
+    `feeds` are those that declare how long their rows are kept. Ages are measured from the start of the current day,
+    UTC. The times are those that the views of the last dbt build understand; the caller builds views again that
+    `has_outdated_views` finds. Rows without a readable time, or with one
+    before 1990, do not expire, nor do those of a file that is no longer as it was loaded.
 
     Raises:
         RecomartError: All rows of a feed are too old, a landing file cannot be rewritten, or the warehouse is in use.
@@ -38,24 +61,11 @@ def erase_expired_rows(settings: Settings, sources: Sources) -> list[FileRows]:
     if not settings.database.exists():
         return []
     with open_reader(settings) as connection:
-        feeds = [feed for feed in find_feeds_with_retention(sources) if _has_typed_rows(connection, feed)]
-        for feed in feeds:
+        typed_feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
+        for feed in typed_feeds:
             _check_rows_remain(connection, settings, feed)
     with lock_erasure(settings):
-        return erase_rows(
-            settings,
-            sources,
-            find_rows=lambda connection: _keep_shared_rows(
-                settings,
-                sources,
-                [
-                    rows
-                    for feed in feeds
-                    for rows in _find_expired_rows(connection, feed)
-                    if _is_as_loaded(connection, settings, rows)
-                ],
-            ),
-        )
+        return erase_rows(settings, sources, find_rows=partial(_find_rows_to_erase, settings, sources, typed_feeds))
 
 
 def count_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> int:
@@ -107,6 +117,14 @@ def _keep_shared_rows(settings: Settings, sources: Sources, expired: list[FileRo
     return [rows for rows in remaining if rows.lines]
 
 
+def _find_rows_to_erase(
+    settings: Settings, sources: Sources, feeds: Sequence[Feed], connection: duckdb.DuckDBPyConnection
+) -> list[FileRows]:
+    """Return the expired rows of the files that are as they were loaded."""
+    expired = [rows for feed in feeds for rows in _find_expired_rows(connection, feed)]
+    return _keep_shared_rows(settings, sources, [rows for rows in expired if _is_as_loaded(connection, settings, rows)])
+
+
 def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
     query = f"select 1 from duckdb_views() where schema_name = 'staging' and view_name = 'stg_shop__{feed.kind}'"
     return fetch_first_row(connection, query) is not None
@@ -138,4 +156,4 @@ def _get_max_expired_time(feed: Feed) -> datetime:
 
 
 def _get_today() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    return get_utc_now().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -4,11 +4,16 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from warehouse.sql_text import quote_literal
+
 MIN_TEXT_LENGTH = 5
 """Minimum length of an id that is searched in texts, besides columns of customer ids. A shorter one is also part of
 prices and counts."""
 
-TOKEN_SEPARATORS = (r"[\s,;|^\"''{}\[\]:]+", ",", ";", r"\|", r"\^", r"\t", r"\"")
+NUMBER_PATTERN = "[0-9.,+-]+"
+"""Pattern of a complete id that is a number."""
+
+TOKEN_SEPARATORS = (r"[\s,;|^\"'{}\[\]:]+", ",", ";", r"\|", r"\^", r"\t", r"\"")
 """Patterns of what is between the values of a line that cannot be parsed: ids can have blanks, colons, and every
 delimiter but that of the line."""
 
@@ -37,8 +42,8 @@ def build_tokens(text: str, delimiter: str | None = None) -> str:
 
     Escapes of JSON and doubled quotes of CSV are undone. `delimiter` is the declared one of the text's feed.
     """
-    separators = [*TOKEN_SEPARATORS, *([re.escape(delimiter).replace("'", "''")] if delimiter else [])]
-    splits = ", ".join(f"regexp_split_to_array({text}, '{separator}')" for separator in separators)
+    separators = [*TOKEN_SEPARATORS, *([re.escape(delimiter)] if delimiter else [])]
+    splits = ", ".join(f"regexp_split_to_array({text}, {quote_literal(separator)})" for separator in separators)
     values = f"list_concat({splits}, regexp_extract_all({text}, '{QUOTED_VALUE}', 1))"
     # Duplicate and short values take two thirds of the time.
     values = f"list_distinct(list_filter({values}, lambda value: strlen(value) >= {MIN_TEXT_LENGTH}))"
@@ -61,6 +66,11 @@ def build_can_have_id(text: str) -> str:
     """
     has_quote = """regexp_matches($user_id, '[''"]')"""
     return f"(contains(nfc_normalize({text}), $user_id) or contains({text}, '\\') or {has_quote})"
+
+
+def is_text_searched(user_id: str) -> bool:
+    """Return whether an id is searched in texts: short ones and numbers are also prices, counts and other ids."""
+    return len(user_id) >= MIN_TEXT_LENGTH and not re.fullmatch(NUMBER_PATTERN, user_id)
 
 
 def build_id_pattern(user_id: str, encode: Callable[[str], str] = str) -> str:

@@ -43,6 +43,11 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
+def is_compressed(start: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a compressed one."""
+    return start.startswith((GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC)) or bool(re.match(BZIP2_PATTERN, start))
+
+
 def open_decompressed(reader: io.RawIOBase, start: bytes) -> ByteReader:
     """Return a reader of the decompressed bytes; `start` are the first bytes of the file."""
     if start.startswith(GZIP_MAGIC):

@@ -6,9 +6,10 @@ One difference: a time that cannot be read begins a group here, because times ar
 from collections.abc import Sequence
 
 from warehouse.loading.cleaned_ids import build_cleaned_id
-from warehouse.loading.raw_rows import build_json_pointer, quote_literal
+from warehouse.loading.raw_rows import build_json_pointer
 from warehouse.sources.columns import ID_COLUMNS, TIME_COLUMNS, split_json_path
 from warehouse.sources.declaration import Feed
+from warehouse.sql_text import quote_literal
 
 
 def build_assigned_users(feed: Feed, rows: str) -> str:

@@ -7,7 +7,8 @@ too.
 import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 import duckdb
@@ -16,11 +17,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from warehouse.atomic_files import write_text_atomically
 from warehouse.database import fetch_first_row
 from warehouse.errors import RecomartError
-from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens
+from warehouse.loading.cleaned_ids import build_cleaned_id, build_tokens, is_text_searched
 from warehouse.loading.continued_rows import build_assigned_users
-from warehouse.loading.raw_rows import quote_literal
+from warehouse.loading.product_ids import find_product_ids
+from warehouse.loading.rejected_customers import RejectedText, filter_by_customer
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
+from warehouse.sql_text import quote_literal
+from warehouse.utc_time import get_utc_now
 
 REJECTION_REASON = "the customer was forgotten"
 """Error of a rejected row of a forgotten customer; its text is empty."""
@@ -38,8 +43,8 @@ class ForgottenCustomer(BaseModel):
     """Time of the first call that forgot the customer, UTC."""
 
 
-class ForgottenCustomers(BaseModel):
-    """All customers who were forgotten."""
+class HashList(BaseModel):
+    """Customers whose hashes have the same salt."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -60,15 +65,30 @@ class ForgottenCustomers(BaseModel):
         return [customer.id_hash for customer in self.customers]
 
 
+class ForgottenCustomers(HashList):
+    """All customers who were forgotten."""
+
+    restored_lists: tuple[HashList, ...] = ()
+    """Lists with other salts, of the backups that were restored here."""
+
+    @property
+    def lists(self) -> list[HashList]:
+        """The lists that have customers."""
+        return [hash_list for hash_list in (self, *self.restored_lists) if hash_list.customers]
+
+
 def read_forgotten_customers(settings: Settings) -> ForgottenCustomers:
     """Read the forgotten customers; none without a file.
 
     Raises:
         RecomartError: The file is damaged.
     """
-    file = settings.forgotten_customers_file
+    return _read_file(settings.forgotten_customers_file)
+
+
+def _read_file(file: Path) -> ForgottenCustomers:
     try:
-        return ForgottenCustomers.model_validate_json(file.read_bytes())
+        return ForgottenCustomers.model_validate_json(read_regular_file(file))
     except FileNotFoundError:
         return ForgottenCustomers()
     except ValidationError as error:
@@ -82,14 +102,34 @@ def read_forgotten_customers(settings: Settings) -> ForgottenCustomers:
 def add_forgotten_customer(settings: Settings, user_id: str) -> bool:
     """Add a customer to the forgotten ones; return whether the customer is new among them."""
     forgotten = read_forgotten_customers(settings)
-    salt = forgotten.salt or secrets.token_hex(16)
-    id_hash = _hash_id(salt, user_id)
-    if id_hash in forgotten.hashes:
+    if any(_hash_id(hash_list.salt, user_id) in hash_list.hashes for hash_list in forgotten.lists):
         return False
-    customer = ForgottenCustomer(id_hash=id_hash, forgotten_at=datetime.now(UTC).replace(tzinfo=None))
-    changed = ForgottenCustomers(salt=salt, customers=(*forgotten.customers, customer))
-    write_text_atomically(settings.forgotten_customers_file, changed.model_dump_json(indent=2) + "\n")
+    salt = forgotten.salt or secrets.token_hex(16)
+    customer = ForgottenCustomer(id_hash=_hash_id(salt, user_id), forgotten_at=get_utc_now())
+    _write(settings, forgotten.model_copy(update={"salt": salt, "customers": (*forgotten.customers, customer)}))
     return True
+
+
+def add_restored_list(settings: Settings, file: Path) -> None:
+    """Add the customers of a backup's list to the list in place, so that loads reject the customers of both.
+
+    Raises:
+        RecomartError: One of the files is damaged.
+    """
+    current, restored = read_forgotten_customers(settings), _read_file(file)
+    customers: dict[str, dict[str, ForgottenCustomer]] = {}
+    for hash_list in (*current.lists, *restored.lists):
+        for customer in hash_list.customers:
+            customers.setdefault(hash_list.salt, {}).setdefault(customer.id_hash, customer)
+    lists = [HashList(salt=salt, customers=tuple(by_hash.values())) for salt, by_hash in customers.items()]
+    if lists:
+        merged = ForgottenCustomers(**dict(lists[0]), restored_lists=tuple(lists[1:]))
+        if merged != current:
+            _write(settings, merged)
+
+
+def _write(settings: Settings, forgotten: ForgottenCustomers) -> None:
+    write_text_atomically(settings.forgotten_customers_file, forgotten.model_dump_json(indent=2) + "\n")
 
 
 def _hash_id(salt: str, user_id: str) -> str:
@@ -101,8 +141,12 @@ def _hash_id(salt: str, user_id: str) -> str:
 
 def build_is_forgotten(forgotten: ForgottenCustomers, column: str) -> str:
     """Build the condition that a column has the id of a forgotten customer."""
-    salt, *hashes = map(quote_literal, (forgotten.salt, *forgotten.hashes))
-    return f"(sha256({salt} || {build_cleaned_id(column)}) in ({', '.join(hashes)}))" if hashes else "false"
+    conditions = [
+        f"sha256({quote_literal(hash_list.salt)} || {build_cleaned_id(column)}) "
+        f"in ({', '.join(map(quote_literal, hash_list.hashes))})"
+        for hash_list in forgotten.lists
+    ]
+    return f"({' or '.join(conditions)})" if conditions else "false"
 
 
 def reject_forgotten_rows(
@@ -112,7 +156,7 @@ def reject_forgotten_rows(
 
     Returns the number of moved rows by path.
     """
-    if not forgotten.customers or "user_id" not in feed.columns:
+    if not forgotten.lists or "user_id" not in feed.columns:
         return {}
     is_loaded = "_load_id between $min_id and $max_id and _feed = $feed"
     users = f"from raw.{feed.kind} where {is_loaded}"
@@ -141,17 +185,31 @@ def reject_forgotten_rows(
 def blank_rejected_texts(
     connection: duckdb.DuckDBPyConnection, feed: Feed, paths: Collection[str], forgotten: ForgottenCustomers
 ) -> None:
-    """Empty the texts of rejected rows in which a value is the id of a forgotten customer."""
-    if forgotten.customers:
-        tokens = build_tokens("text", feed.delimiter)
-        connection.execute(
+    """Empty the texts of the rejected rows of forgotten customers."""
+    rows = [
+        row
+        for hash_list in forgotten.lists
+        for row in connection.execute(
             f"""
-            update raw.rejected_rows
-            set text = '', error = ?
-            where
-                feed = ?
-                and path in (select unnest(?::varchar[]))
-                and list_has_any(list_transform({tokens}, lambda token: sha256(? || token)), ?::varchar[])
+            select
+                path, line, text,
+                list_filter(
+                    {build_tokens("text", feed.delimiter)},
+                    lambda token: list_contains(?::varchar[], sha256(? || token))
+                ) as ids
+            from raw.rejected_rows
+            where feed = ? and path in (select unnest(?::varchar[])) and len(ids) > 0
             """,
-            [REJECTION_REASON, feed.name, list(paths), forgotten.salt, forgotten.hashes],
+            [hash_list.hashes, hash_list.salt, feed.name, list(paths)],
+        ).fetchall()
+    ]
+    product_ids = find_product_ids(connection, list({user_id for *_, ids in rows for user_id in ids}))
+    texts = [
+        RejectedText(feed.name, path, line, text, ids, any(is_text_searched(i) and i not in product_ids for i in ids))
+        for path, line, text, ids in rows
+    ]
+    for text in filter_by_customer(connection, {feed.name: feed}, texts):
+        connection.execute(
+            "update raw.rejected_rows set text = '', error = ? where feed = ? and path = ? and line = ?",
+            [REJECTION_REASON, text.feed, text.path, text.line],
         )

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import duckdb
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from warehouse.loading.landing_files import FileLoad, LandingFile, NewFile, UnreadableFileError
 from warehouse.sources.declaration import Feed
+from warehouse.utc_time import get_utc_now
 
 
 class LedgerEntry(NamedTuple):
@@ -113,7 +113,7 @@ def add_loaded_files(
         select {columns}, ?, ?, ?
         from entries
         """,
-        [feed.name, feed.parse_fingerprint, _get_utc_now()],
+        [feed.name, feed.parse_fingerprint, get_utc_now()],
     )
     connection.unregister("entries")
     _delete_rejected_files(connection, feed, [item.file.path for item in files])
@@ -169,7 +169,7 @@ def add_rejected_files(
                 [str(error) for error in errors],
                 [file.reliable_changed_ns if error.is_lasting else None for file, error in rejected],
                 make_attempt_fingerprint(feed, memory_limit),
-                _get_utc_now(),
+                get_utc_now(),
             ],
         )
 
@@ -178,7 +178,3 @@ def _delete_rejected_files(connection: duckdb.DuckDBPyConnection, feed: Feed, pa
     connection.execute(
         "delete from raw.rejected_files where feed = ? and path in (select unnest(?::varchar[]))", [feed.name, paths]
     )
-
-
-def _get_utc_now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -89,13 +89,7 @@ def load(
     """
     start_seconds = time.perf_counter()
     sources = read_sources(settings.sources)
-    files = find_feed_files(sources.feeds.values(), settings)
-    if not any(files.values()):
-        globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
-        raise RecomartError(
-            f"{settings.landing_dir}: no file belongs to a feed of {settings.sources} ({globs}). "
-            "Put the shop's files there, or correct the globs"
-        )
+    files = _find_files(settings, sources)
     report = LoadReport()
     all_files = [file for feed_files in files.values() for file in feed_files]
     report.unmatched_files = find_unmatched_files(settings.landing_dir, {file.location for file in all_files})
@@ -108,14 +102,9 @@ def load(
     with open_writer(settings) as connection:
         # Keeping the rows in file order would take a third of the load time. Raw rows store their line number instead.
         connection.execute("set preserve_insertion_order = false")
-        check_feeds_declared(connection, sources, settings)
-        changed_feeds = find_feeds_with_changed_kind(connection, sources)
-        check_changed_feeds_present(connection, changed_feeds, {file.path for file in all_files}, settings)
-        if reload_paths is not None and changed_feeds:
-            raise RecomartError(
-                f"{settings.sources}: feeds.{changed_feeds[0].name}.kind: the kind was different when its files were "
-                "loaded. Run `recomart load`, which loads all of them again"
-            )
+        changed_feeds = _check_declarations(
+            connection, settings, sources, {file.path for file in all_files}, is_reload=reload_paths is not None
+        )
         plan = make_plan(connection, files, settings, reload_paths or ())
         # Files are converted in the default database, which by default may use most of the machine's memory.
         duckdb.cursor().execute(f"set memory_limit = '{settings.memory_limit}'")
@@ -132,17 +121,56 @@ def load(
     return report
 
 
+def _find_files(settings: Settings, sources: Sources) -> dict[str, list[LandingFile]]:
+    """Return the landing files by feed.
+
+    Raises:
+        RecomartError: The landing folder is missing or wrong, or has no file of a feed.
+    """
+    files = find_feed_files(sources.feeds.values(), settings)
+    if not any(files.values()):
+        globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
+        raise RecomartError(
+            f"{settings.landing_dir}: no file belongs to a feed of {settings.sources} ({globs}). "
+            "Put the shop's files there, or correct the globs"
+        )
+    return files
+
+
+def _check_declarations(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    sources: Sources,
+    present_paths: set[str],
+    *,
+    is_reload: bool,
+) -> list[Feed]:
+    """Return the feeds whose kind has changed since their files were loaded; a reload permits none.
+
+    Raises:
+        RecomartError: A loaded feed is not declared, or a changed kind does not permit the load.
+    """
+    check_feeds_declared(connection, sources, settings)
+    changed_feeds = find_feeds_with_changed_kind(connection, sources)
+    check_changed_feeds_present(connection, changed_feeds, present_paths, settings)
+    if is_reload and changed_feeds:
+        raise RecomartError(
+            f"{settings.sources}: feeds.{changed_feeds[0].name}.kind: the kind was different when its files were "
+            "loaded. Run `recomart load`, which loads all of them again"
+        )
+    return changed_feeds
+
+
 def _split_off_suspects(
     plan: LoadPlan, marker: ReadMarker
 ) -> tuple[dict[str, list[NewFile]], dict[str, list[NewFile]]]:
     """Return the files during which an earlier load was killed, and the other ones, by feed."""
-    suspects, other_files = (
-        {
-            name: [item for item in items if marker.is_suspect(item.file) is value]
-            for name, items in plan.new_files.items()
-        }
-        for value in (True, False)
-    )
+    suspects = {
+        name: [item for item in items if marker.is_suspect(item.file)] for name, items in plan.new_files.items()
+    }
+    other_files = {
+        name: [item for item in items if not marker.is_suspect(item.file)] for name, items in plan.new_files.items()
+    }
     return suspects, other_files
 
 
@@ -215,10 +243,10 @@ class _Loader:
                 check_mapping(self._connection, feed, plan_files[feed.name], self._settings.sources, joined_files)
         write_declarations(self._connection, sources, changed_feeds)
         for feed in feeds:
-            set_aside_paths = plan.set_aside_paths[feed.name]
-            self._report.set_aside_files += set_aside_paths
+            skipped_rejected_paths = plan.skipped_rejected_paths[feed.name]
+            self._report.skipped_rejected_files += skipped_rejected_paths
             self._report.feeds[feed.name] = FeedLoadReport(
-                files_unchanged=plan.unchanged_counts[feed.name], files_set_aside=len(set_aside_paths)
+                files_unchanged=plan.unchanged_counts[feed.name], files_skipped=len(skipped_rejected_paths)
             )
             self._report_changing_files(feed, plan.changing_paths[feed.name])
             self._load(feed, other_files[feed.name])

@@ -12,11 +12,11 @@ from warehouse.loading.raw_rows import (
     build_json_pointer,
     build_scientific_texts,
     nest,
-    quote_literal,
 )
 from warehouse.sources.columns import split_json_path
 from warehouse.sources.declaration import Feed
 from warehouse.sources.feed_settings import ITEM_NUMBER_NAME
+from warehouse.sql_text import quote_literal
 
 MAX_REPETITION_RATIO = 200
 """Maximum bytes of the rows of a record for each byte of it. Each item repeats the rest of the record, so the rows of a
@@ -112,9 +112,12 @@ def _build_query(feed: Feed) -> str:
 
 
 def _build_unnesting(path: Sequence[str], *, has_item_numbers: bool) -> str:
-    before, after = _split_around_value(path)
-    number_before, number_after = _split_around_value([ITEM_NUMBER_NAME])
-    number = f", {number_before} || position || {number_after}" if has_item_numbers else ""
+    """Build the expressions that repeat each record for the items of its list, each in the place of the list."""
+    return f"{_build_lists(path)}, {_build_repeated_records(path, has_item_numbers=has_item_numbers)}"
+
+
+def _build_lists(path: Sequence[str]) -> str:
+    """Build the expressions that find the list of each record, and reject a record with too many bytes to repeat."""
     return f"""
         all_lists as (
             select *, case when is_object then json_extract(text, {build_json_pointer(path)}) end as list,
@@ -148,8 +151,16 @@ def _build_unnesting(path: Sequence[str], *, has_item_numbers: bool) -> str:
                     ) as is_too_large,
                 from repetitions
             )
-        ),
+        )
+    """
 
+
+def _build_repeated_records(path: Sequence[str], *, has_item_numbers: bool) -> str:
+    """Build the expressions that make a record of each item; a record without items remains one."""
+    before, after = _split_around_value(path)
+    number_before, number_after = _split_around_value([ITEM_NUMBER_NAME])
+    number = f", {number_before} || position || {number_after}" if has_item_numbers else ""
+    return f"""
         -- The list leaves the record first: a record is repeated for each of its items.
         items as (
             select

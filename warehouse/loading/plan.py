@@ -29,7 +29,7 @@ class LoadPlan:
     changing_paths: dict[str, list[str]] = field(default_factory=dict)
     """Paths of the changing files."""
 
-    set_aside_paths: dict[str, list[str]] = field(default_factory=dict)
+    skipped_rejected_paths: dict[str, list[str]] = field(default_factory=dict)
     """Paths of the files that an earlier load rejected and that have not changed since."""
 
 
@@ -45,65 +45,83 @@ def make_plan(
     computed only if the time differs or could be the same after a change. A file that was rejected is not read again
     before it, its declaration or the memory limit changes.
     """
-    entries = {
-        name: ledger.read_loaded_files(connection, feed_files[0].feed) if feed_files else {}
-        for name, feed_files in files.items()
-    }
-
-    def is_loaded_as_declared(file: LandingFile) -> bool:
-        entry = entries[file.feed.name].get(file.path)
-        return bool(
-            entry
-            and file.path not in reload_paths
-            and (entry.size_bytes, entry.parse_fingerprint) == (file.size_bytes, file.feed.parse_fingerprint)
-        )
-
-    def has_same_change_time(file: LandingFile) -> bool:
-        return is_loaded_as_declared(file) and entries[file.feed.name][file.path].changed_ns == file.changed_ns
-
-    rejected_entries = {
-        name: ledger.read_rejected_files(connection, feed_files[0].feed) if feed_files else {}
-        for name, feed_files in files.items()
-    }
-
-    def is_set_aside(file: LandingFile) -> bool:
-        attempt = ledger.make_attempt_fingerprint(file.feed, settings.memory_limit)
-        entry = ledger.RejectedEntry(file.size_bytes, file.changed_ns, attempt)
-        return file.path not in reload_paths and rejected_entries[file.feed.name].get(file.path) == entry
-
-    set_aside_paths = {
-        name: [file.path for file in feed_files if is_set_aside(file)] for name, feed_files in files.items()
-    }
-    candidates = {
-        name: [file for file in feed_files if not has_same_change_time(file) and not is_set_aside(file)]
+    planners = {
+        name: _FilePlanner(connection, feed_files, settings.memory_limit, reload_paths)
         for name, feed_files in files.items()
     }
     changing_paths = find_changing_files(
-        (file for feed_files in candidates.values() for file in feed_files), settings.settle_seconds
+        (file for planner in planners.values() for file in planner.candidates), settings.settle_seconds
     )
     checked_ns = time.time_ns()
-    plan = LoadPlan(set_aside_paths=set_aside_paths)
-    for name, feed_files in candidates.items():
-        settled_files = [replace(file, listed_ns=checked_ns) for file in feed_files if file.path not in changing_paths]
-        touched_files = [
-            file
-            for file in settled_files
-            if is_loaded_as_declared(file) and _has_checksum(file, entries[name][file.path].checksum)
+    plan = LoadPlan()
+    for name, planner in planners.items():
+        settled_files = [
+            replace(file, listed_ns=checked_ns) for file in planner.candidates if file.path not in changing_paths
         ]
-        if touched_files:
-            ledger.update_change_times(connection, touched_files[0].feed, touched_files)
-        touched_paths = {file.path for file in touched_files}
-        new_files = [file for file in settled_files if file.path not in touched_paths]
-        load_ids = ledger.allocate_load_ids(connection, len(new_files))
-        plan.new_files[name] = [
-            NewFile(file, file.path in entries[name], load_id)
-            for file, load_id in zip(new_files, load_ids, strict=True)
-        ]
-        plan.changing_paths[name] = [file.path for file in feed_files if file.path in changing_paths]
+        touched_paths = planner.update_touched_files(settled_files)
+        plan.new_files[name] = planner.number_files([file for file in settled_files if file.path not in touched_paths])
+        plan.changing_paths[name] = [file.path for file in planner.candidates if file.path in changing_paths]
+        plan.skipped_rejected_paths[name] = planner.skipped_rejected_paths
         plan.unchanged_counts[name] = (
-            len(files[name]) - len(feed_files) - len(set_aside_paths[name]) + len(touched_files)
+            len(files[name]) - len(planner.candidates) - len(planner.skipped_rejected_paths) + len(touched_paths)
         )
     return plan
+
+
+class _FilePlanner:
+    """Compares the landing files of one feed with their entries in the ledger."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        files: Sequence[LandingFile],
+        memory_limit: str,
+        reload_paths: Collection[str],
+    ) -> None:
+        self._connection = connection
+        self._memory_limit = memory_limit
+        self._reload_paths = reload_paths
+        self._entries = ledger.read_loaded_files(connection, files[0].feed) if files else {}
+        self._rejected_entries = ledger.read_rejected_files(connection, files[0].feed) if files else {}
+        self.skipped_rejected_paths = [file.path for file in files if self._is_skipped(file)]
+        self.candidates = [
+            file for file in files if not self._has_same_change_time(file) and not self._is_skipped(file)
+        ]
+        """The files to load, unless they are changing, or have the checksum of the loaded file."""
+
+    def update_touched_files(self, files: Sequence[LandingFile]) -> set[str]:
+        """Write the change times of the files whose content is as it was loaded; return their paths."""
+        touched_files = [
+            file
+            for file in files
+            if self._is_loaded_as_declared(file) and _has_checksum(file, self._entries[file.path].checksum)
+        ]
+        if touched_files:
+            ledger.update_change_times(self._connection, touched_files[0].feed, touched_files)
+        return {file.path for file in touched_files}
+
+    def number_files(self, files: Sequence[LandingFile]) -> list[NewFile]:
+        """Return the files with load ids."""
+        load_ids = ledger.allocate_load_ids(self._connection, len(files))
+        return [
+            NewFile(file, file.path in self._entries, load_id) for file, load_id in zip(files, load_ids, strict=True)
+        ]
+
+    def _is_loaded_as_declared(self, file: LandingFile) -> bool:
+        entry = self._entries.get(file.path)
+        return bool(
+            entry
+            and file.path not in self._reload_paths
+            and (entry.size_bytes, entry.parse_fingerprint) == (file.size_bytes, file.feed.parse_fingerprint)
+        )
+
+    def _has_same_change_time(self, file: LandingFile) -> bool:
+        return self._is_loaded_as_declared(file) and self._entries[file.path].changed_ns == file.changed_ns
+
+    def _is_skipped(self, file: LandingFile) -> bool:
+        attempt = ledger.make_attempt_fingerprint(file.feed, self._memory_limit)
+        entry = ledger.RejectedEntry(file.size_bytes, file.changed_ns, attempt)
+        return file.path not in self._reload_paths and self._rejected_entries.get(file.path) == entry
 
 
 def check_files_present(requested_paths: Collection[str], present_paths: set[str], settings: Settings) -> None:

@@ -19,6 +19,7 @@ from warehouse.sources.columns import (
     split_json_path,
 )
 from warehouse.sources.declaration import Feed
+from warehouse.sql_text import quote_literal
 
 REJECTED_TABLE = "rejected_records"
 """Temporary table of the records that cannot be loaded: path, line, text, error."""
@@ -48,11 +49,6 @@ with the square of their number: four thousand take 13 seconds."""
 
 SCIENTIFIC_NUMBER_PATTERN = r'([{,]\s*"(?:[^"\\]|\\.)*"\s*:\s*)(-?[0-9]+(?:[.][0-9]+)?[eE])[+]?([0-9]+)'
 """A JSON number in scientific notation, with its key before it."""
-
-
-def quote_literal(text: str) -> str:
-    """Return the SQL literal of a text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _build_list(items: Iterable[str]) -> str:

@@ -27,7 +27,7 @@ class ReadMarker:
     """A file with the files that are read now; a killed load leaves it.
 
     The files of a killed load are suspects, which the next load reads one by one. A suspect during which further loads
-    are killed is set aside.
+    are killed is rejected.
     """
 
     def __init__(self, marker_file: Path) -> None:
@@ -45,7 +45,7 @@ class ReadMarker:
         return _make_key(file) in self._kills
 
     def find_problem(self, file: LandingFile) -> str | None:
-        """Describe why a suspect is set aside, or return None."""
+        """Describe why a suspect is rejected, or return None."""
         kill_count = self._kills.get(_make_key(file), 0)
         if kill_count < self._max_kills:
             return None

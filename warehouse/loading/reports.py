@@ -21,7 +21,7 @@ class FeedLoadReport:
     files_replaced: int = 0
     files_unchanged: int = 0
     files_rejected: int = 0
-    files_set_aside: int = 0
+    files_skipped: int = 0
     """Files that an earlier load rejected, and that were not read again."""
     files_changing: int = 0
     lines: int = 0
@@ -37,7 +37,7 @@ class LoadReport:
     rejected_files: dict[str, str] = field(default_factory=dict)
     """The error of each file that cannot be read, by path."""
 
-    set_aside_files: list[str] = field(default_factory=list)
+    skipped_rejected_files: list[str] = field(default_factory=list)
     """Paths of the files that an earlier load rejected, and that were not read again."""
 
     unreadable_feeds: dict[str, str] = field(default_factory=dict)

@@ -18,8 +18,8 @@ from warehouse.loading.landing_files import (
     UnreadableFileError,
     open_landing_file,
 )
-from warehouse.loading.raw_rows import quote_literal
 from warehouse.sources.declaration import Feed
+from warehouse.sql_text import quote_identifier, quote_literal
 
 BATCH_ROWS = 20_000
 """Maximum number of rows that are converted at a time."""
@@ -161,14 +161,10 @@ def _build_value(name: str, arrow_type: pa.DataType, *, has_numbers: bool) -> st
     return f"{name}::{_get_duckdb_type(arrow_type, has_numbers)}"
 
 
-def _quote_name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _get_duckdb_type(arrow_type: pa.DataType, has_numbers: bool) -> str:
     """Return the DuckDB type that a value is converted to before it is written as JSON."""
     if pa.types.is_struct(arrow_type):
-        fields = (f"{_quote_name(field.name)} {_get_duckdb_type(field.type, has_numbers)}" for field in arrow_type)
+        fields = (f"{quote_identifier(field.name)} {_get_duckdb_type(field.type, has_numbers)}" for field in arrow_type)
         return f"struct({', '.join(fields)})"
     if pa.types.is_map(arrow_type):
         return f"map(varchar, {_get_duckdb_type(arrow_type.item_type, has_numbers)})"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from warehouse.checksums import compute_file_checksum
 from warehouse.database import connect_to_file, describe_memory_error
 from warehouse.errors import NothingPublishedError, PublishedCopyError, RecomartError
+from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
 
 POINTER_FILE = "current.json"
@@ -57,7 +58,7 @@ def read_pointer(settings: Settings) -> PublishedCopy:
     """
     pointer = settings.serving_dir / POINTER_FILE
     try:
-        return PublishedCopy.model_validate(json.loads(pointer.read_text(encoding="utf-8")))
+        return PublishedCopy.model_validate(json.loads(read_regular_file(pointer)))
     except FileNotFoundError:
         raise NothingPublishedError(
             f"{settings.serving_dir}: nothing is published yet. Run `recomart run` (or `make demo`) first"

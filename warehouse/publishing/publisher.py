@@ -13,19 +13,24 @@ import duckdb
 
 from warehouse.atomic_files import write_text_atomically
 from warehouse.checksums import compute_file_checksum
-from warehouse.database import connect_to_file, fetch_first_row, raise_on_damage, retry_while_locked
+from warehouse.database import (
+    CATALOG,
+    check_warehouse_exists,
+    connect_to_file,
+    fetch_first_row,
+    open_reader,
+    raise_on_damage,
+    retry_while_locked,
+)
 from warehouse.disk_full import raise_on_full_disk
-from warehouse.erasure.database_rewriting import IS_USER_ROW
+from warehouse.erasure.customer_tables import IS_USER_ROW
 from warehouse.errors import RecomartError
-from warehouse.loading.raw_rows import quote_literal
 from warehouse.locks import exclusive_lock
 from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, make_copy_error, read_pointer
 from warehouse.settings import Settings
+from warehouse.sql_text import quote_literal
 
 LOCK_FILE = "publishing.lock"
-
-WAREHOUSE_CATALOG = "recomart"
-"""Catalog name of the attached warehouse; it is dbt's name, because the warehouse's views refer to tables by it."""
 
 LOG = logging.getLogger(__name__)
 
@@ -54,7 +59,13 @@ PROVENANCE_QUERIES = {
 
 
 @raise_on_full_disk
-def publish(settings: Settings, tables: Sequence[str], *, is_empty_allowed: bool = False) -> PublishedCopy:
+def publish(
+    settings: Settings,
+    tables: Sequence[str],
+    *,
+    is_empty_allowed: bool = False,
+    check_tables: Callable[[], None] = lambda: None,
+) -> PublishedCopy:
     """Copy marts into a new published copy, verify it, and move the pointer to it.
 
     The earlier copy stays readable: its file is kept until `serving_copies` newer copies exist.
@@ -63,18 +74,24 @@ def publish(settings: Settings, tables: Sequence[str], *, is_empty_allowed: bool
         settings: The folders of the warehouse, the number of copies to keep, and the time to wait for locks.
         tables: Names of the tables of schema `marts` to publish.
         is_empty_allowed: Whether to publish tables without recommendations, as after the last customer was forgotten.
+        check_tables: Raises an error if the tables must not be published; no other process can write them meanwhile.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse or publishing.
         RecomartError: A table is missing, or the tables have no recommendations.
         DiskFullError: The disk is full.
     """
-    if not settings.database.exists():
-        raise RecomartError(f"{settings.database}: the warehouse does not exist. Create it with `recomart run`")
+    check_warehouse_exists(settings)
     settings.serving_dir.mkdir(parents=True, exist_ok=True)
     # Publishing deletes unfinished copies of killed processes, so only one process may publish at a time.
     with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):
-        return _publish_new_copy(settings, lambda path: _write_copy(settings, tables, path, is_empty_allowed))
+
+        def write_copy(path: Path) -> tuple[dict[str, int], dict[str, Any]]:
+            with open_reader(settings):
+                check_tables()
+                return _write_copy(settings, tables, path, is_empty_allowed)
+
+        return _publish_new_copy(settings, write_copy)
 
 
 @raise_on_full_disk
@@ -143,13 +160,13 @@ def _write_copy(
         rows = {}
         for table in tables:
             try:
-                columns = connection.sql(f"select * from {WAREHOUSE_CATALOG}.marts.{table} limit 0").columns
+                columns = connection.sql(f"select * from {CATALOG}.marts.{table} limit 0").columns
             except duckdb.CatalogException as error:
                 raise RecomartError(
                     f"{settings.database}: no table marts.{table} to publish. Build it with `recomart run`"
                 ) from error
-            _create_table(connection, table, f"from {WAREHOUSE_CATALOG}.marts.{table}", columns)
-            rows[table] = _count_rows(connection, f"{WAREHOUSE_CATALOG}.marts.{table}")
+            _create_table(connection, table, f"from {CATALOG}.marts.{table}", columns)
+            rows[table] = _count_rows(connection, f"{CATALOG}.marts.{table}")
         if not (is_empty_allowed or rows.get("rec_top_n", 0) + rows.get("rec_popular_products", 0)):
             raise RecomartError(
                 f"{settings.database}: no recommendations to publish. `recomart status` shows which data was loaded"
@@ -196,10 +213,8 @@ def _create_table(
 
 
 def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    quoted_path = str(settings.database).replace("'", "''")
-    retry_while_locked(
-        settings, lambda: connection.execute(f"attach '{quoted_path}' as {WAREHOUSE_CATALOG} (read_only)")
-    )
+    path = quote_literal(str(settings.database))
+    retry_while_locked(settings, lambda: connection.execute(f"attach {path} as {CATALOG} (read_only)"))
 
 
 def _query_value(connection: duckdb.DuckDBPyConnection, query: CopyQuery) -> Any:

@@ -19,6 +19,7 @@ from warehouse.sources.columns import (
 from warehouse.sources.feed_settings import FORMATS_BY_SETTING, KINDS_BY_SETTING, FeedSettings
 from warehouse.sources.rest_api import Api
 from warehouse.sources.row_checks import check_path, check_rows
+from warehouse.sql_text import quote_literal
 
 NO_QUOTE = "none"
 """Value of `quote` which declares that quotes are ordinary characters."""
@@ -188,9 +189,8 @@ def _find_format_problem(timestamp_format: str) -> str | None:
     """Describe why DuckDB cannot use a timestamp format, or return None."""
     if timestamp_format in NAMED_TIMESTAMP_FORMATS:
         return None
-    quoted_format = timestamp_format.replace("'", "''")
     try:
-        duckdb.cursor().execute(f"select try_strptime('', '{quoted_format}')").fetchall()
+        duckdb.cursor().execute(f"select try_strptime('', {quote_literal(timestamp_format)})").fetchall()
     except duckdb.Error as error:
         return str(error).splitlines()[0]
     names = ", ".join(NAMED_TIMESTAMP_FORMATS)

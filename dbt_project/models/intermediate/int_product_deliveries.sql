@@ -43,23 +43,23 @@ product_deliveries as (
 
 ),
 
--- A feed sends full catalogs if most products of a delivery are also in the next one. In a feed that sends new and changed
+-- A feed sends whole catalogs if most products of a delivery are also in the next one. In a feed that sends new and changed
 -- products only, an absent product is not missing.
-full_catalog_feeds as (
+whole_catalog_feeds as (
 
     select _feed
     from product_deliveries
     where later_delivery_count > 0
     group by _feed
-    having avg(case when is_in_next_delivery then 1.0 else 0.0 end) >= {{ var('min_full_catalog_share') }}
+    having avg(case when is_in_next_delivery then 1.0 else 0.0 end) >= {{ var('min_whole_catalog_share') }}
 
 )
 
 select
     product_deliveries.product_id,
     max(product_deliveries.delivery_day) as last_delivery_date,
-    min(case when full_catalog_feeds._feed is not null then product_deliveries.later_delivery_count end)
+    min(case when whole_catalog_feeds._feed is not null then product_deliveries.later_delivery_count end)
         as missed_catalog_count
 from product_deliveries
-left join full_catalog_feeds on product_deliveries._feed = full_catalog_feeds._feed
+left join whole_catalog_feeds on product_deliveries._feed = whole_catalog_feeds._feed
 group by product_deliveries.product_id

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from apps.cli import console, data_tables
+from apps.cli import acceptances, console, data_tables
+from apps.cli.data_tables import list_refused_actions
 from apps.cli.entry_point import PrintableFormatter
 from apps.cli.rejects import RejectedLine, RejectReport
 from orchestration.dbt_runner import DbtProgress
+from orchestration.refusals import Acceptance, Refusal
 from warehouse.fetching.reports import FetchProgress
 from warehouse.formatting import UNPRINTABLE_PATTERN
 from warehouse.loading.reports import LoadReport
@@ -62,7 +64,7 @@ def test_json_has_no_control_characters(console_output: io.StringIO) -> None:
 def test_reports_have_no_control_characters(console_output: io.StringIO) -> None:
     report = LoadReport(
         rejected_files={HOSTILE: HOSTILE},
-        set_aside_files=[HOSTILE],
+        skipped_rejected_files=[HOSTILE],
         unreadable_feeds={"a": HOSTILE},
         changing_files=[HOSTILE],
         unmatched_files=[HOSTILE],
@@ -137,6 +139,21 @@ def test_columns_have_one_precision(console_output: io.StringIO) -> None:
     assert lines[2].split() == ["2", "0.00", "0.2500", "2026-01-01", "10:20"]
     assert lines[3].split() == ["-", "8,530.45", "0.5000", "-"]
     assert lines[4:] == ["", "Settings: none", ""]
+
+
+def test_accept_lists_utc_times_and_all_refused_actions(
+    console_output: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = {"fingerprint": "a", "failure_count": 1, "newest_load_id": 1, "message": "1 line"}
+    node = {"node": "test.recomart.assert_volume", "status": "fail", "changed_at": datetime(2026, 1, 1)}
+    refusal = Refusal(**result, **node, steps=["training", "scoring", "publishing"])
+    acceptance = Acceptance(**result, test="a", why="b", accepted_by="c", accepted_at="2026-01-02 03:04:05")
+    monkeypatch.setattr(acceptances, "find_refusals", lambda _: [refusal])
+    monkeypatch.setattr(acceptances, "list_accepted", lambda _: [(acceptance, True)])
+    acceptances.accept()
+    assert "accepted at (UTC)" in " ".join(console_output.getvalue().split())
+    assert list_refused_actions([refusal]) == ["training", "tuning", "scoring", "promotion", "publishing"]
+    assert "training, tuning" in console_output.getvalue()
 
 
 def test_exit_with_error_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,7 +124,6 @@ RECOMART_APP = (str(Path(sys.executable).with_name("recomart")), "app")
     ("options", "variables"),
     [
         (["--host", "0.0.0.0"], {}),
-        (["--host", "192.0.2.1"], {}),
         ([], {"RECOMART_APP_HOST": "::"}),
         ([], {"RECOMART_APP_TRUSTED_HOSTS": "localhost,app.shop.example"}),
     ],
@@ -138,7 +137,11 @@ def test_app_needs_login_beyond_this_machine(tmp_path: Path, options: list[str],
 def test_streamlit_run_needs_login_too(tmp_path: Path) -> None:
     """The app also refuses when it is not started by `recomart app`."""
     command = [sys.executable, "-m", "streamlit", "run", "apps/merchandiser/app.py", "--server.address=0.0.0.0"]
-    assert "without a login" in fail_to_start(tmp_path, *command)
+    errors = fail_to_start(tmp_path, *command)
+    assert errors.startswith("recomart: the app does not start on 0.0.0.0: ")
+    assert errors.count("\n") == 1
+    errors = fail_to_start(tmp_path, *command, RECOMART_THREADS="x")
+    assert errors == "recomart: RECOMART_THREADS: it must be a whole number\n"
 
 
 def test_damaged_secrets_stop_the_app(tmp_path: Path) -> None:

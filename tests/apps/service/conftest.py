@@ -66,9 +66,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def run_service(settings: Settings, **options: Any) -> Iterator[ServiceClient]:
-    """Run the service for a warehouse; options are those of `create_server`."""
-    server = create_server(settings, **options)
+def run_service(settings: Settings) -> Iterator[ServiceClient]:
+    """Run the service for a warehouse."""
+    server = create_server(settings)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

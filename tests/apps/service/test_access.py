@@ -1,6 +1,7 @@
 """Access to the service: API keys, trusted hosts, security headers, metrics and the access log."""
 
 import logging
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.service.api_keys import ApiKeyReader, Scope, add_api_key, read_api_keys, revoke_api_key
+from apps.service.api_keys import ApiKeyReader, KeyScope, add_api_key, read_api_keys, revoke_api_key
 from apps.service.app import requires_keys
 from apps.service.http_server import create_server
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
@@ -40,7 +41,7 @@ def keyed_shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def keyed_service(keyed_shop: Settings) -> Iterator[ServiceClient]:
     """The service that requires keys; one key exists."""
-    add_api_key(keyed_shop, "first", [Scope.RECOMMENDATIONS])
+    add_api_key(keyed_shop, "first", [KeyScope.RECOMMENDATIONS])
     with run_service(keyed_shop) as running:
         yield running
 
@@ -72,9 +73,9 @@ def test_requests_without_key_get_401(keyed_service: ServiceClient) -> None:
 
 
 def test_scopes_decide_on_paths(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
-    list_key = add_api_key(keyed_shop, "shop", [Scope.RECOMMENDATIONS])
-    metrics_key = add_api_key(keyed_shop, "prometheus", [Scope.METRICS])
-    both_key = add_api_key(keyed_shop, "both", [Scope.METRICS, Scope.RECOMMENDATIONS])
+    list_key = add_api_key(keyed_shop, "shop", [KeyScope.RECOMMENDATIONS])
+    metrics_key = add_api_key(keyed_shop, "prometheus", [KeyScope.METRICS])
+    both_key = add_api_key(keyed_shop, "both", [KeyScope.METRICS, KeyScope.RECOMMENDATIONS])
     for path, key, status in (
         (CUSTOMER_PATH, list_key, 200),
         ("/openapi.json", list_key, 200),
@@ -92,8 +93,8 @@ def test_scopes_decide_on_paths(keyed_service: ServiceClient, keyed_shop: Settin
 
 
 def test_rotated_key_needs_no_restart(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
-    old = add_api_key(keyed_shop, "old", [Scope.RECOMMENDATIONS])
-    new = add_api_key(keyed_shop, "new", [Scope.RECOMMENDATIONS])
+    old = add_api_key(keyed_shop, "old", [KeyScope.RECOMMENDATIONS])
+    new = add_api_key(keyed_shop, "new", [KeyScope.RECOMMENDATIONS])
     assert {get_with_key(keyed_service, CUSTOMER_PATH, key).status_code for key in (old, new)} == {200}
     revoke_api_key(keyed_shop, "old")
     assert get_with_key(keyed_service, CUSTOMER_PATH, old).status_code == 401
@@ -101,8 +102,8 @@ def test_rotated_key_needs_no_restart(keyed_service: ServiceClient, keyed_shop: 
 
 
 def test_expired_key_is_refused(keyed_shop: Settings) -> None:
-    valid = add_api_key(keyed_shop, "valid", [Scope.METRICS], valid_days=1)
-    expired = add_api_key(keyed_shop, "expired", [Scope.METRICS], valid_days=0)
+    valid = add_api_key(keyed_shop, "valid", [KeyScope.METRICS], valid_days=1)
+    expired = add_api_key(keyed_shop, "expired", [KeyScope.METRICS], valid_days=0)
     reader = ApiKeyReader(keyed_shop)
     entry = reader.find(valid)
     assert entry is not None
@@ -113,7 +114,7 @@ def test_expired_key_is_refused(keyed_shop: Settings) -> None:
 
 
 def test_damaged_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
-    key = add_api_key(keyed_shop, "later", [Scope.RECOMMENDATIONS])
+    key = add_api_key(keyed_shop, "later", [KeyScope.RECOMMENDATIONS])
     content = keyed_shop.api_keys_file.read_bytes()
     without_zone = re.sub(rb'("created_at": "[^Z"]*)Z', rb"\1", content)
     wrong_hash = content.replace(b'"sha256": "', '"sha256": "ü'.encode())
@@ -129,19 +130,34 @@ def test_damaged_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: 
     assert get_with_key(keyed_service, CUSTOMER_PATH, key).status_code == 200
 
 
+def test_pipe_as_key_file_refuses_all(keyed_service: ServiceClient, keyed_shop: Settings) -> None:
+    """The opening of a pipe would stop the thread that reads all requests."""
+    content = keyed_shop.api_keys_file.read_bytes()
+    keyed_shop.api_keys_file.unlink()
+    os.mkfifo(keyed_shop.api_keys_file)
+    try:
+        assert get_with_key(keyed_service, CUSTOMER_PATH, "recomart_x").status_code == 503
+        assert get(keyed_service, "/health").status_code == 200
+    finally:
+        # A reader that waits would never end.
+        os.close(os.open(keyed_shop.api_keys_file, os.O_RDWR))
+        keyed_shop.api_keys_file.unlink()
+        keyed_shop.api_keys_file.write_bytes(content)
+
+
 def test_key_file_holds_hashes_only(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
-    keys = [add_api_key(settings, f"key-{number}", [Scope.RECOMMENDATIONS]) for number in range(3)]
+    keys = [add_api_key(settings, f"key-{number}", [KeyScope.RECOMMENDATIONS]) for number in range(3)]
     assert len({*keys}) == 3
     assert all(len(key) >= 43 for key in keys)
     content = settings.api_keys_file.read_text()
     assert not any(key in content or key.removeprefix("recomart_") in content for key in keys)
     assert stat.S_IMODE(settings.api_keys_file.stat().st_mode) == 0o600
     with pytest.raises(RecomartError, match="key 'key-1' exists"):
-        add_api_key(settings, "key-1", [Scope.METRICS])
+        add_api_key(settings, "key-1", [KeyScope.METRICS])
     for name in ("", "a b", "a\n", "x" * 65, "=cmd"):
         with pytest.raises(RecomartError, match="no name of a key"):
-            add_api_key(settings, name, [Scope.METRICS])
+            add_api_key(settings, name, [KeyScope.METRICS])
     assert [key.name for key in read_api_keys(settings)] == ["key-0", "key-1", "key-2"]
 
 
@@ -171,9 +187,20 @@ def test_server_beyond_loopback_needs_key_or_flag(tmp_path: Path, capfd: pytest.
         create_server(settings, "0.0.0.0")
     create_server(settings.model_copy(update={"service_require_keys": False}), "0.0.0.0")
     assert "NO API KEYS: everyone who reaches 0.0.0.0" in capfd.readouterr().err
-    add_api_key(settings, "shop", [Scope.RECOMMENDATIONS])
+    add_api_key(settings, "shop", [KeyScope.RECOMMENDATIONS])
     create_server(settings, "0.0.0.0")
     assert "NO API KEYS" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["serve", "app"])
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "a..b"])
+def test_address_is_checked_before_access(recomart: RecomartCli, tmp_path: Path, command: str, host: str) -> None:
+    """192.0.2.1 is reserved for documentation, so no machine has it."""
+    result = recomart(command, "--host", host, "--warehouse", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"recomart: the server does not start: {host}: ")
+    assert "Give --host" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
@@ -181,7 +208,7 @@ def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
     key = recomart("keys", "add", "shop", *options).stdout.strip()
     entry = ApiKeyReader(Settings(warehouse=tmp_path)).find(key)
     assert entry is not None
-    assert entry.scopes == [Scope.RECOMMENDATIONS]
+    assert entry.scopes == [KeyScope.RECOMMENDATIONS]
     other = recomart.run_json("keys", "add", "ops", "--scope", "metrics", "--valid-days", 30, *options)
     assert other["key"] != key
     listed = recomart.run_json("keys", "list", *options)["keys"]
@@ -205,6 +232,10 @@ def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
         ("192.168.7.7", True),
         ("shop.internal:443", True),
         ("recs.example", True),
+        ("a.b.recs.example:8000", True),
+        ("evilrecs.example", False),
+        ("shop.internal.recs.example.evil.example", False),
+        ("a.shop.internal", False),
         ("evil.example", False),
         ("localhost.evil.example", False),
         ("localhost@evil.example", False),
@@ -221,8 +252,8 @@ def test_only_trusted_hosts_are_served(hosted_service: ServiceClient, host: str,
 
 @pytest.fixture(scope="module")
 def hosted_service(demo_warehouse: Settings) -> Iterator[ServiceClient]:
-    """The service with two more trusted host names."""
-    names = {"service_trusted_hosts": ("shop.internal", "recs.example")}
+    """The service with more trusted host names."""
+    names = {"service_trusted_hosts": ("shop.internal", "recs.example", "*.recs.example")}
     with run_service(demo_warehouse.model_copy(update=names)) as running:
         yield running
 

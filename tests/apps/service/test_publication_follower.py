@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apps.service import publication_follower
 from apps.service.publication_follower import PublicationFollower
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
 from tests.database_damage import flip_byte
@@ -40,6 +41,12 @@ def record_log(log: pytest.LogCaptureFixture) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(log.handler)
+
+
+@pytest.fixture
+def without_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the service try a version that could not be opened again at each check."""
+    monkeypatch.setattr(publication_follower, "RETRY_DELAY_SECONDS", 0)
 
 
 def get_published_copy(service: ServiceClient) -> Any:
@@ -127,12 +134,13 @@ def test_copy_without_model_serves_lists(writable_shop: Settings, publish_again:
             assert "no model has been trained. Run `recomart run`" in response.json()["detail"]
 
 
+@pytest.mark.usefixtures("without_retry_delay")
 def test_missing_model_folder_degrades_service(
     writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
 ) -> None:
     folder = writable_shop.models_dir / str(publish_again().run_id)
     folder.rename(writable_shop.warehouse / "away")
-    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
+    with run_service(writable_shop) as service, record_log(log):
         health = service.get("/health").json()
         assert health["status"] == "degraded"
         assert service.get("/customers/u00054/recommendations").json()["recommendations"]
@@ -155,6 +163,7 @@ def test_missing_model_folder_degrades_service(
         assert service.post("/recommendations", BASKET).status_code == 200
 
 
+@pytest.mark.usefixtures("without_retry_delay")
 @pytest.mark.parametrize("damage", ["truncated", "folder", "link"])
 def test_repaired_model_is_opened(writable_shop: Settings, publish_again: Publish, damage: str) -> None:
     run_id = publish_again().run_id
@@ -166,7 +175,7 @@ def test_repaired_model_is_opened(writable_shop: Settings, publish_again: Publis
     else:
         tensors.unlink()
         tensors.mkdir() if damage == "folder" else tensors.symlink_to(tensors)
-    with run_service(writable_shop, retry_delay_seconds=0) as service:
+    with run_service(writable_shop) as service:
         assert service.get("/health").json()["problem"] == MODEL_PROBLEM
         assert service.post("/recommendations", BASKET).status_code == 503
         tensors.rmdir() if damage == "folder" else tensors.unlink()
@@ -174,34 +183,36 @@ def test_repaired_model_is_opened(writable_shop: Settings, publish_again: Publis
         wait_until(lambda: service.get("/health").json()["status"] == "ok")
 
 
-def test_failed_version_is_retried_after_delay(writable_shop: Settings, publish_again: Publish) -> None:
+def test_failed_version_is_retried_after_delay(
+    writable_shop: Settings, publish_again: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
     published = publish_again()
     card = writable_shop.models_dir / str(published.run_id) / "card.json"
     content = card.read_bytes()
     card.unlink()
-    follower_with_delay, follower_without_delay = (
-        PublicationFollower(writable_shop, retry_delay_seconds=3600),
-        PublicationFollower(writable_shop, retry_delay_seconds=0),
-    )
-    for follower in (follower_with_delay, follower_without_delay):
+    first, second = PublicationFollower(writable_shop), PublicationFollower(writable_shop)
+    for follower in (first, second):
         follower.refresh()
         assert follower.problem == MODEL_PROBLEM
     card.write_bytes(content)
-    for follower in (follower_with_delay, follower_without_delay):
-        follower.refresh()
-    assert follower_with_delay.problem == MODEL_PROBLEM
-    assert follower_without_delay.queries.serving_copy.published == published
+    monkeypatch.setattr(publication_follower, "RETRY_DELAY_SECONDS", 0)
+    first.refresh()
+    assert first.queries.serving_copy.published == published
+    monkeypatch.setattr(publication_follower, "RETRY_DELAY_SECONDS", 3600)
+    second.refresh()
+    assert second.problem == MODEL_PROBLEM
     newer = publish_again()
-    follower_with_delay.refresh()
-    assert (follower_with_delay.queries.serving_copy.published, follower_with_delay.problem) == (newer, None)
+    second.refresh()
+    assert (second.queries.serving_copy.published, second.problem) == (newer, None)
 
 
+@pytest.mark.usefixtures("without_retry_delay")
 def test_failed_version_keeps_previous_version(
     writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
 ) -> None:
     published = publish_again()
     assert published.run_id is not None
-    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
+    with run_service(writable_shop) as service, record_log(log):
         execute_statements(writable_shop, "update marts.rec_top_n set run_id = 'run-of-another-machine'")
         publish_again()
         wait_until(lambda: service.get("/health").json()["status"] == "degraded")
@@ -227,13 +238,14 @@ def test_damaged_pointer_keeps_live_version(writable_shop: Settings, publish_aga
         wait_until(lambda: service.get("/health").json()["status"] == "ok")
 
 
+@pytest.mark.usefixtures("without_retry_delay")
 def test_damaged_copy_is_not_opened(
     writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
 ) -> None:
     """One damaged byte, in any table, keeps a copy from being served; the version before stays."""
     first = publish_again()
     flip_byte(writable_shop.serving_dir / first.file, -100_000)
-    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
+    with run_service(writable_shop) as service, record_log(log):
         for response in (service.get("/health"), service.get("/customers/u00054/recommendations")):
             assert (response.status_code, response.json()["detail"]) == (503, COPY_PROBLEM)
         second = publish_again()
@@ -249,13 +261,14 @@ def test_damaged_copy_is_not_opened(
         assert f"{damaged.file}: the published copy is damaged" in log.text
 
 
+@pytest.mark.usefixtures("without_retry_delay")
 def test_later_read_failure_degrades_service(
     writable_shop: Settings, publish_again: Publish, log: pytest.LogCaptureFixture
 ) -> None:
     published = publish_again()
     path = writable_shop.serving_dir / published.file
     content = path.read_bytes()
-    with run_service(writable_shop, retry_delay_seconds=0) as service, record_log(log):
+    with run_service(writable_shop) as service, record_log(log):
         assert service.get("/health").json()["status"] == "ok"
         # Blocks that no query has read yet, such as those of the interactions.
         for block_start in range(12_288 + 262_144, len(content), 262_144):

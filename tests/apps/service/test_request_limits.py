@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
@@ -256,19 +257,51 @@ def test_body_with_many_errors_gets_short_422(service: ServiceClient, body: obje
     assert time.monotonic() - start_seconds < 2
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"basket": [], "n": ' + b"1" * 5000 + b"}", b'{"a": "\xff"}'])
+@pytest.mark.parametrize("body", [b"[" * 20_000, b'{"basket": [], "n": ' + b"1" * 5000 + b"}", b'{"a": "\xff"}'])
 def test_body_that_python_cannot_parse_gets_422(service: ServiceClient, body: bytes) -> None:
     response = service.post_bytes("/recommendations", body)
     assert response.status_code == 422
     assert response.json()["errors"][0]["location"] == "body"
 
 
-def test_listed_errors_follow_setting(demo_warehouse: Settings) -> None:
-    body = {"basket": [{"product_id": "p1", "a": 1, "b": 1, "c": 1}], "d": 1}
-    with run_service(demo_warehouse.model_copy(update={"service_max_listed_errors": 2})) as service:
-        problem = service.post("/recommendations", body).json()
-    assert len(problem["errors"]) == 2
-    assert problem["detail"] == "the request is invalid. See `errors` (2 values of 4)"
+@pytest.mark.parametrize("value", ["[]", "{}", "[[]]"])
+def test_many_lists_delay_no_other(service: ServiceClient, value: str) -> None:
+    """Bodies of 1 MB of empty lists or objects are refused before they are parsed."""
+    count = 1_000_000 // (len(value) + 1)
+    body = f'{{"basket": [], "x": [{",".join([value] * count)}]}}'.encode()
+    clients = [service.create_client() for _ in range(4)]
+    threads = [Thread(target=client.post_bytes, args=("/recommendations", body)) for client in clients]
+    for thread in threads:
+        thread.start()
+    response = service.get("/health")
+    for thread in threads:
+        thread.join()
+    assert (response.status_code, response.elapsed.total_seconds() < 1) == (200, True)
+    problem = service.post_bytes("/recommendations", body).json()
+    message = "it must have at most 21,000 of the brackets [ and {"
+    assert problem["errors"] == [{"location": "body", "message": message}]
+
+
+def test_large_body_is_accepted(service: ServiceClient) -> None:
+    """Ids can have brackets."""
+    ids = [f"p[{number}]" for number in range(9_900)]
+    body = {"basket": [{"product_id": "p1"}] * 1000, "allowed_products": ids, "excluded_products": ids}
+    assert service.post("/recommendations", body).status_code == 200
+
+
+def test_first_errors_are_listed(service: ServiceClient) -> None:
+    unknown_fields = {f"{number}": 1 for number in range(19)}
+    body = {"basket": [{"product_id": "p1"} | unknown_fields], "a": 1, "b": 1}
+    problem = service.post("/recommendations", body).json()
+    assert len(problem["errors"]) == 20
+    assert problem["detail"] == "the request is invalid. See `errors` (20 values of 21)"
+
+
+def test_object_with_too_many_keys_gets_422(service: ServiceClient) -> None:
+    item = {"product_id": "p1"} | {f"{number}": 1 for number in range(20)}
+    response = service.post("/recommendations", {"basket": [item]})
+    assert response.status_code == 422
+    assert response.json()["errors"] == [{"location": "body", "message": "an object must have at most 20 keys"}]
 
 
 def test_long_notes_are_shortened(service: ServiceClient) -> None:

@@ -22,7 +22,7 @@ from models_ml.evaluation.metrics import (
 def test_metrics_equal_manual_calculation() -> None:
     hits = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
     at_2, at_3 = compute_ranking_metrics(hits, torch.tensor([2, 0, 5]), [2, 3])
-    assert (at_2.k, at_2.user_count, at_2.skipped_user_count) == (2, 2, 1)
+    assert (at_2.k, at_2.user_count) == (2, 2)
     assert at_2.precision == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert at_2.recall == pytest.approx((1 / 2 + 1 / 5) / 2)
     second, third = 1 / math.log2(3), 1 / math.log2(4)
@@ -55,7 +55,6 @@ def test_metrics_equal_loop_implementation() -> None:
                 average_precision.append(sum(precisions) / min(k, len(relevant_products)))
                 has_hit.append(any(is_hit))
         assert metrics.user_count == len(ndcg)
-        assert metrics.skipped_user_count == 200 - len(ndcg)
         assert metrics.precision == pytest.approx(sum(precision) / len(ndcg))
         assert metrics.recall == pytest.approx(sum(recall) / len(ndcg))
         assert metrics.ndcg == pytest.approx(sum(ndcg) / len(ndcg))
@@ -103,7 +102,7 @@ def test_metrics_of_lists_shorter_than_k() -> None:
 
 def test_metrics_without_relevant_products() -> None:
     (metrics,) = compute_ranking_metrics(torch.zeros((3, 5), dtype=torch.bool), torch.zeros(3, dtype=torch.int64), [5])
-    assert (metrics.user_count, metrics.skipped_user_count) == (0, 3)
+    assert metrics.user_count == 0
     assert {getattr(metrics, name) for name in ACCURACY_METRICS} == {0.0}
 
 

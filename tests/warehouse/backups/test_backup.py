@@ -1,11 +1,17 @@
 """Backups of a real warehouse and their restoration, undisturbed, killed, and with damaged files."""
 
+import errno
 import shutil
 import signal
 import subprocess
 import sys
 from collections import namedtuple
+from contextlib import suppress
+from functools import partial, partialmethod
 from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Any
 
 import duckdb
 import pytest
@@ -15,10 +21,16 @@ from orchestration.run_state import find_reasons_to_run
 from tests.database_damage import damage_table
 from tests.database_lock import hold_database
 from warehouse.backups.backup import create_backup
-from warehouse.backups.backup_manifest import BackupManifest, describe_files, read_manifest
+from warehouse.backups.backup_manifest import BackupFile, BackupManifest, describe_files, read_manifest
 from warehouse.backups.restoration import restore_backup
+from warehouse.checksums import compute_file_checksum
 from warehouse.database import connect
 from warehouse.errors import DiskFullError, RecomartError, WarehouseBusyError
+from warehouse.loading.forgotten_customers import (
+    add_forgotten_customer,
+    build_is_forgotten,
+    read_forgotten_customers,
+)
 from warehouse.settings import Settings
 
 REPEATABLE_NAMES = {"landing", "target", "logs", "backup.lock", "erasing.lock"}
@@ -32,7 +44,7 @@ def shop(demo_warehouse: Settings, tmp_path: Path) -> Settings:
     shutil.copytree(demo_warehouse.warehouse, settings.warehouse)
     settings.policy_file.write_text("{}", encoding="utf-8")
     for file in (settings.accepted_failures_file, settings.api_keys_file, settings.forgotten_customers_file):
-        file.write_text("", encoding="utf-8")
+        file.write_text("{}", encoding="utf-8")
     return settings
 
 
@@ -113,8 +125,10 @@ def test_backup_refuses(shop: Settings, backup: Path, tmp_path: Path, monkeypatc
 
 
 def test_restore_overwrites_nothing(shop: Settings, backup: Path, tmp_path: Path) -> None:
+    shop.policy_file.write_text("changed", encoding="utf-8")
+    shop.database.write_bytes(b"changed")
     before = describe_files(shop.warehouse)
-    with pytest.raises(RecomartError, match=r"has .*datasets, .*recomart.duckdb, .* already"):
+    with pytest.raises(RecomartError, match=r"already, in policy.json, recomart.duckdb\. "):
         restore_backup(shop, backup)
     assert describe_files(shop.warehouse) == before
     stray = Settings(warehouse=tmp_path / "stray")
@@ -124,23 +138,58 @@ def test_restore_overwrites_nothing(shop: Settings, backup: Path, tmp_path: Path
         restore_backup(stray, backup)
 
 
-def test_replaced_files_are_moved_away(shop: Settings, backup: Path) -> None:
-    """What the backup has too is moved away; its other files and the forgotten customers stay."""
+def test_replaced_files_are_moved_away(shop: Settings, tmp_path: Path) -> None:
+    """Files that differ from the backup's are moved away; others and the API keys stay."""
+    backup = tmp_path / "backup"
+    create_backup(shop, backup, has_landing=True)
     write_ahead = shop.warehouse / "recomart.duckdb.wal"
-    for file in (shop.database, write_ahead, shop.policy_file):
+    landing_file = next(file for file in shop.landing_dir.rglob("*") if file.is_file())
+    damaged_files = (shop.database, write_ahead, shop.policy_file, landing_file)
+    for file in damaged_files:
         file.write_bytes(b"damaged")
-    shop.forgotten_customers_file.write_text("newer", encoding="utf-8")
+    newer_files = (shop.landing_dir / "events" / "new.jsonl", shop.models_dir / "new" / "card.json")
+    for file in (*newer_files, shop.api_keys_file):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("newer", encoding="utf-8")
     shop.train_config_file.write_text("{}", encoding="utf-8")
     manifest = restore_backup(shop, backup, is_replacing=True)
     (replaced,) = shop.warehouse.glob("replaced-*")
-    for file in (shop.database, write_ahead, shop.policy_file):
-        assert (replaced / file.name).read_bytes() == b"damaged"
-    kept = shop.forgotten_customers_file.name
+    for file in damaged_files:
+        assert (replaced / file.relative_to(shop.warehouse)).read_bytes() == b"damaged"
+    kept = shop.api_keys_file.name
+    assert sum(file.is_file() for file in replaced.rglob("*")) == len(damaged_files)
     restored = {file.path: file for file in describe_files(shop.warehouse)}
     assert all(restored[file.path] == file for file in manifest.files if file.path != kept)
-    assert shop.forgotten_customers_file.read_text(encoding="utf-8") == "newer"
+    assert all(file.read_text("utf-8") == "newer" for file in (*newer_files, shop.api_keys_file))
     assert shop.train_config_file.exists()
     assert not write_ahead.exists()
+    assert not (shop.warehouse / ".restore.unfinished").exists()
+
+
+def test_landing_files_return_to_their_folder(shop: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The landing folder can be outside the warehouse folder, on another disk."""
+    create_backup(shop, tmp_path / "backup", has_landing=True)
+    restored = Settings(warehouse=tmp_path / "restored", landing=tmp_path / "inbox")
+    rename = Path.rename
+
+    def rename_on_one_disk(path: Path, target: Path) -> Path:
+        if target.is_relative_to(restored.landing_dir) or path.is_relative_to(restored.landing_dir):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_on_one_disk)
+    restore_backup(restored, tmp_path / "backup")
+    assert not (restored.warehouse / "landing").exists()
+    assert describe_files(restored.landing_dir) == describe_files(shop.landing_dir)
+    file = next(file for file in restored.landing_dir.rglob("*") if file.is_file())
+    file.write_text("changed", encoding="utf-8")
+    with pytest.raises(RecomartError, match=r"already, in landing"):
+        restore_backup(restored, tmp_path / "backup")
+    restore_backup(restored, tmp_path / "backup", is_replacing=True)
+    (replaced,) = restored.warehouse.glob("replaced-*")
+    assert [path.read_text("utf-8") for path in (replaced / "landing").rglob("*") if path.is_file()] == ["changed"]
+    assert describe_files(restored.landing_dir) == describe_files(shop.landing_dir)
+    assert restored.database.exists()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +220,7 @@ def test_damaged_backup_is_refused(backup: Path, tmp_path: Path, damage: str) ->
 
 KILL_SCRIPT = """
 import os, re, signal, sys
+from functools import partial
 from pathlib import Path
 from warehouse.backups.backup import create_backup
 from warehouse.backups.restoration import restore_backup
@@ -191,7 +241,8 @@ if moment.isdigit():
         renames.append(target)
         return rename(path, target)
     Path.rename = rename_or_die
-function = {"backup": create_backup, "restore": restore_backup}[action]
+replace_by_backup = partial(restore_backup, is_replacing=True)
+function = {"backup": create_backup, "restore": restore_backup, "replace": replace_by_backup}[action]
 function(Settings(warehouse=warehouse), Path(backup), on_stage=kill_at_stage)
 """
 
@@ -210,7 +261,7 @@ def test_killed_backup_looks_unfinished(shop: Settings, tmp_path: Path, moment: 
     assert {path.name for path in tmp_path.iterdir()} == {"shop", "backup"}
 
 
-@pytest.mark.parametrize("moment", ["copying", "verifying", "0", "1", "4", "6"])
+@pytest.mark.parametrize("moment", ["copying", "verifying", "0", "1", "4", "20"])
 def test_killed_restoration_is_finished(shop: Settings, backup: Path, tmp_path: Path, moment: str) -> None:
     restored = Settings(warehouse=tmp_path / "restored")
     kill_during("restore", restored, backup, moment)
@@ -220,6 +271,119 @@ def test_killed_restoration_is_finished(shop: Settings, backup: Path, tmp_path: 
     assert {file.path: file for file in describe_files(restored.warehouse)}.items() >= {
         file.path: file for file in read_manifest(backup).files
     }.items()
+
+
+class Killed(BaseException):
+    """A kill of the process."""
+
+
+@pytest.fixture
+def small_shop(tmp_path: Path) -> Settings:
+    """A warehouse with few files, and a landing folder outside of it."""
+    settings = Settings(warehouse=tmp_path / "small", landing=tmp_path / "inbox", wait_seconds=0)
+    for file in (settings.policy_file, settings.landing_dir / "events" / "1.jsonl", settings.models_dir / "m" / "card"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}", encoding="utf-8")
+    connect(settings).close()
+    add_forgotten_customer(settings, "anna1")
+    return settings
+
+
+def test_backup_has_files_of_linked_folders(
+    small_shop: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A backup lacks the folders that loads do not read either, and warns."""
+    for name in ("archive", "private"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "2.jsonl").write_text("{}", encoding="utf-8")
+        (small_shop.landing_dir / name).symlink_to(tmp_path / name)
+    (small_shop.landing_dir / "events" / "around").symlink_to(small_shop.landing_dir)
+    settings = small_shop.model_copy(update={"linked_folders": (tmp_path / "archive",)})
+    manifest = create_backup(settings, tmp_path / "backup", has_landing=True)
+    landing_files = {file.path for file in manifest.files if file.path.startswith("landing/")}
+    assert landing_files == {"landing/events/1.jsonl", "landing/archive/2.jsonl"}
+    assert f"{small_shop.landing_dir}/private: the backup lacks its files: a symbolic link leads out" in caplog.text
+
+
+def test_backup_through_link_is_refused(small_shop: Settings, tmp_path: Path) -> None:
+    (tmp_path / "disk").symlink_to(small_shop.warehouse)
+    with pytest.raises(RecomartError, match="inside the warehouse folder"):
+        create_backup(small_shop, tmp_path / "disk" / "monday")
+
+
+def test_second_backup_of_same_name_is_refused(small_shop: Settings, tmp_path: Path) -> None:
+    """It waits for the first one, which makes the folder."""
+    destination, settings = tmp_path / "backup", small_shop.model_copy(update={"wait_seconds": 30})
+    results: list[BaseException | None] = []
+
+    def back_up() -> None:
+        with pytest.raises(RecomartError) as raised:
+            create_backup(settings, destination)
+        results.append(raised.value)
+
+    thread = Thread(target=back_up)
+
+    def start_second(stage: str) -> None:
+        if stage == "copying the database":
+            thread.start()
+            sleep(0.5)
+
+    create_backup(settings, destination, on_stage=start_second)
+    thread.join()
+    assert [str(error) for error in results] == [f"{destination}: the folder exists. Name a new folder for the backup"]
+
+
+@pytest.mark.parametrize("is_one_disk", [True, False])
+def test_killed_replacement_is_finished(
+    small_shop: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_disk: bool
+) -> None:
+    """The second call does not move away the files that the first one has restored, wherever that was killed."""
+    backup = tmp_path / "backup"
+    manifest = create_backup(small_shop, backup, has_landing=True)
+    calls = {name: getattr(Path, name) for name in ("rename", "replace", "unlink")}
+    remaining_calls = 0
+
+    def count_calls(name: str, path: Path, *args: Any, **kwargs: Any) -> object:
+        nonlocal remaining_calls
+        if remaining_calls == 0:
+            raise Killed
+        remaining_calls -= 1
+        if name == "rename" and not is_one_disk:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return calls[name](path, *args, **kwargs)
+
+    for max_calls in range(100):
+        changed_files = (small_shop.database, small_shop.policy_file, small_shop.landing_dir / "events" / "1.jsonl")
+        for file in changed_files:
+            file.write_bytes(b"changed")
+        with monkeypatch.context() as patch:
+            for name in calls:
+                patch.setattr(Path, name, partialmethod(partial(count_calls, name)))
+            remaining_calls = max_calls
+            with suppress(Killed):
+                restore_backup(small_shop, backup, is_replacing=True)
+            is_finished = remaining_calls > 0
+        if max_calls % 2:
+            # A kill during the deletion of the folder.
+            (small_shop.warehouse / ".restore.unfinished" / "backup.json").unlink(missing_ok=True)
+        restore_backup(small_shop, backup, is_replacing=True)
+        restored = [
+            BackupFile(path=file.path, size=target.stat().st_size, sha256=compute_file_checksum(target))
+            for file in manifest.files
+            for folder in (small_shop.warehouse, tmp_path)
+            if (target := folder / file.path.replace("landing", "inbox")).exists()
+        ]
+        assert restored == manifest.files
+        folders = list(small_shop.warehouse.glob("replaced-*"))
+        replaced = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+        assert {file.name for file in replaced} >= {file.name for file in changed_files}
+        assert {file.read_bytes() for file in replaced} == {b"changed"}
+        assert not (small_shop.warehouse / ".restore.unfinished").exists()
+        for folder in folders:
+            shutil.rmtree(folder)
+        if is_finished:
+            return
+    pytest.fail("the restoration did not finish")
 
 
 def test_interrupted_restoration_of_another_backup(shop: Settings, backup: Path, tmp_path: Path) -> None:
@@ -232,10 +396,40 @@ def test_interrupted_restoration_of_another_backup(shop: Settings, backup: Path,
         restore_backup(restored, tmp_path / "other")
 
 
-def test_newer_list_of_forgotten_customers_stays(backup: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_standby", [True, False])
+def test_both_lists_of_forgotten_customers_reject(tmp_path: Path, is_standby: bool) -> None:
+    """A standby has the salt of the backup, another shop has another one."""
+    source, other = Settings(warehouse=tmp_path / "source"), Settings(warehouse=tmp_path / "other")
+    connect(source).close()
+    other.warehouse.mkdir()
+    if is_standby:
+        add_forgotten_customer(source, "anna1")
+        shutil.copyfile(source.forgotten_customers_file, other.forgotten_customers_file)
+    add_forgotten_customer(source, "bert1")
+    add_forgotten_customer(other, "carl1")
+    other.policy_file.write_text("{}", encoding="utf-8")
+    create_backup(source, tmp_path / "backup")
+    for _ in range(2):
+        restore_backup(other, tmp_path / "backup", is_replacing=True)
+    assert not add_forgotten_customer(other, "bert1")
+    assert not add_forgotten_customer(other, "carl1")
+    assert add_forgotten_customer(other, "dora1")
+    forgotten = read_forgotten_customers(other)
+    assert [len(hash_list.customers) for hash_list in forgotten.lists] == ([4] if is_standby else [2, 1])
+    with duckdb.connect() as connection:
+        users = "select unnest(['bert1', 'carl1', 'dora1', 'emil1']) as user_id"
+        rows = connection.execute(f"from ({users}) where {build_is_forgotten(forgotten, 'user_id')}").fetchall()
+    assert [user for (user,) in rows] == ["bert1", "carl1", "dora1"]
+
+
+def test_damaged_list_of_forgotten_customers_stops(backup: Path, tmp_path: Path) -> None:
+    """Nothing is moved."""
     restored = Settings(warehouse=tmp_path / "restored")
     restored.warehouse.mkdir()
     restored.forgotten_customers_file.write_text("newer", encoding="utf-8")
+    with pytest.raises(RecomartError, match="the list of forgotten customers cannot be read"):
+        restore_backup(restored, backup)
+    assert not restored.database.exists()
+    restored.forgotten_customers_file.unlink()
     restore_backup(restored, backup)
-    assert restored.forgotten_customers_file.read_text(encoding="utf-8") == "newer"
     assert restored.database.exists()

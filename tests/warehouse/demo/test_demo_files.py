@@ -1,13 +1,16 @@
 """Generated files: determinism, completeness, and protection of other files."""
 
 import hashlib
+import os
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.warehouse.demo.conftest import GeneratedShop
-from warehouse.demo import DemoConfig, generate_shop
+from warehouse.demo import DemoConfig, generate_shop, generator
 from warehouse.errors import RecomartError
 
 TINY_CONFIG = DemoConfig(customers=40, products=30, days=9, events=1_500, dirt=0.05)
@@ -18,8 +21,19 @@ def _compute_digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_files_do_not_depend_on_workers(shop: GeneratedShop, tmp_path: Path) -> None:
-    generate_shop(shop.config, tmp_path / "landing", tmp_path / "truth", workers=2)
+def test_files_do_not_depend_on_workers(shop: GeneratedShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker_counts: list[int] = []
+
+    class CountedPool(ProcessPoolExecutor):
+        def __init__(self, worker_count: int, **options: Any) -> None:
+            worker_counts.append(worker_count)
+            super().__init__(worker_count, **options)
+
+    monkeypatch.setattr(generator, "EVENTS_PER_WORKER", shop.config.events)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(generator, "ProcessPoolExecutor", CountedPool)
+    generate_shop(shop.config, tmp_path / "landing", tmp_path / "truth")
+    assert worker_counts == [2]
     assert _compute_digests(tmp_path / "landing") == _compute_digests(shop.landing)
     assert _compute_digests(tmp_path / "truth") == _compute_digests(shop.truth)
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.progress import describe_expiry
 from tests.three_feed_shop import EVENTS_JSONL, Shop
-from warehouse.erasure.retention import erase_expired_rows
+from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
@@ -44,7 +44,8 @@ def create_view(shop: Shop, kind: str, time_column: str) -> None:
 
 
 def erase(shop: Shop) -> list[FileRows]:
-    return erase_expired_rows(shop.settings, read_sources(shop.settings.sources))
+    sources = read_sources(shop.settings.sources)
+    return erase_expired_rows(shop.settings, sources, find_feeds_with_retention(sources))
 
 
 def test_rows_expire_by_day(old_shop: Shop) -> None:

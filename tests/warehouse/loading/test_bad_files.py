@@ -34,9 +34,9 @@ def test_rejected_file_is_not_read_again(shop: Shop) -> None:
     make_old(bad)
     assert list(load(shop.settings).rejected_files) == ["purchases/b.csv"]
     report = load(shop.settings)
-    assert (report.rejected_files, report.set_aside_files) == ({}, ["purchases/b.csv"])
+    assert (report.rejected_files, report.skipped_rejected_files) == ({}, ["purchases/b.csv"])
     purchases = report.feeds["purchases"]
-    assert (purchases.files_unchanged, purchases.files_set_aside, purchases.files_rejected) == (1, 1, 0)
+    assert (purchases.files_unchanged, purchases.files_skipped, purchases.files_rejected) == (1, 1, 0)
     assert shop.query("select path from raw.rejected_files") == [("purchases/b.csv",)]
     assert list(reload_files(shop.settings, "*/b.csv").rejected_files) == ["purchases/b.csv"]
     more_memory = shop.settings.model_copy(update={"memory_limit": "1GB"})
@@ -147,7 +147,7 @@ loader.load(Settings())
 @pytest.mark.parametrize(
     ("reason", "kill_count"), [("out_of_memory", 3), pytest.param("user", 6, marks=pytest.mark.slow)]
 )
-def test_file_that_kills_loads_is_set_aside(shop: Shop, tmp_path: Path, reason: str, kill_count: int) -> None:
+def test_file_that_kills_loads_is_rejected(shop: Shop, tmp_path: Path, reason: str, kill_count: int) -> None:
     """The first kill is that of a batch; then each file is loaded alone, and the others are loaded before it."""
     vmstat = tmp_path / "vmstat"
     vmstat.write_text("oom_kill 7\n")

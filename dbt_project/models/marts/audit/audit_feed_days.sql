@@ -12,35 +12,6 @@ with feed_days as (
 
 ),
 
--- Runs erase rows older than keep_days. The first day that is kept can have lost rows of the day before it.
-whole_days as (
-
-    select
-        feed,
-        cast({{ dbt.dateadd('day', '1 - keep_days', '(select max(last_loaded_at) from feed_days)') }} as date)
-            as first_date
-    from {{ ref('stg_raw__feeds') }}
-
-),
-
--- A day is compared with the same weekday in the four weeks before.
-usual_values as (
-
-    select
-        feed_days.feed,
-        feed_days.delivery_day,
-        percentile_cont(0.5) within group (order by earlier_days.lines) as usual_lines,
-        percentile_cont(0.5) within group (order by earlier_days.bad_share) as usual_bad_share
-    from feed_days
-    inner join feed_days as earlier_days
-        on feed_days.feed = earlier_days.feed
-        and {{ dbt.datediff('earlier_days.delivery_day', 'feed_days.delivery_day', 'day') }} in (7, 14, 21, 28)
-    left join whole_days on feed_days.feed = whole_days.feed
-    where whole_days.first_date is null or earlier_days.delivery_day >= whole_days.first_date
-    group by feed_days.feed, feed_days.delivery_day
-
-),
-
 compared as (
 
     select
@@ -55,7 +26,7 @@ compared as (
     inner join {{ ref('int_unusual_feed_days') }} as unusual_days
         on feed_days.feed = unusual_days.feed
         and feed_days.delivery_day = unusual_days.delivery_day
-    left join usual_values
+    left join {{ ref('int_usual_feed_days') }} as usual_values
         on feed_days.feed = usual_values.feed
         and feed_days.delivery_day = usual_values.delivery_day
 

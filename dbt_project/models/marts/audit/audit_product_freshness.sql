@@ -51,7 +51,7 @@ select
         end,
         case
             when is_missing_from_catalogs
-                then concat('missing from the last ', missed_catalog_count, ' full catalogs')
+                then concat('missing from the last ', missed_catalog_count, ' whole catalogs')
         end
     ), '') as stale_reason
 from flagged
