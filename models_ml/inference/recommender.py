@@ -1,7 +1,6 @@
 """Recommendations, similar products and explanations for a known customer or any basket."""
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.inference.artifact import ArtifactIds, ModelCard, read_artifact, write_artifact
+from models_ml.inference.baskets import Basket, build_basket_row, build_row
 from models_ml.inference.explanations import find_strongest_reasons
 from models_ml.inference.results import (
     Contribution,
@@ -30,10 +30,6 @@ from models_ml.inference.results import (
 from models_ml.inference.screening import ScreeningIndex
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import RankingModel
-
-Basket = Sequence[str] | Mapping[str, float]
-"""Product ids, or interaction strengths by product id. In a list of ids each occurrence counts as the mean strength of
-the training data."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +259,7 @@ class Recommender:
         is_allowed[position] = False
         is_allowed &= self._index.norms > 0
         # The index has scoring factors: product factors times the product's trend, which does not change a cosine.
-        additions = self._score_by_graph(_build_row({position: 1.0}, len(self.products), is_allowed.device))
+        additions = self._score_by_graph(build_row({position: 1.0}, len(self.products), is_allowed.device))
         positions, scores = self._index.search(
             self.model.factors.product_factors[position], n, is_allowed, additions, by_cosine=True
         )
@@ -339,7 +335,7 @@ class Recommender:
         features = None if user_id is None else self.customer_features.find_row(user_id)
         history, unknown_products = None, list[str]()
         if basket is not None:
-            history, unknown_products = _build_basket_row(
+            history, unknown_products = build_basket_row(
                 basket, self.products, self.model.factors.confidence.mean_strength, self.history.values.device
             )
         elif user_id is not None and user_id in self.users:
@@ -371,47 +367,6 @@ class Recommender:
         ranked = zip(order[best_positions].tolist(), customers[best_positions].tolist(), strict=True)
         items = [Recommendation(self.products.get_id(position), float(score)) for position, score in ranked]
         return Recommendations(items, "popularity", unknown_products)
-
-
-def _build_basket_row(
-    basket: Basket, products: IdMap, mean_strength: float, device: torch.device
-) -> tuple[Csr | None, list[str]]:
-    """Return the basket as a matrix with one row (None when no product is known), and the unknown products.
-
-    Raises:
-        ModelError: The basket is a text, or a strength is not a finite number above zero (in 32-bit precision).
-    """
-    if isinstance(basket, str):
-        raise ModelError(f"a basket is a list of product ids, not a text: {basket!r}")
-    if isinstance(basket, Mapping):
-        strengths = dict(basket)
-    else:
-        strengths = {product: count * mean_strength for product, count in Counter(basket).items()}
-    values = torch.tensor(list(strengths.values()), dtype=torch.float32)
-    is_invalid = ~((values > 0) & values.isfinite())
-    if is_invalid.any():
-        product, strength = list(strengths.items())[int(is_invalid.nonzero()[0])]
-        raise ModelError(
-            f"basket strengths must be finite numbers above zero: the strength of {product!r} is {strength}"
-        )
-    unknown_products = [product for product in strengths if product not in products]
-    known_strengths = {
-        products.get_position(product): strengths[product] for product in strengths.keys() - set(unknown_products)
-    }
-    if not known_strengths:
-        return None, unknown_products
-    return _build_row(known_strengths, len(products), device), unknown_products
-
-
-def _build_row(values: Mapping[int, float], column_count: int, device: torch.device) -> Csr:
-    """Return a matrix with one row of `values` by column."""
-    columns = sorted(values)
-    return Csr(
-        torch.tensor([0, len(columns)], dtype=torch.int32, device=device),
-        torch.tensor(columns, dtype=torch.int32, device=device),
-        torch.tensor([values[column] for column in columns], dtype=torch.float32, device=device),
-        column_count,
-    )
 
 
 def _remove_row(ids: IdMap, matrix: Csr, text_id: str) -> tuple[IdMap, Csr]:

@@ -10,8 +10,9 @@ import torch
 
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError, UnknownIdError
+from models_ml.inference.baskets import Basket
 from models_ml.inference.candidates import Candidates
-from models_ml.inference.recommender import Basket, Recommender
+from models_ml.inference.recommender import Recommender
 from models_ml.inference.results import Recommendations
 from models_ml.training import TrainingResult
 
