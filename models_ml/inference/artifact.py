@@ -149,7 +149,7 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         file = path / name
         # A pipe has no end.
         if file.exists() and not file.is_file():
-            raise ModelError(f"{file} is no regular file. Restore it or train again")
+            raise ModelError(f"{file} cannot be read: it is no regular file. Restore it or train again")
     card = _read_card(path / CARD_FILE)
     for name in (TENSORS_FILE, *ID_COLUMNS):
         file = path / name

@@ -20,6 +20,7 @@ def tuning_settings(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
     return Settings(warehouse=folder)
 
 
+@pytest.mark.slow
 def test_tune_writes_and_adopts_settings(tuning_settings: Settings, recomart: RecomartCli) -> None:
     options = ("--warehouse", tuning_settings.warehouse)
     report = recomart.run_json("tune", "--seconds", 60, "--trials", 4, *options)

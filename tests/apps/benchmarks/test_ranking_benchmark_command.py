@@ -51,6 +51,7 @@ def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, t
     assert recomart_result["config"]["train"]["k_values"] == [10]
 
 
+@pytest.mark.slow
 def test_ranking_names_ignored_columns(recomart: RecomartCli, tmp_path: Path) -> None:
     rows = [f"u{user},i{item},{user % 5 + 1},x" for user in range(12) for item in range(user, user + 8)]
     for name, part in (("train", rows[::2]), ("test", rows[1::2])):

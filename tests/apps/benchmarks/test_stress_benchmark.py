@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from apps.cli.commands import app
 
 
+@pytest.mark.slow
 def test_service_survives_hostile_clients(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     options = {"--work-dir": tmp_path / "work", "--clients": 16, "--seconds": 5, "--publications": 2, "--json": file}
