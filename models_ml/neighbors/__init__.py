@@ -1,1 +1,0 @@
-"""Item graph: similar products by the customers that they share."""
