@@ -206,9 +206,7 @@ def _make_due_results(manifest: Mapping[str, Any], recorded_nodes: set[str]) -> 
 
 
 def _is_table(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] in ("model", "seed", "snapshot") and bool(
-        node["config"]["materialized"] != "ephemeral"
-    )
+    return node["resource_type"] in ("model", "seed", "snapshot") and str(node["config"]["materialized"]) != "ephemeral"
 
 
 def _is_blocking_test(node: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ Name = Annotated[str, typer.Argument(help="Name of the key, such as the name of 
 @app.command()
 def add(
     name: Name,
+    # A list is the only default that Typer takes for an option that may be repeated; it is never changed.
     scopes: Annotated[list[KeyScope], typer.Option("--scope", help="What the key permits; may be repeated.")] = [  # noqa: B006
         KeyScope.RECOMMENDATIONS
     ],

@@ -20,7 +20,6 @@ from orchestration.forgetting.traces import (
     find_mentions,
     find_paths_with_id,
     find_traces,
-    is_text_searched,
 )
 from orchestration.progress import PipelineListener
 from orchestration.refusals import list_renewable_reasons, renew_acceptances
@@ -32,6 +31,7 @@ from warehouse.erasure.database_rewriting import rewrite_database
 from warehouse.erasure.erasure_lock import lock_erasure
 from warehouse.erasure.row_erasure import erase_rows, load_present_files
 from warehouse.errors import RecomartError, TemporaryError
+from warehouse.loading.cleaned_ids import is_text_searched
 from warehouse.loading.forgotten_customers import add_forgotten_customer
 from warehouse.loading.landing_files import find_feed_files
 from warehouse.loading.ledger import delete_files

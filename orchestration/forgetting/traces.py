@@ -23,8 +23,7 @@ from orchestration.forgetting.file_search import (
 from warehouse.database import connect, connect_to_file, describe_lock_error, fetch_first_row, open_ledger_reader
 from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows
 from warehouse.errors import WarehouseBusyError
-from warehouse.loading.cleaned_ids import build_can_have_id, build_cleaned_id, build_id_pattern
-from warehouse.loading.cleaned_ids import is_text_searched as is_text_searched
+from warehouse.loading.cleaned_ids import build_can_have_id, build_cleaned_id, build_id_pattern, is_text_searched
 from warehouse.loading.product_ids import find_product_ids
 from warehouse.settings import Settings
 from warehouse.sources.columns import RAW_COLUMNS

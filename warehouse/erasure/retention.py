@@ -51,8 +51,8 @@ def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Fee
 
     `feeds` are those that declare how long their rows are kept. Ages are measured from the start of the current day,
     UTC. The times are those that the views of the last dbt build understand; the caller builds views again that
-    `has_outdated_views` finds. Rows without a readable time, or with one
-    before 1990, do not expire, nor do those of a file that is no longer as it was loaded.
+    `has_outdated_views` finds. Rows without a readable time, or with one before 1990, do not expire, nor do those of a
+    file that is no longer as it was loaded.
 
     Raises:
         RecomartError: All rows of a feed are too old, a landing file cannot be rewritten, or the warehouse is in use.
