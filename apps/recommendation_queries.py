@@ -11,7 +11,8 @@ from typing import Self
 import pandas as pd
 
 from models_ml.errors import ModelError
-from models_ml.inference.recommender import Basket, Recommender
+from models_ml.inference.baskets import Basket
+from models_ml.inference.recommender import Recommender
 from models_ml.inference.results import Recommendation, Recommendations
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count, format_names

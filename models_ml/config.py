@@ -12,6 +12,7 @@ MODEL_DEFINING_SETTINGS = frozenset(
         *("content_prior_customers", "customer_prior_products", "feature_ridge"),
         *("max_feature_words", "feature_number_bands"),
         *("trend_powers", "trend_prior_customers"),
+        *("graph_weights", "graph_popularity_powers", "graph_neighbors"),
     }
 )
 """Settings that define the training objective. The other settings limit the computation or configure the evaluation."""
@@ -96,6 +97,19 @@ class TrainConfig(BaseModel):
     default_trend_power: float = Field(default=0.5, ge=0, le=2)
     """The power when the validation window is empty or too small."""
 
+    graph_weights: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.05, 0.1, 0.2, 0.4)
+    """Candidate weights of the item graph, whose scores are added to those of the factors; the validation window
+    selects one of them or no graph. Without weights there is no graph."""
+
+    graph_popularity_powers: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(0.0, 0.25, 0.5), min_length=1
+    )
+    """Candidate powers: similarities in the item graph are multiplied by the neighbor's number of customers to the
+    power that the validation window selects."""
+
+    graph_neighbors: int = Field(default=100, ge=1)
+    """Maximum number of neighbors of a product in the item graph."""
+
     cg_steps: int = Field(default=1, ge=1, le=100)
     """Conjugate gradient steps per half epoch. A second step makes an epoch 1.5 times as long and gives no better
     rankings on Last.fm, Amazon Beauty, Online Retail and the demo shop."""
@@ -136,8 +150,13 @@ class TrainConfig(BaseModel):
     max_neighbors: int = Field(default=200, ge=1)
     """Maximum number of similar products that the item-item baseline keeps for each product."""
 
+    max_ease_products: int = Field(default=5_000, ge=0)
+    """Maximum number of products for which the baseline EASE is computed: its time grows with the third power of their
+    number. 0 leaves it out."""
+
     selection_k: int = Field(default=10, ge=1)
-    """List length k of the validation NDCG that selects the number of epochs and the trend power."""
+    """List length k of the validation NDCG that selects the number of epochs, the trend power and the item
+    graph."""
 
     max_selection_users: int = Field(default=20_000, ge=1)
     """Maximum number of customers of the validation window; a larger window is sampled evenly by id."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from models_ml.als.trainer import EpochReport, fit
+from models_ml.als.trainer import EpochReport
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
@@ -19,12 +19,13 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import OracleFactors
+from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method
 from models_ml.evaluation.report import EvaluationReport, MetricRow
-from models_ml.evaluation.selection import EpochCallback, EpochRecord, SelectedParams, select_params
+from models_ml.evaluation.selection import EpochCallback, EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
+from models_ml.ranking_model import SelectedParams, fit_ranking_model
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def train(
 ) -> TrainingResult:
     """Train and evaluate a model on a dataset.
 
-    1. Select the number of epochs and the trend power on the validation window.
+    1. Select the number of epochs, the trend power and the item graph on the validation window.
     2. Fit with these parameters to the data before the test window, and evaluate on the test window.
     3. Fit the final model with these parameters to the interactions at the cutoff 'now'.
 
@@ -100,11 +101,11 @@ def train(
         if on_epoch is not None:
             on_epoch(epoch)
 
-    report = EvaluationReport(run_id, dataset, config, oracle_factors)
+    report = EvaluationReport(run_id, dataset, config)
     selected_params, reason = SelectedParams.from_defaults(config), "default: there is no validation window"
     validation = report.build_window("validation", config.max_selection_users)
     if warm_start_model is not None:
-        selected_params = SelectedParams(warm_start_model.card.epochs, warm_start_model.card.trend_power)
+        selected_params = warm_start_model.card.selected_params
         reason = f"the setting warm_epochs: a warm start from run {warm_start_model.card.run_id}"
     elif validation is not None and len(validation.known_positions) < config.min_selection_users:
         reason = f"default: the validation window has only {len(validation.known_positions)} customers"
@@ -121,7 +122,10 @@ def train(
             feature: _fit_and_rank(test.without_feature(feature), config, selected_params)
             for feature in (dataset.own_features if config.ablations else ())
         }
-        report.add(test, ranking, ablations)
+        baselines = build_baselines(validation, config)
+        if oracle_factors is not None:
+            baselines["oracle"] = build_oracle_method(oracle_factors)
+        report.add(test, ranking, ablations, baselines)
     recommender, fit_seconds = _fit_recommender(
         dataset, config, selected_params, run_id, report.overall_metrics, record_epoch, warm_start_model
     )
@@ -143,13 +147,12 @@ def _fit_and_rank(
 ) -> Ranking:
     """Return the ranking of a model fitted to the data before a window, for all customers of the window."""
     customer_features = window.build_customer_features(config)
-    model = fit(
+    model = fit_ranking_model(
         window.interactions.strength,
         config,
-        selected_params.epochs,
+        selected_params,
         on_epoch,
         item_features=window.build_item_features(config),
-        trend_power=selected_params.trend_power,
         customer_features=customer_features.select(window.interactions.users.ids),
     )
     return window.rank_by_model(model, customer_features, config)
@@ -170,20 +173,20 @@ def _fit_recommender(
     interactions = Interactions.from_table(rows, features["product_id"])
     customer_features = build_customer_features(now.features, interactions.users, config)
     start_seconds = time.perf_counter()
-    model = fit(
+    model = fit_ranking_model(
         interactions.strength,
         config,
-        selected_params.epochs if warm_start_model is None else config.warm_epochs,
+        selected_params if warm_start_model is None else replace(selected_params, epochs=config.warm_epochs),
         lambda report: on_epoch(EpochRecord("now", report, None)),
         item_features=ItemFeatures.from_tables(features, now.features, interactions.products, config),
         customer_features=customer_features.select(interactions.users.ids),
-        trend_power=selected_params.trend_power,
         initial_product_factors=None
         if warm_start_model is None
         else _align_product_factors(warm_start_model, interactions.products, config),
     )
     fit_seconds = time.perf_counter() - start_seconds
-    if model.customer_coefficients is None:
+    factors = model.factors
+    if factors.customer_coefficients is None:
         customer_features = FeatureMatrix.empty(IdMap([], "customer"))
     card = ModelCard(
         run_id=run_id,
@@ -193,20 +196,23 @@ def _fit_recommender(
         config=config,
         epochs=selected_params.epochs,
         trend_power=selected_params.trend_power,
+        graph_weight=selected_params.graph_weight,
+        graph_popularity_power=selected_params.graph_popularity_power,
+        graph_entries=model.graph.neighbors.entry_count,
         warm_from=None if warm_start_model is None else warm_start_model.card.run_id,
         users=len(interactions.users),
         products=len(interactions.products),
-        trained_products=model.trained_product_count,
+        trained_products=factors.trained_product_count,
         interactions=rows.num_rows,
-        mean_strength=model.confidence.mean_strength,
-        unobserved_pair_weight=model.unobserved_pair_weight,
-        regularization=model.regularization,
+        mean_strength=factors.confidence.mean_strength,
+        unobserved_pair_weight=factors.unobserved_pair_weight,
+        regularization=factors.regularization,
         customers_with_features=len(customer_features.ids),
         customer_feature_entries=customer_features.matrix.entry_count,
         customer_features=list(customer_features.values),
         metrics=metrics,
     )
-    device = model.product_factors.device
+    device = factors.product_factors.device
     recommender = Recommender(
         card,
         interactions.users,
@@ -220,7 +226,7 @@ def _fit_recommender(
 
 def _align_product_factors(recommender: Recommender, products: IdMap, config: TrainConfig) -> Tensor:
     """Return the model's factors of `products`, (products, factors); zero for unknown products."""
-    factors = recommender.factor_model.product_factors
+    factors = recommender.model.factors.product_factors
     if differences := recommender.card.config.describe_differences(config):
         raise ModelError(
             f"a warm start failed: the serving model was trained with other settings ({differences}). Train without "

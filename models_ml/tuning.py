@@ -15,8 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from models_ml.evaluation.selection import EpochRecord, SelectedParams, select_params
+from models_ml.evaluation.selection import EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.ranking_model import SelectedParams
+
+PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
+"""Parameters that the validation window selects in each trial."""
 
 
 class SearchSpace(BaseModel):
@@ -67,7 +71,7 @@ class TuningResult:
     default_ndcg: float | None
     """Validation NDCG of the initial settings; None if that trial was not completed."""
     trials: pd.DataFrame
-    """One row per trial: number, state, ndcg, epochs, trend_power, failure, seconds and the searched settings."""
+    """One row per trial: number, state, ndcg, the selected parameters, failure, seconds and the searched settings."""
     seconds: float
 
 
@@ -133,8 +137,8 @@ def tune(
         except ModelError as error:
             trial.set_user_attr("failure", str(error))
             raise optuna.TrialPruned from error
-        trial.set_user_attr("epochs", selected_params.epochs)
-        trial.set_user_attr("trend_power", selected_params.trend_power)
+        for name in PARAM_NAMES:
+            trial.set_user_attr(name, getattr(selected_params, name))
         assert selected_params.validation_ndcg is not None
         return selected_params.validation_ndcg
 
@@ -156,7 +160,7 @@ def tune(
     return TuningResult(
         config=config.model_copy(update=best_trial.params),
         selected_params=SelectedParams(
-            best_trial.user_attrs["epochs"], best_trial.user_attrs["trend_power"], best_trial.value
+            **{name: best_trial.user_attrs[name] for name in PARAM_NAMES}, validation_ndcg=best_trial.value
         ),
         default_ndcg=next((trial.value for trial in completed_trials if trial.params == initial_settings), None),
         trials=_build_trial_table(study),
@@ -207,7 +211,7 @@ def _build_trial_table(study: optuna.Study) -> pd.DataFrame:
             "state": trial.state.name.lower(),
             # The value of a pruned trial in Optuna is its last reported value.
             "ndcg": trial.value if trial.state == TrialState.COMPLETE else None,
-            **{name: trial.user_attrs.get(name) for name in ("epochs", "trend_power", "failure")},
+            **{name: trial.user_attrs.get(name) for name in (*PARAM_NAMES, "failure")},
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             **trial.params,
         }

@@ -13,8 +13,8 @@ from warehouse.settings import PROJECT_ROOT
 PACKAGES = ("apps", "models_ml", "orchestration", "warehouse")
 
 MODEL_LAYERS = (
-    *("models_ml.errors", "models_ml.config", "models_ml.data", "models_ml.als", "models_ml.inference"),
-    "models_ml.evaluation",
+    *("models_ml.errors", "models_ml.config", "models_ml.data", "models_ml.als", "models_ml.neighbors"),
+    *("models_ml.ranking_model", "models_ml.inference", "models_ml.evaluation"),
 )
 """The inner packages of models_ml; each may import the earlier packages of this list."""
 

@@ -15,6 +15,8 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import RankingModel
 from orchestration.dbt_runner import PROJECT_DIR
 from warehouse.database import open_writer
 from warehouse.publishing.publisher import publish
@@ -177,7 +179,7 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
         unobserved_pair_weight=config.unobserved_weight / shop.products,
         regularization=config.regularization,
     )
-    model = FactorModel(
+    factor_model = FactorModel(
         product_factors=factors @ basis.float(),
         trends=torch.ones(shop.products),
         eigenvalues=eigenvalues.float(),
@@ -189,4 +191,5 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
     )
     users = IdMap([f"U{number:07d}" for number in range(shop.customers)], "customer")
     products = IdMap([f"P{number:07d}" for number in range(shop.products)], "product")
+    model = RankingModel(factor_model, ItemGraph.empty(shop.products))
     return Recommender(card, users, products, history, model, FeatureMatrix.empty(IdMap([], "customer")))

@@ -6,12 +6,14 @@ MODEL_METHOD = "als"
 METHOD_LABELS = {
     MODEL_METHOD: "This model",
     "item_item": "Item-item",
+    "ease": "EASE",
     "recent_popularity": "Recent popularity",
     "popularity": "Popularity",
     "oracle": "Best possible",
 }
 METHODS_HELP = (
-    "Item-item: products that share customers with the customer's past products. Recent popularity: popular products, "
+    "Item-item: products that share customers with the customer's past products. EASE: a linear model of all pairs of "
+    "products. Recent popularity: popular products, "
     "where newer actions count more. Best possible: the real preferences of a demo shop's customers. Without ...: the "
     "model without a feature that an analyst declared."
 )

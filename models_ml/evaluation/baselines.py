@@ -1,7 +1,9 @@
 """Baselines: ranking methods that the model is compared with, and the oracle of synthetic data."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +14,20 @@ from torch import Tensor
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import require_columns
 from models_ml.data.id_map import IdMap
-from models_ml.data.sparse import Csr, iter_row_blocks, suppress_beta_warning
+from models_ml.data.sparse import Csr, iter_row_blocks
+from models_ml.data.top_n import select_top_n
 from models_ml.errors import ModelError
 from models_ml.evaluation.window import EvaluationWindow, Ranking, get_max_k
-from models_ml.inference.scoring import select_top_n
+from models_ml.neighbors.similarity import CELLS_PER_SIMILARITY, find_neighbors, multiply_to_dense
+
+ITEM_ITEM_POWERS = ((0.5, 0.5), (0.0, 0.5), (0.0, 0.75), (0.5, 0.25))
+"""Candidate source and target powers of the item-item baseline; the first is best on Online Retail, the third on the
+demo shop."""
+
+EASE_REGULARIZATIONS = (300.0, 100.0, 1000.0)
+"""Candidate penalties of EASE; the first is best on Online Retail and on the demo shop."""
+
+Setting = TypeVar("Setting")
 
 RankingMethod = Callable[[EvaluationWindow, TrainConfig], Ranking]
 """Ranks products for all customers of a window from the data before the window."""
@@ -34,35 +46,95 @@ def rank_by_recent_popularity(window: EvaluationWindow, config: TrainConfig) -> 
     return window.rank_by_global_score(window.get_feature("recent_popularity"), config)
 
 
-def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig) -> Ranking:
-    """Rank products by the sum of their cosine similarities to the products of the history (item-item neighbors).
+def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig, powers: tuple[float, float]) -> Ranking:
+    """Rank products by the sum of their similarities to the products of the history (item-item neighbors).
 
-    Products without similarity to the history are not listed. New customers get the products with the highest recent
-    popularity.
-
-    Source: Sarwar et al., "Item-based collaborative filtering recommendation algorithms" (WWW 2001).
+    `powers` are the source and target power of models_ml.neighbors.similarity: (0, p) is the conditional probability of
+    Deshpande, Karypis, "Item-based top-N recommendation algorithms" (ACM TOIS 2004), section 4.1.2; (0.5, 0.5) is the
+    graph of customers and products of Shen et al., "How powerful is graph convolution for recommendation?" (CIKM 2021).
+    Products without similarity to the history are not listed.
     """
-    weights = window.interactions.strength
-    weights = weights.replace_values(torch.ones_like(weights.values))
-    # A sparse product needs up to five 32-bit numbers per cell, its dense copy one more.
-    block_rows = config.compute_block_rows(6 * weights.column_count)
-    similarities = find_nearest_products(weights, config.max_neighbors, block_rows).to_torch_coo()
+    weights = _to_binary(window.interactions.strength)
+    block_rows = config.compute_block_rows(CELLS_PER_SIMILARITY * weights.column_count)
+    neighbors = find_neighbors(weights, *powers, config.max_neighbors, block_rows).to_torch_coo()
     blocks = []
     for start, stop in iter_row_blocks(len(window.known_positions), block_rows):
         histories = weights.select_rows(window.known_positions[start:stop])
-        scores = multiply_to_dense(histories, similarities)
+        scores = multiply_to_dense(histories, neighbors)
         scores[scores <= 0] = -torch.inf
         blocks.append(select_top_n(scores, get_max_k(config), histories))
+    return _combine_blocks(window, config, blocks)
+
+
+def rank_by_ease(window: EvaluationWindow, config: TrainConfig, regularization: float) -> Ranking:
+    """Rank products by a linear model of all products on each other, with a ridge penalty.
+
+    Memory holds two matrices of products x products.
+
+    Source: Steck, "Embarrassingly shallow autoencoders for sparse data" (WWW 2019).
+
+    Raises:
+        ModelError: The window has more products than the config's `max_ease_products`.
+    """
+    histories = _to_binary(window.interactions.strength)
+    if histories.column_count > config.max_ease_products:
+        raise ModelError(
+            f"EASE is not computed for {histories.column_count:,} products. Raise max_ease_products "
+            f"({config.max_ease_products:,}), or read the other baselines"
+        )
+    gramian = multiply_to_dense(histories.transpose(), histories.to_torch_coo())
+    gramian.diagonal().add_(regularization)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gramian))
+    weights = inverse.div_(-inverse.diagonal().clone())
+    weights.fill_diagonal_(0)
+    blocks = []
+    for start, stop in iter_row_blocks(len(window.known_positions), config.compute_block_rows(histories.column_count)):
+        block = histories.select_rows(window.known_positions[start:stop])
+        blocks.append(select_top_n(block.to_torch_csr() @ weights, get_max_k(config), block))
+    return _combine_blocks(window, config, blocks)
+
+
+def build_baselines(validation: EvaluationWindow | None, config: TrainConfig) -> dict[str, RankingMethod]:
+    """Return the baselines by their method name in ml.ranking_metrics.
+
+    Their settings have the best NDCG at the config's `selection_k` in the validation window; without it, they are the
+    first candidates.
+    """
+    return {
+        "popularity": rank_by_popularity,
+        "recent_popularity": rank_by_recent_popularity,
+        "item_item": _select_setting(rank_by_item_similarity, ITEM_ITEM_POWERS, validation, config),
+        "ease": _select_setting(rank_by_ease, EASE_REGULARIZATIONS, validation, config),
+    }
+
+
+def _select_setting(
+    method: Callable[[EvaluationWindow, TrainConfig, Setting], Ranking],
+    candidates: tuple[Setting, ...],
+    validation: EvaluationWindow | None,
+    config: TrainConfig,
+) -> RankingMethod:
+    """Return the method with the best of the candidate settings; a method that fails here fails again in a call."""
+
+    def compute_ndcg(candidate: Setting) -> float:
+        assert validation is not None
+        return validation.evaluate(method(validation, config, candidate), (config.selection_k,))[0].ndcg
+
+    best = candidates[0]
+    if validation is not None:
+        with suppress(ModelError):
+            best = max(candidates, key=compute_ndcg)
+    return lambda window, window_config: method(window, window_config, best)
+
+
+def _combine_blocks(window: EvaluationWindow, config: TrainConfig, blocks: list[tuple[Tensor, Tensor]]) -> Ranking:
+    """Return the lists of the known customers; new customers get the products with the highest recent popularity."""
     positions, best = (torch.cat(tensors) for tensors in zip(*blocks, strict=True))
     return window.append_new_customers(Ranking(window.map_to_catalog(positions), best), config)
 
 
-BASELINES: dict[str, RankingMethod] = {
-    "popularity": rank_by_popularity,
-    "recent_popularity": rank_by_recent_popularity,
-    "item_item": rank_by_item_similarity,
-}
-"""Baselines by the method name in ml.ranking_metrics."""
+def _to_binary(strength: Csr) -> Csr:
+    return strength.replace_values(torch.ones_like(strength.values))
 
 
 def build_oracle_method(oracle_factors: OracleFactors) -> RankingMethod:
@@ -94,40 +166,6 @@ def read_oracle(folder: Path) -> OracleFactors | None:
         return None
     users, products = (pq.read_table(file) for file in files)
     return users, products
-
-
-def find_nearest_products(weights: Csr, max_neighbors: int, block_rows: int) -> Csr:
-    """Return the cosine similarities of each product with its nearest products, products x products.
-
-    `weights` is customers x products; the cosine is that of two columns. Each row holds at most `max_neighbors`
-    similarities, all above zero. Memory holds `block_rows` x products similarities.
-    """
-    by_product = weights.transpose()
-    norms = by_product.replace_values(by_product.values.square()).sum_rows().sqrt()
-    normalized = by_product.replace_values(by_product.values / norms[by_product.row_of_entry])
-    transposed = normalized.transpose().to_torch_coo()
-    product_count = normalized.row_count
-    rows, columns, cosines = [], [], []
-    for start, stop in iter_row_blocks(product_count, block_rows):
-        similarities = multiply_to_dense(normalized.slice_rows(start, stop), transposed)
-        similarities[torch.arange(stop - start), torch.arange(start, stop)] = 0
-        best, positions = torch.topk(similarities, min(max_neighbors, product_count), dim=1)
-        row, rank = torch.nonzero(best > 0, as_tuple=True)
-        rows.append(row + start)
-        columns.append(positions[row, rank])
-        cosines.append(best[row, rank])
-    return Csr.from_pairs(torch.cat(rows), torch.cat(columns), torch.cat(cosines), (product_count, product_count))
-
-
-def multiply_to_dense(left: Csr, right: Tensor) -> Tensor:
-    """Return the dense product of `left` and the sparse COO tensor `right`, float32 of shape (rows, columns)."""
-    # Products of two torch CSR tensors are as fast, but each of them leaks memory.
-    with suppress_beta_warning():
-        product = torch.sparse.mm(left.to_torch_coo(), right)
-    dense = torch.zeros((left.row_count, right.shape[1]))
-    rows, columns = product.indices()
-    dense[rows, columns] = product.values()
-    return dense
 
 
 def _align_factors(table: pa.Table, id_column: str, ids: pa.Array, kind: str) -> Tensor:

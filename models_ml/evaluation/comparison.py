@@ -1,13 +1,11 @@
 """Comparison of a new model with the serving model on pairs held out from both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from models_ml.als.factor_model import FactorModel
-from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
@@ -19,6 +17,7 @@ from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.metrics import compute_accuracy
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.artifact import ModelCard
+from models_ml.ranking_model import RankingModel, fit_ranking_model
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def _align_seed_and_epochs(new: ComparedModel, serving: ComparedModel) -> Compar
 
 def _fit_without_relevant_pairs(
     model: ComparedModel, window: EvaluationWindow
-) -> tuple[IdMap, FactorModel, FeatureMatrix]:
+) -> tuple[IdMap, RankingModel, FeatureMatrix]:
     """Return the products, the model and the customers' features.
 
     The model is fitted to the rows at 'now' without the relevant pairs of the window.
@@ -95,14 +94,14 @@ def _fit_without_relevant_pairs(
     )
     earlier_features = model.dataset.select_cutoff("validation").features
     customer_features = build_customer_features(earlier_features, interactions.users, config)
-    factor_model = fit(
+    ranking_model = fit_ranking_model(
         interactions.strength,
         config,
-        model.card.epochs,
+        replace(model.card.selected_params, trend_power=0.0),
         item_features=ItemFeatures.from_tables(now.product_features, now.features, interactions.products, config),
         customer_features=customer_features.select(interactions.users.ids),
     )
-    return interactions.products, factor_model, customer_features
+    return interactions.products, ranking_model, customer_features
 
 
 def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
@@ -117,19 +116,27 @@ def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
 
 
 def _compute_ndcg(
-    window: EvaluationWindow, products: IdMap, model: FactorModel, customer_features: FeatureMatrix, config: TrainConfig
+    window: EvaluationWindow,
+    products: IdMap,
+    model: RankingModel,
+    customer_features: FeatureMatrix,
+    config: TrainConfig,
 ) -> Tensor:
     """Return the NDCG of each known customer of the window, float64 of shape (customers).
 
     `products` are the products of the model; window products unknown to the model have factors of zero.
     """
+    factors = model.factors
     position = torch.from_numpy(products.find_positions(window.interactions.products.ids)).to(
-        model.product_factors.device
+        factors.product_factors.device
     )
     features = customer_features.select(window.known_customer_ids).to(position.device)
-    user_factors = model.fold_in(window.histories.to(position.device).remap_columns(position, len(products)), features)
-    product_factors = model.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
-    hits = window.find_hit_pairs(window.rank_for_known_customers(user_factors, product_factors, config)) >= 0
+    user_factors = factors.fold_in(
+        window.histories.to(position.device).remap_columns(position, len(products)), features
+    )
+    product_factors = factors.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
+    ranking = window.rank_for_known_customers(user_factors, product_factors, config, model.graph.align(position))
+    hits = window.find_hit_pairs(ranking) >= 0
     relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]
     rows, ranks = torch.nonzero(hits, as_tuple=True)
     return compute_accuracy(rows, ranks, relevant_counts, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]

@@ -42,12 +42,13 @@ def evaluate_since_training(
     window = EvaluationWindow.create("now", interactions, popularity, pairs, config.max_evaluation_users)
     if window is None:
         return None
-    device = recommender.history.values.device
+    model, device = recommender.model, recommender.history.values.device
     features = recommender.customer_features.select(window.known_customer_ids).to(device)
     model_ranking = window.rank_for_known_customers(
-        recommender.factor_model.fold_in(window.histories.to(device), features),
-        recommender.factor_model.scoring_factors,
+        model.factors.fold_in(window.histories.to(device), features),
+        model.factors.scoring_factors,
         config,
+        model.graph,
     )
     popularity_ranking = window.rank_by_global_score(window.get_feature("popularity"), config)
     ndcg, popularity_ndcg = (window.evaluate(ranking, (k,))[0].ndcg for ranking in (model_ranking, popularity_ranking))

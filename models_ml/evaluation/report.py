@@ -9,7 +9,7 @@ from torch import Tensor
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import BASELINES, OracleFactors, build_oracle_method
+from models_ml.evaluation.baselines import RankingMethod
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
 from models_ml.evaluation.metric_names import ACCURACY_METRICS, EXPOSURE_METRICS, REPORTED_METRICS
 from models_ml.evaluation.metrics import (
@@ -78,14 +78,9 @@ MetricRow = dict[str, str | int | float]
 class EvaluationReport:
     """Evaluates the model and the baselines of a run, and collects the results."""
 
-    def __init__(
-        self, run_id: str, dataset: Dataset, config: TrainConfig, oracle_factors: OracleFactors | None
-    ) -> None:
-        """Create an empty report on the windows of `dataset`; `oracle_factors` add the oracle to the baselines."""
+    def __init__(self, run_id: str, dataset: Dataset, config: TrainConfig) -> None:
+        """Create an empty report on the windows of `dataset`."""
         self.run_id, self.dataset, self.config = run_id, dataset, config
-        self.baselines = (
-            BASELINES if oracle_factors is None else {**BASELINES, "oracle": build_oracle_method(oracle_factors)}
-        )
         self.skip_reasons: dict[str, str] = {}
         """Reasons by window or baseline that was not evaluated."""
         self._metrics: list[MetricRow] = []
@@ -130,13 +125,19 @@ class EvaluationReport:
             window, build_overall_segment(window), {MODEL_METHOD: _MethodLists(window, ranking, self.config)}
         )
 
-    def add(self, window: EvaluationWindow, ranking: Ranking, ablations: Mapping[str, Ranking]) -> None:
-        """Add the metrics of the model's `ranking` of all customers and of all baselines, in all segments.
+    def add(
+        self,
+        window: EvaluationWindow,
+        ranking: Ranking,
+        ablations: Mapping[str, Ranking],
+        baselines: Mapping[str, RankingMethod],
+    ) -> None:
+        """Add the metrics of the model's `ranking` of all customers and of all `baselines`, in all segments.
 
         `ablations` are the rankings of the model without a declared feature, by the feature. Also adds differences with
         intervals, and the lists and relevant pairs, from which SQL computes accuracy again.
         """
-        rankings = dict(self._iter_rankings(window, ranking))
+        rankings = dict(self._iter_rankings(window, ranking, baselines))
         rankings |= {f"{ABLATION_PREFIX}{feature}": ablation for feature, ablation in ablations.items()}
         labels = label_pairs(window, self.config)
         method_lists = {
@@ -150,10 +151,12 @@ class EvaluationReport:
         for method, method_ranking in rankings.items():
             self._candidates.append(window.build_candidate_table(self.run_id, method, method_ranking))
 
-    def _iter_rankings(self, window: EvaluationWindow, model_ranking: Ranking) -> Iterator[tuple[str, Ranking]]:
+    def _iter_rankings(
+        self, window: EvaluationWindow, model_ranking: Ranking, baselines: Mapping[str, RankingMethod]
+    ) -> Iterator[tuple[str, Ranking]]:
         """Yield the name and ranking of the model and each baseline; failed baselines are added to `skip_reasons`."""
         yield MODEL_METHOD, model_ranking
-        for name, method in self.baselines.items():
+        for name, method in baselines.items():
             try:
                 yield name, method(window, self.config)
             except ModelError as error:

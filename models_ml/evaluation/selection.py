@@ -1,13 +1,16 @@
-"""Selection of the number of epochs and of the trend power on the validation window."""
+"""Selection of the number of epochs, the trend power and the item graph on the validation window."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
 from models_ml.als.trainer import AlsTrainer, EpochReport
 from models_ml.config import TrainConfig
 from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import SelectedParams
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,9 @@ EpochCallback = Callable[[EpochRecord], None]
 """Called after each epoch of a fit."""
 
 
-@dataclass(frozen=True)
-class SelectedParams:
-    """Parameters of a fit that the validation window selects."""
-
-    epochs: int
-    trend_power: float
-    validation_ndcg: float | None = None
-    """NDCG at the config's `selection_k` in the validation window; None for parameters that were not selected there."""
-
-    @classmethod
-    def from_defaults(cls, config: TrainConfig) -> "SelectedParams":
-        """Return the config's defaults."""
-        return cls(config.default_epochs, config.default_trend_power)
+class _EvaluatedRanking(NamedTuple):
+    ndcg: float
+    ranking: Ranking
 
 
 def select_params(
@@ -45,8 +38,9 @@ def select_params(
 ) -> tuple[SelectedParams, Ranking]:
     """Return the parameters with the best NDCG in `window`, and their ranking for its known customers.
 
-    The number of epochs is selected first, with early stopping (`max_epochs`, `patience`) and without trends. The trend
-    power is then selected for this number of epochs.
+    The number of epochs is selected first, with early stopping (`max_epochs`, `patience`), without trends and without a
+    graph. The trend power is then selected for this number of epochs, and at last the weight and the popularity power
+    of the item graph.
 
     Raises:
         ModelError: The factors diverge or collapse to zero.
@@ -60,24 +54,34 @@ def select_params(
     )
     evaluated = window.known_positions.to(trainer.device)
 
-    def compute_ndcg(user_factors: Tensor, product_factors: Tensor) -> float:
-        ranking = window.rank_for_known_customers(user_factors, product_factors, config)
-        return window.evaluate(ranking, (config.selection_k,))[0].ndcg
+    def rank(user_factors: Tensor, product_factors: Tensor, graph: ItemGraph | None = None) -> _EvaluatedRanking:
+        ranking = window.rank_for_known_customers(user_factors, product_factors, config, graph)
+        return _EvaluatedRanking(window.evaluate(ranking, (config.selection_k,))[0].ndcg, ranking)
 
     best_ndcg, best_epoch = -1.0, 0
     user_factors = product_factors = trainer.product_factors
     while trainer.epochs < config.max_epochs and trainer.epochs - best_epoch < config.patience:
         report = trainer.train_epoch()
         factors = trainer.user_factors[evaluated], trainer.complete_product_factors()
-        ndcg = compute_ndcg(*factors)
+        ndcg = rank(*factors).ndcg
         on_epoch(EpochRecord(window.cutoff, report, ndcg))
         if ndcg > best_ndcg:
             best_ndcg, best_epoch = ndcg, report.epoch
             user_factors, product_factors = factors
-    trends = trainer.item_features.trends[:, None]
-    ndcg_by_power = {
-        power: compute_ndcg(user_factors, product_factors * trends**power) for power in sorted(config.trend_powers)
-    }
-    best_power = max(ndcg_by_power, key=lambda power: ndcg_by_power[power])
-    ranking = window.rank_for_known_customers(user_factors, product_factors * trends**best_power, config)
-    return SelectedParams(best_epoch, best_power, ndcg_by_power[best_power]), ranking
+    trends = trainer.item_features.trends
+    rankings = {power: rank(user_factors, product_factors * trends[:, None] ** power) for power in config.trend_powers}
+    trend_power = min(rankings, key=lambda power: (-rankings[power].ndcg, power))
+    best, graph_weight, graph_power = rankings[trend_power], 0.0, 0.0
+    product_factors = product_factors * trends[:, None] ** trend_power
+    for popularity_power in config.graph_popularity_powers if config.graph_weights else ():
+        graph = ItemGraph.fit(trainer.strength, config, 1.0, popularity_power, trends**trend_power)
+        lighter = rankings[trend_power]
+        for weight in sorted(config.graph_weights):
+            weighted = rank(user_factors, product_factors, replace(graph, weight=weight))
+            if weighted.ndcg > best.ndcg:
+                best, graph_weight, graph_power = weighted, weight, popularity_power
+            # The NDCG rises to one maximum and falls. On dense data it falls at once, and the search ends.
+            if weighted.ndcg <= lighter.ndcg:
+                break
+            lighter = weighted
+    return SelectedParams(best_epoch, trend_power, graph_weight, graph_power, best.ndcg), best.ranking

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from models_ml.als.factor_model import FactorModel
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import TABLE_LAYOUTS, Dataset, require_columns
 from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
@@ -21,6 +20,8 @@ from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.evaluation.metrics import RankingMetrics, compute_ranking_metrics
 from models_ml.inference.scoring import rank_top_n
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import RankingModel
 
 
 @dataclass(frozen=True)
@@ -201,38 +202,41 @@ class EvaluationWindow:
         )
         return counts
 
-    def rank_by_model(self, model: FactorModel, customer_features: FeatureMatrix, config: TrainConfig) -> Ranking:
+    def rank_by_model(self, model: RankingModel, customer_features: FeatureMatrix, config: TrainConfig) -> Ranking:
         """Rank the products of `interactions` for all customers by a model.
 
         New customers without a feature that the model knows get recently popular products.
         """
-        device, known_count = model.product_factors.device, len(self.known_positions)
+        factors, known_count = model.factors, len(self.known_positions)
+        device = factors.product_factors.device
         features = customer_features.select(self.customer_ids).to(device)
-        user_factors = model.fold_in(self.histories.to(device), features.slice_rows(0, known_count))
+        user_factors = factors.fold_in(self.histories.to(device), features.slice_rows(0, known_count))
         ranking = self.append_new_customers(
-            self.rank_for_known_customers(user_factors, model.scoring_factors, config), config
+            self.rank_for_known_customers(user_factors, factors.scoring_factors, config, model.graph), config
         )
         rows = torch.nonzero(features.lengths.cpu()[known_count:] > 0).flatten() + known_count
-        if model.customer_coefficients is None or not len(rows):
+        if factors.customer_coefficients is None or not len(rows):
             return ranking
         described = features.select_rows(rows.to(device))
         no_history = Csr(torch.zeros_like(described.row_starts), described.columns[:0], described.values[:0], 0)
-        top = rank_top_n(model.fold_in(no_history, described), model.scoring_factors, ranking.positions.shape[1])
+        top = rank_top_n(factors.fold_in(no_history, described), factors.scoring_factors, ranking.positions.shape[1])
         by_features = Ranking.from_top_n(top)
         ranking.positions[rows] = self.map_to_catalog(by_features.positions)
         ranking.scores[rows] = by_features.scores
         return ranking
 
-    def rank_for_known_customers(self, user_factors: Tensor, product_factors: Tensor, config: TrainConfig) -> Ranking:
+    def rank_for_known_customers(
+        self, user_factors: Tensor, product_factors: Tensor, config: TrainConfig, graph: ItemGraph | None = None
+    ) -> Ranking:
         """Rank the products of `interactions` for the known customers by dot products of factors.
 
         `user_factors` (known customers, factors) and `product_factors` (products of `interactions`, factors) are on the
-        same device.
+        same device. The scores of a `graph` of the products are added.
         """
         histories = self.histories.to(user_factors.device)
         block_rows = config.compute_block_rows(len(product_factors))
         ranking = Ranking.from_top_n(
-            rank_top_n(user_factors, product_factors, get_max_k(config), histories, block_rows)
+            rank_top_n(user_factors, product_factors, get_max_k(config), histories, block_rows, graph)
         )
         return Ranking(self.map_to_catalog(ranking.positions), ranking.scores)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from models_ml.config import TrainConfig
 from models_ml.data.atomic_folders import create_folder_atomically
 from models_ml.errors import ModelError
+from models_ml.ranking_model import SelectedParams
 
 CARD_FILE, TENSORS_FILE = "card.json", "tensors.safetensors"
 ID_COLUMNS = {
@@ -46,7 +47,7 @@ class ModelCard(BaseModel):
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Identifies artifacts of RecoMart."""
-    format_version: Literal[5] = 5
+    format_version: Literal[6] = 6
     """Version of the folder's layout and of the names in the card."""
     run_id: str
     """Id of the training run."""
@@ -63,6 +64,12 @@ class ModelCard(BaseModel):
     that it starts from, but trains the config's `warm_epochs`."""
     trend_power: float
     """Power of the products' trends in the scores."""
+    graph_weight: float = 0.0
+    """Weight of the item graph's scores; 0 without a graph."""
+    graph_popularity_power: float = 0.0
+    """Power of the neighbors' numbers of customers in the item graph."""
+    graph_entries: int = 0
+    """Number of pairs of a product and a neighbor in the item graph."""
     warm_from: str | None = None
     """Run whose product factors were the initial factors; None without a warm start."""
     users: int
@@ -93,6 +100,11 @@ class ModelCard(BaseModel):
     """sha256 of the folder's other files."""
     checksum: str = ""
     """sha256 of all other fields; detects changes of the card, which holds settings of inference."""
+
+    @property
+    def selected_params(self) -> SelectedParams:
+        """The parameters of a cold start that the validation window selected."""
+        return SelectedParams(self.epochs, self.trend_power, self.graph_weight, self.graph_popularity_power)
 
     @property
     def trained_epochs(self) -> int:
@@ -169,6 +181,8 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         "row_starts": (card.users + 1,),
         "columns": (card.interactions,),
         "strengths": (card.interactions,),
+        "graph_row_starts": (card.products + 1,),
+        **dict.fromkeys(("graph_columns", "graph_similarities"), (card.graph_entries,)),
         "customer_coefficients": (len(card.customer_features), card.config.factors),
         "feature_row_starts": (card.customers_with_features + 1,),
         **dict.fromkeys(("feature_columns", "feature_values"), (card.customer_feature_entries,)),

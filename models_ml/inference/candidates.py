@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from models_ml.data.sparse import Csr, iter_row_blocks
+from models_ml.data.top_n import select_top_n
 from models_ml.inference.explanations import find_strongest_reasons
 from models_ml.inference.recommender import Recommender
-from models_ml.inference.scoring import BlockScorer, select_top_n
+from models_ml.inference.scoring import BlockScorer
 
 CELLS_PER_CANDIDATE = 64
 """Memory per candidate in 32-bit numbers: its ids as text, its reason, and temporary tensors."""
@@ -54,14 +55,15 @@ class Candidates:
 
     def iter_blocks(self) -> Iterator[pa.Table]:
         """Yield the table in blocks of customers that fit the config's `block_mib`."""
-        model, history = self.recommender.factor_model, self.recommender.history
+        model, history = self.recommender.model, self.recommender.history
         product_count = len(self.recommender.products)
         block_rows = self.recommender.card.config.compute_block_rows(max(product_count, CELLS_PER_CANDIDATE * self.n))
         features = self.recommender.customer_features.select(self.recommender.users.ids).to(history.values.device)
-        scorer = BlockScorer(model.scoring_factors, min(block_rows, history.row_count))
+        scorer = BlockScorer(model.factors.scoring_factors, min(block_rows, history.row_count))
         for start, stop in iter_row_blocks(history.row_count, block_rows):
             block, block_features = history.slice_rows(start, stop), features.slice_rows(start, stop)
-            scores = scorer.score(model.fold_in(block, block_features))
+            scores = scorer.score(model.factors.fold_in(block, block_features))
+            model.graph.add_scores(block, scores)
             top_products = select_top_n(scores, self.n)
             best_unpurchased = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
             positions, merged_scores = _merge_top_lists(best_unpurchased, top_products, product_count)

@@ -1,16 +1,21 @@
-"""Contributions of past interactions and features to scores (Hu, Koren, Volinsky, ICDM 2008, section 5)."""
+"""Contributions of past interactions and features to scores.
+
+The contributions to the score of the factors are those of Hu, Koren, Volinsky (ICDM 2008), section 5. The score of the
+item graph is the sum of one contribution per past product.
+"""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from models_ml.als.factor_model import FactorModel, HistoryBlock
+from models_ml.als.factor_model import HistoryBlock
 from models_ml.data.sparse import Csr
+from models_ml.ranking_model import RankingModel
 
 
 def iter_contributions(
-    model: FactorModel, strength: Csr, candidates: Tensor, features: Csr | None = None
+    model: RankingModel, strength: Csr, candidates: Tensor, features: Csr | None = None
 ) -> Iterator[tuple[HistoryBlock, Tensor, Tensor]]:
     """Yield blocks of rows with the contributions to each candidate's score.
 
@@ -18,9 +23,12 @@ def iter_contributions(
     feature values) are the customers' features. The contributions of a row's past products, float32 of (rows, n,
     length), and that of its features together, (rows, n), add up to the candidate's score; padding has contribution 0.
     """
-    for block in model.iter_history_blocks(strength, features, candidates.shape[1]):
-        products = model.scoring_factors[candidates[block.rows].clamp(min=0)]
+    for block in model.factors.iter_history_blocks(strength, features, candidates.shape[1]):
+        block_candidates = candidates[block.rows]
+        products = model.factors.scoring_factors[block_candidates.clamp(min=0)]
         contributions = products @ block.compute_influence().mT
+        if not model.graph.is_empty:
+            contributions += model.graph.compute_contributions(strength.select_rows(block.rows), block_candidates)
         if block.prior_rhs is None:
             yield block, contributions, torch.zeros_like(contributions[:, :, 0])
         else:
@@ -29,7 +37,7 @@ def iter_contributions(
 
 
 def find_strongest_reasons(
-    model: FactorModel, strength: Csr, candidates: Tensor, features: Csr | None = None
+    model: RankingModel, strength: Csr, candidates: Tensor, features: Csr | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return the reason of each candidate and the reason's share, both of shape (rows, n).
 

@@ -1,7 +1,6 @@
 """Recommendations, similar products and explanations for a known customer or any basket."""
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.inference.artifact import ArtifactIds, ModelCard, read_artifact, write_artifact
+from models_ml.inference.baskets import Basket, build_basket_row, build_row
 from models_ml.inference.explanations import find_strongest_reasons
 from models_ml.inference.results import (
     Contribution,
@@ -28,10 +28,8 @@ from models_ml.inference.results import (
     Recommendations,
 )
 from models_ml.inference.screening import ScreeningIndex
-
-Basket = Sequence[str] | Mapping[str, float]
-"""Product ids, or interaction strengths by product id. In a list of ids each occurrence counts as the mean strength of
-the training data."""
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import RankingModel
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Recommender:
     products: IdMap
     history: Csr
     """Interaction strengths, users x products."""
-    factor_model: FactorModel
+    model: RankingModel
     customer_features: FeatureMatrix
     """Declared features of customers at the training, also of customers without a history."""
     is_recommendable: Tensor | None = None
@@ -68,7 +66,7 @@ class Recommender:
         confidence = Confidence(
             card.mean_strength, card.config.strength_scale, card.config.user_damping, tensors["product_weight"]
         )
-        model = FactorModel(
+        factors = FactorModel(
             product_factors=tensors["product_factors"],
             trends=tensors["trends"],
             eigenvalues=tensors["eigenvalues"],
@@ -80,6 +78,10 @@ class Recommender:
             customer_coefficients=tensors["customer_coefficients"] if card.customer_features else None,
             customer_prior_products=card.config.customer_prior_products,
         )
+        neighbors = Csr(
+            tensors["graph_row_starts"], tensors["graph_columns"], tensors["graph_similarities"], len(ids.products)
+        )
+        model = RankingModel(factors, ItemGraph(neighbors, card.graph_weight))
         users, described = (IdMap(user_ids, "customer") for user_ids in (ids.users, ids.customers_with_features))
         values = [FeatureValue(*value) for value in card.customer_features]
         customer_features = FeatureMatrix(described, features, values)
@@ -91,14 +93,18 @@ class Recommender:
         Raises:
             ModelError: The folder exists.
         """
-        coefficients = self.factor_model.customer_coefficients
+        factors, neighbors = self.model.factors, self.model.graph.neighbors
+        coefficients = factors.customer_coefficients
         if coefficients is None:
             coefficients = torch.empty((0, self.card.config.factors))
         tensors = {
-            "product_factors": self.factor_model.product_factors,
-            "trends": self.factor_model.trends,
-            "eigenvalues": self.factor_model.eigenvalues,
-            "product_weight": self.factor_model.confidence.product_weight,
+            "product_factors": factors.product_factors,
+            "trends": factors.trends,
+            "eigenvalues": factors.eigenvalues,
+            "product_weight": factors.confidence.product_weight,
+            "graph_row_starts": neighbors.row_starts,
+            "graph_columns": neighbors.columns,
+            "graph_similarities": neighbors.values,
             "row_starts": self.history.row_starts,
             "columns": self.history.columns,
             "strengths": self.history.values,
@@ -185,9 +191,10 @@ class Recommender:
         if history is None:
             return self._recommend_popular(n, is_allowed, unknown_products)
         is_allowed[history.columns.long()] = False
-        positions, scores = self._index.search(self.factor_model.fold_in(history, features)[0], n, is_allowed)
+        user_factors, additions = self.model.factors.fold_in(history, features)[0], self._score_by_graph(history)
+        positions, scores = self._index.search(user_factors, n, is_allowed, additions)
         # Positions of the reason products, -1 without a product that adds to the score.
-        reasons, shares = find_strongest_reasons(self.factor_model, history, positions[None], features)
+        reasons, shares = find_strongest_reasons(self.model, history, positions[None], features)
         ranked = zip(positions.tolist(), scores.tolist(), reasons[0].tolist(), shares[0].tolist(), strict=True)
         items = [
             Recommendation(
@@ -220,9 +227,9 @@ class Recommender:
         if history is None:
             return
         remaining[history.columns.long()] = False
-        user_factors = self.factor_model.fold_in(history, features)[0]
+        user_factors, additions = self.model.factors.fold_in(history, features)[0], self._score_by_graph(history)
         while remaining.any():
-            positions, _ = self._index.search(user_factors, batch_size, remaining)
+            positions, _ = self._index.search(user_factors, batch_size, remaining, additions)
             yield from self.products.take_ids(positions.numpy(force=True)).to_pylist()
             remaining[positions] = False
             batch_size *= 8
@@ -235,9 +242,10 @@ class Recommender:
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> Recommendations:
-        """Return the `n` products whose factors have the largest cosine similarity with the product's factors.
+        """Return the `n` products most similar to a product.
 
-        Cosine is used instead of the dot product because the norm of a product's factors grows with its number of
+        The similarity is the cosine of the factors, plus the item graph's score for a history of the product. Cosine is
+        used instead of the dot product because the norm of a product's factors grows with its number of
         interactions: by dot product, bestsellers are similar to every product. Filters are those of `recommend`. An
         unknown product and a product with factors of zero get the most popular products.
 
@@ -251,8 +259,9 @@ class Recommender:
         is_allowed[position] = False
         is_allowed &= self._index.norms > 0
         # The index has scoring factors: product factors times the product's trend, which does not change a cosine.
+        additions = self._score_by_graph(build_row({position: 1.0}, len(self.products), is_allowed.device))
         positions, scores = self._index.search(
-            self.factor_model.product_factors[position], n, is_allowed, by_cosine=True
+            self.model.factors.product_factors[position], n, is_allowed, additions, by_cosine=True
         )
         ranked = zip(positions.tolist(), scores.tolist(), strict=True)
         items = [Recommendation(self.products.get_id(similar), score) for similar, score in ranked]
@@ -262,7 +271,7 @@ class Recommender:
         """Return the contributions of a history, or of a basket, and of a customer's features to a product's score.
 
         With a customer and a basket, the basket is the customer's history. Contributions are exact, by the closed form
-        of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section 5).
+        of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section 5) and the terms of the item graph.
 
         Raises:
             UnknownIdError: The product is unknown.
@@ -272,12 +281,14 @@ class Recommender:
         position = self.products.get_position(product_id)
         if history is None:
             return Explanation(product_id, None, [], [], "popularity", unknown_products)
-        model, candidate = self.factor_model, self.factor_model.scoring_factors[position]
+        model, candidate = self.model.factors, self.model.factors.scoring_factors[position]
+        score = model.fold_in(history, features)[0] @ candidate + self._score_by_graph(history)[position]
+        from_graph = self.model.graph.compute_contributions(history, torch.tensor([[position]]).to(candidate.device))
         contributions = list[Contribution]()
         from_features = model.split_by_feature(features)[None] if features is not None else None
         # One history gives one block, an empty history none.
         for block in model.iter_history_blocks(history, features):
-            parts = (block.compute_influence()[0] @ candidate).tolist()
+            parts = (block.compute_influence()[0] @ candidate + from_graph[0, 0]).tolist()
             ranked = sorted(zip(parts, block.products[0].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
             contributions = [Contribution(self.products.get_id(past), part) for part, past in ranked]
             if from_features is not None:
@@ -285,8 +296,7 @@ class Recommender:
         feature_contributions = list[FeatureContribution]()
         if features is not None and from_features is not None:
             feature_contributions = self._build_feature_contributions(features, from_features[0] @ candidate)
-        score = float(model.fold_in(history, features)[0] @ candidate)
-        return Explanation(product_id, score, contributions, feature_contributions, "model", unknown_products)
+        return Explanation(product_id, float(score), contributions, feature_contributions, "model", unknown_products)
 
     def _build_feature_contributions(self, features: Csr, parts: Tensor) -> list[FeatureContribution]:
         """Return the contributions of the features in the single row of `features`, the largest first."""
@@ -307,7 +317,13 @@ class Recommender:
     @cached_property
     def _index(self) -> ScreeningIndex:
         """Index for exact search: products are screened in half precision and scored in full precision."""
-        return ScreeningIndex.from_factors(self.factor_model.scoring_factors)
+        return ScreeningIndex.from_factors(self.model.factors.scoring_factors)
+
+    def _score_by_graph(self, history: Csr) -> Tensor:
+        """Return the item graph's scores for the single row of `history`, float32 of shape (products)."""
+        scores = torch.zeros((1, len(self.products)), device=history.values.device)
+        self.model.graph.add_scores(history, scores)
+        return scores[0]
 
     def _get_history_row(self, user_id: str | None, basket: Basket | None) -> tuple[Csr | None, Csr | None, list[str]]:
         """Return the history and the features, matrices with one row, and the basket's unknown products.
@@ -319,8 +335,8 @@ class Recommender:
         features = None if user_id is None else self.customer_features.find_row(user_id)
         history, unknown_products = None, list[str]()
         if basket is not None:
-            history, unknown_products = _build_basket_row(
-                basket, self.products, self.factor_model.confidence.mean_strength, self.history.values.device
+            history, unknown_products = build_basket_row(
+                basket, self.products, self.model.factors.confidence.mean_strength, self.history.values.device
             )
         elif user_id is not None and user_id in self.users:
             position = self.users.get_position(user_id)
@@ -351,43 +367,6 @@ class Recommender:
         ranked = zip(order[best_positions].tolist(), customers[best_positions].tolist(), strict=True)
         items = [Recommendation(self.products.get_id(position), float(score)) for position, score in ranked]
         return Recommendations(items, "popularity", unknown_products)
-
-
-def _build_basket_row(
-    basket: Basket, products: IdMap, mean_strength: float, device: torch.device
-) -> tuple[Csr | None, list[str]]:
-    """Return the basket as a matrix with one row (None when no product is known), and the unknown products.
-
-    Raises:
-        ModelError: The basket is a text, or a strength is not a finite number above zero (in 32-bit precision).
-    """
-    if isinstance(basket, str):
-        raise ModelError(f"a basket is a list of product ids, not a text: {basket!r}")
-    if isinstance(basket, Mapping):
-        strengths = dict(basket)
-    else:
-        strengths = {product: count * mean_strength for product, count in Counter(basket).items()}
-    values = torch.tensor(list(strengths.values()), dtype=torch.float32)
-    is_invalid = ~((values > 0) & values.isfinite())
-    if is_invalid.any():
-        product, strength = list(strengths.items())[int(is_invalid.nonzero()[0])]
-        raise ModelError(
-            f"basket strengths must be finite numbers above zero: the strength of {product!r} is {strength}"
-        )
-    unknown_products = [product for product in strengths if product not in products]
-    known_strengths = sorted(
-        (products.get_position(product), strengths[product]) for product in strengths.keys() - set(unknown_products)
-    )
-    if not known_strengths:
-        return None, unknown_products
-    columns, known_values = zip(*known_strengths, strict=True)
-    row = Csr(
-        torch.tensor([0, len(known_strengths)], dtype=torch.int32, device=device),
-        torch.tensor(columns, dtype=torch.int32, device=device),
-        torch.tensor(known_values, dtype=torch.float32, device=device),
-        len(products),
-    )
-    return row, unknown_products
 
 
 def _remove_row(ids: IdMap, matrix: Csr, text_id: str) -> tuple[IdMap, Csr]:

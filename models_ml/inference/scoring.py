@@ -1,31 +1,38 @@
-"""Exact top-N selection for many customers, in blocks; ties are ordered by product position."""
+"""Top-N lists of many customers, in blocks."""
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from models_ml.data.sparse import Csr, iter_row_blocks
-
-GROUP_SIZE = 32
-"""Number of adjacent scores in a group: torch takes 0.09 ns a score for the maxima of groups of 32, 0.5 ns for 16."""
+from models_ml.data.top_n import GROUP_SIZE, select_top_n
+from models_ml.neighbors.item_graph import ItemGraph
 
 
 def rank_top_n(
-    user_factors: Tensor, product_factors: Tensor, n: int, exclude: Csr | None = None, block_rows: int = 256
+    user_factors: Tensor,
+    product_factors: Tensor,
+    n: int,
+    histories: Csr | None = None,
+    block_rows: int = 256,
+    graph: ItemGraph | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the positions (int64) and scores of each user's `n` best products, shape (users, min(n, products)).
 
-    A score is the dot product of `user_factors` (users, factors) and `product_factors` (products, factors). The pairs
-    of `exclude` (users x products) are skipped. Ties are ordered by product position. Rows with fewer than `n` products
-    are padded with position -1 and score -inf. Memory holds at most `block_rows` x products scores.
+    A score is the dot product of `user_factors` (users, factors) and `product_factors` (products, factors), plus the
+    score of the `graph` for the user's row of `histories` (users x products). The pairs of `histories` are skipped.
+    Ties are ordered by product position. Rows with fewer than `n` products are padded with position -1 and score -inf.
+    Memory holds at most `block_rows` x products scores.
     """
     n = min(n, len(product_factors))
     positions = torch.empty((len(user_factors), n), dtype=torch.int64, device=user_factors.device)
     scores = torch.empty((len(user_factors), n), dtype=user_factors.dtype, device=user_factors.device)
     scorer = BlockScorer(product_factors, min(block_rows, len(user_factors)))
     for start, stop in iter_row_blocks(len(user_factors), block_rows):
-        excluded = None if exclude is None else exclude.slice_rows(start, stop)
-        positions[start:stop], scores[start:stop] = select_top_n(scorer.score(user_factors[start:stop]), n, excluded)
+        block_scores = scorer.score(user_factors[start:stop])
+        block_histories = None if histories is None else histories.slice_rows(start, stop)
+        if graph is not None and block_histories is not None:
+            graph.add_scores(block_histories, block_scores)
+        positions[start:stop], scores[start:stop] = select_top_n(block_scores, n, block_histories)
     return positions, scores
 
 
@@ -47,64 +54,3 @@ class BlockScorer:
         block = self.buffer[: len(user_factors)]
         torch.mm(user_factors, self.product_factors.T, out=block[:, : len(self.product_factors)])
         return block
-
-
-def select_top_n(scores: Tensor, n: int, exclude: Csr | None = None) -> tuple[Tensor, Tensor]:
-    """Return the positions (int64) and scores of the `n` best products of each row of `scores` (rows, products).
-
-    Order and padding are those of `rank_top_n`; products with score -inf are skipped. `scores` is overwritten with -inf
-    at the pairs of `exclude`.
-
-    The n-th largest of the maxima of disjoint groups of products is a lower bound of the n-th largest score. Only
-    groups with a maximum at or above the bound are searched, and only scores at or above the bound are sorted.
-    """
-    if exclude is not None:
-        scores[exclude.row_of_entry, exclude.columns.long()] = -torch.inf
-    rows, n = len(scores), min(n, scores.shape[1])
-    size = min(GROUP_SIZE, 1 << (max(1, scores.shape[1] // (4 * n)).bit_length() - 1))
-    if missing := -scores.shape[1] % size:
-        scores = pad(scores, (0, missing), value=-torch.inf)
-    groups = scores.view(rows, -1, size)
-    maxima = groups.amax(2)
-    bound = _compute_lower_bound(maxima, n)
-    row, group = _select_reaching(maxima, torch.arange(rows, device=scores.device), bound, n)
-    searched = groups.flatten(0, 1).index_select(0, row * groups.shape[1] + group)
-    line, column = _select_reaching(searched, row, bound, n)
-    row, positions, best = row[line], group[line] * size + column, searched[line, column]
-    rank = _rank_within_rows(row, torch.ones_like(row), rows) - 1
-    shape = (rows, max(n, int(rank.max()) + 1 if len(rank) else 0))
-    row_positions = torch.full(shape, -1, device=scores.device)
-    row_positions[row, rank] = positions
-    row_scores = scores.new_full(shape, -torch.inf)
-    row_scores[row, rank] = best
-    row_scores, order = torch.sort(row_scores, dim=1, descending=True, stable=True)
-    return row_positions.gather(1, order[:, :n]), row_scores[:, :n]
-
-
-def _compute_lower_bound(maxima: Tensor, n: int) -> Tensor:
-    """Return a lower bound (rows) of each row's n-th largest finite score, from the group `maxima` (rows, groups)."""
-    # Selection costs more than another round of maxima, and 4 * n maxima give nearly as good a bound.
-    fold = max(1, maxima.shape[1] // (4 * n))
-    width = maxima.shape[1] // fold
-    coarse = maxima[:, : fold * width].view(len(maxima), fold, width).amax(1)
-    return coarse.kthvalue(width - n + 1, dim=1).values.clamp(min=torch.finfo(maxima.dtype).min)
-
-
-def _select_reaching(scores: Tensor, row: Tensor, bound: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Return lines and columns of the `scores` (lines, columns) at or above the bound of the line's `row`.
-
-    Of the scores equal to the bound, each row's first `n` are returned.
-    """
-    line_bound = bound[row][:, None]
-    line, column = torch.nonzero(scores >= line_bound, as_tuple=True)
-    is_tied = (scores[line, column] == line_bound[line, 0]).long()
-    is_kept = (is_tied == 0) | (_rank_within_rows(row[line], is_tied, len(bound)) <= n)
-    return line[is_kept], column[is_kept]
-
-
-def _rank_within_rows(row: Tensor, is_counted: Tensor, row_count: int) -> Tensor:
-    """Return the number of counted entries (`is_counted`, 0 or 1) of the same row up to each entry, in row order."""
-    total = is_counted.cumsum(0)
-    ends = torch.bincount(row, minlength=row_count).cumsum(0)
-    row_start_totals = pad(total, (1, 0))[pad(ends, (1, 0))[:-1]]
-    return total - row_start_totals[row]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models_ml.inference.scoring import select_top_n
+from models_ml.data.top_n import select_top_n
 
 MAX_COSINE_ERROR = 2.0**-8
 """Upper bound of the error of a cosine in half precision: the rounding of both directions adds at most 2 * 2^-11."""
@@ -36,11 +36,17 @@ class ScreeningIndex:
         norms = torch.linalg.vector_norm(factors, dim=1)
         return cls(factors, norms, torch.nn.functional.normalize(factors, eps=MIN_NORM).half())
 
-    def search(self, vector: Tensor, n: int, allowed: Tensor, *, by_cosine: bool = False) -> tuple[Tensor, Tensor]:
+    def search(
+        self, vector: Tensor, n: int, allowed: Tensor, additions: Tensor, *, by_cosine: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Return the positions (int64) and scores of the `n` best `allowed` products, fewer if fewer are allowed.
 
         `allowed` is bool of shape (products). A score is the dot product of `vector` (factors) and the product's
-        factors, or their cosine, which is 0 if either norm is zero. Ties are ordered by position.
+        factors, or their cosine, which is 0 if either norm is zero, plus the product's entry of `additions`, float32 of
+        shape (products), zero or above. Ties are ordered by position.
+
+        Among the `n` best are only products with an addition and the `n` best without additions, so only these are
+        scored.
         """
         shortlist = torch.nonzero(allowed).flatten()
         n = min(n, len(shortlist))
@@ -54,10 +60,11 @@ class ScreeningIndex:
             if weights is not None:
                 lower, upper = lower * weights, upper * weights
             min_score = torch.topk(lower.masked_fill_(~allowed, -torch.inf), n).values[-1]
-            shortlist = torch.nonzero((upper >= min_score) & allowed).flatten()
+            shortlist = torch.nonzero(((upper >= min_score) | (additions > 0)) & allowed).flatten()
         scores = self._compute_dot_products(shortlist, target)
         if by_cosine:
             scores /= self.norms[shortlist].clamp(min=MIN_NORM)
+        scores += additions[shortlist]
         positions, best = select_top_n(scores[None], n)
         return shortlist[positions[0]], best[0]
 

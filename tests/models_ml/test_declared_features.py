@@ -17,6 +17,8 @@ from models_ml.data.sparse import Csr
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.explanations import iter_contributions
 from models_ml.inference.recommender import Recommender
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import RankingModel
 from models_ml.training import TrainingResult, train
 from tests.models_ml.synthetic_tables import (
     build_evaluation_pairs,
@@ -74,7 +76,8 @@ def club_dataset() -> Dataset:
 
 @pytest.fixture(scope="module")
 def club_config() -> TrainConfig:
-    return TrainConfig(factors=8, device="cpu", feature_number_bands=4)
+    # Without the item graph, whose scores only products with customers have.
+    return TrainConfig(factors=8, device="cpu", feature_number_bands=4, graph_weights=())
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +135,9 @@ def test_contributions_with_features_add_up(strength: Csr, factors: int) -> None
     model = fit(strength, TrainConfig(factors=factors, device="cpu"), 3, customer_features=features)
     scores = model.fold_in(strength, features) @ model.scoring_factors.T
     all_products = torch.arange(40).expand(60, -1)
-    for block, contributions, from_features in iter_contributions(model, strength, all_products, features):
+    for block, contributions, from_features in iter_contributions(
+        RankingModel(model, ItemGraph.empty(40)), strength, all_products, features
+    ):
         total = contributions.sum(2) + from_features
         torch.testing.assert_close(total, scores[block.rows], rtol=1e-3, atol=1e-5)
         assert from_features[block.rows % 3 < 2].any()
@@ -242,8 +247,8 @@ def test_features_survive_artifact_and_dataset(
     loaded = Recommender.load(tmp_path / "model")
     for recommender in (retrained, loaded):
         for name in ("product_factors", "customer_coefficients"):
-            expected = getattr(club_training.recommender.factor_model, name)
-            assert getattr(recommender.factor_model, name).numpy().tobytes() == expected.numpy().tobytes()
+            expected = getattr(club_training.recommender.model.factors, name)
+            assert getattr(recommender.model.factors, name).numpy().tobytes() == expected.numpy().tobytes()
         for user in ("u001", "u100"):
             assert recommender.recommend(user_id=user) == club_training.recommender.recommend(user_id=user)
 

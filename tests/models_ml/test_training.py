@@ -11,7 +11,7 @@ import torch
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import BASELINES, OracleFactors
+from models_ml.evaluation.baselines import OracleFactors, build_baselines
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Recommender
 from models_ml.training import EpochRecord, TrainingResult, train
@@ -64,10 +64,10 @@ def test_warm_start_continues_from_factors(dataset: Dataset, trained: TrainingRe
             )
         position = torch.from_numpy(first_recommender.products.find_positions(model.products.ids))
         scores = [
-            recommender.factor_model.fold_in(recommender.history) @ products.T
+            recommender.model.factors.fold_in(recommender.history) @ products.T
             for recommender, products in (
-                (first_recommender, first_recommender.factor_model.product_factors[position]),
-                (model, model.factor_model.product_factors),
+                (first_recommender, first_recommender.model.factors.product_factors[position]),
+                (model, model.model.factors.product_factors),
             )
         ]
         return float(torch.corrcoef(torch.stack([matrix.flatten() for matrix in scores]))[0, 1])
@@ -88,7 +88,8 @@ def test_epochs_have_best_validation_ndcg(trained: TrainingResult, config: Train
     epochs = trained.recommender.card.epochs
     assert epochs == ndcgs.index(max(ndcgs)) + 1
     assert len(ndcgs) == min(config.max_epochs, epochs + config.patience)
-    assert get_ndcg(trained, "als", "validation") == pytest.approx(max(ndcgs))
+    # The trends and the item graph are selected only if they are better.
+    assert get_ndcg(trained, "als", "validation") >= max(ndcgs) - 1e-6
     for cutoff in ("test", "now"):
         fit_records = [record for record in trained.epoch_records if record.cutoff == cutoff]
         assert [record.report.epoch for record in fit_records] == list(range(1, epochs + 1))
@@ -129,7 +130,7 @@ def test_training_ignores_row_order(trained: TrainingResult, dataset: Dataset, c
     }
     result = train(Dataset.from_tables(**reversed_tables), config, "run-2")
     assert result.recommender.card.dataset_hash == trained.recommender.card.dataset_hash
-    factors, expected = (run.recommender.factor_model.product_factors for run in (result, trained))
+    factors, expected = (run.recommender.model.factors.product_factors for run in (result, trained))
     assert factors.numpy().tobytes() == expected.numpy().tobytes()
 
 
@@ -185,7 +186,7 @@ def test_evaluation_of_known_customers_only(config: TrainConfig) -> None:
         assert row["recall"] == 0.5
         assert row["precision"] == 1 / row["k"]
     ranked = {(row["method"], row["product_id"]) for row in result.evaluation_candidates.to_pylist()}
-    methods = ("als", "popularity", "recent_popularity")
+    methods = ("als", "ease", "popularity", "recent_popularity")
     assert ranked == {
         ("item_item", "p3"),
         *((method, product) for method in methods for product in ("p3", "unseen_product")),
@@ -215,4 +216,4 @@ def test_incomplete_oracle_is_skipped(dataset: Dataset, oracle: OracleFactors, c
     users, products = oracle
     result = train(dataset, config, "run", oracle_factors=(users, products.slice(3)))
     assert "unknown product ids" in result.skip_reasons["oracle"]
-    assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *BASELINES}
+    assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *build_baselines(None, config)}

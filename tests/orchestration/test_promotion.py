@@ -23,7 +23,7 @@ from warehouse.locks import exclusive_lock
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 
-POOR_CONFIG = TrainConfig(factors=1, max_epochs=1)
+POOR_CONFIG = TrainConfig(factors=1, max_epochs=1, graph_weights=())
 
 
 def read_candidates(settings: Settings) -> list[tuple[object, ...]]:
@@ -178,6 +178,7 @@ def test_damaged_serving_model_allows_training(demo_copy: Settings) -> None:
         "versus_popularity",
         "versus_recent_popularity",
         "versus_item_item",
+        "versus_ease",
     }
 
 

@@ -7,11 +7,14 @@ from pydantic import TypeAdapter
 
 from apps.benchmarks.fresh_process import log_progress
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
-from models_ml.als.trainer import AlsTrainer, fit
+from models_ml.als.trainer import AlsTrainer
 from models_ml.config import TrainConfig
-from models_ml.evaluation.baselines import BASELINES
-from models_ml.evaluation.selection import SelectedParams, select_params
+from models_ml.errors import ModelError
+from models_ml.evaluation.baselines import build_baselines
+from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import SelectedParams, fit_ranking_model
 from models_ml.tuning import SearchSpace, tune
 from orchestration.process_memory import get_peak_memory_mib
 
@@ -34,14 +37,14 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
         selected_params, _ = select_params(split.validation, config, lambda _: None)
     tune_seconds_used = time.perf_counter() - start_seconds
     test = split.test
-    trainer, curve = _train_with_curve(test, config, selected_params)
+    trainer, graph, curve = _train_with_curve(test, config, selected_params)
     customer_features = test.build_customer_features(config).select(test.customer_ids[: len(test.known_positions)])
     start_seconds = time.perf_counter()
-    model = trainer.finalize(selected_params.trend_power)
-    users = model.fold_in(test.histories.to(trainer.device), customer_features.to(trainer.device))
+    factors = trainer.finalize(selected_params.trend_power)
+    users = factors.fold_in(test.histories.to(trainer.device), customer_features.to(trainer.device))
     fit_seconds = curve[-1].seconds + time.perf_counter() - start_seconds
     start_seconds = time.perf_counter()
-    ranking = test.rank_for_known_customers(users, model.scoring_factors, config)
+    ranking = test.rank_for_known_customers(users, factors.scoring_factors, config, graph)
     scoring_seconds = time.perf_counter() - start_seconds
     return evaluate_ranking("als", test, ranking, config).model_copy(
         update={
@@ -61,7 +64,7 @@ def evaluate_shorter_vectors(split_source: SplitSource, result: RankingResult) -
     test = split_source.read(config).test
     selected_params = TypeAdapter(SelectedParams).validate_python(result.config["selected_params"])
     return {
-        factors: _train_with_curve(test, config.model_copy(update={"factors": factors}), selected_params)[1]
+        factors: _train_with_curve(test, config.model_copy(update={"factors": factors}), selected_params)[2]
         for factors in SearchSpace().factors
         if factors < config.factors
     }
@@ -69,54 +72,63 @@ def evaluate_shorter_vectors(split_source: SplitSource, result: RankingResult) -
 
 def _train_with_curve(
     window: EvaluationWindow, config: TrainConfig, selected_params: SelectedParams
-) -> tuple[AlsTrainer, list[CurvePoint]]:
+) -> tuple[AlsTrainer, ItemGraph, list[CurvePoint]]:
     # As for the other contender, the time excludes the preparation of the trainer's input.
     item_features = window.build_item_features(config)
     customer_features = window.build_customer_features(config).select(window.interactions.users.ids)
     start_seconds = time.perf_counter()
     trainer = AlsTrainer(window.interactions.strength, config, item_features, customer_features=customer_features)
+    trends = trainer.item_features.trends**selected_params.trend_power
+    graph = ItemGraph.fit(
+        trainer.strength, config, selected_params.graph_weight, selected_params.graph_popularity_power, trends
+    )
     seconds, curve = time.perf_counter() - start_seconds, list[CurvePoint]()
-    trends = trainer.item_features.trends[:, None] ** selected_params.trend_power
     evaluated = window.known_positions.to(trainer.device)
     for _ in range(selected_params.epochs):
         report = trainer.train_epoch()
         seconds += report.seconds
-        products = trainer.complete_product_factors() * trends
-        ranking = window.rank_for_known_customers(trainer.user_factors[evaluated], products, config)
+        products = trainer.complete_product_factors() * trends[:, None]
+        ranking = window.rank_for_known_customers(trainer.user_factors[evaluated], products, config, graph)
         curve.append(CurvePoint(seconds=seconds, ndcg=window.evaluate(ranking, config.k_values)[0].ndcg))
         log_progress(
             f"als, {config.factors} factors: epoch {report.epoch}, loss {report.loss:.4f}, NDCG {curve[-1].ndcg:.5f}"
         )
-    return trainer, curve
+    return trainer, graph, curve
 
 
 def evaluate_baselines(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
-    """Evaluate the baselines; recent popularity only if the interactions have timestamps."""
-    test = split_source.read(config).test
-    has_timestamps = bool(test.get_feature("recent_popularity").any())
-    methods = {name: rank for name, rank in BASELINES.items() if has_timestamps or name != "recent_popularity"}
-    return [evaluate_ranking(name, test, rank(test, config), config) for name, rank in methods.items()]
+    """Evaluate the baselines, tuned on the validation window; recent popularity only with timestamps."""
+    split = split_source.read(config)
+    test, results = split.test, []
+    for name, rank in build_baselines(split.validation, config).items():
+        if name == "recent_popularity" and not test.get_feature("recent_popularity").any():
+            continue
+        try:
+            results.append(evaluate_ranking(name, test, rank(test, config), config))
+        except ModelError as error:
+            log_progress(f"{name}: {error}")
+    return results
 
 
 def evaluate_ablations(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
-    """Evaluate RecoMart's model with the tuned settings, without content, without trends and without both."""
+    """Evaluate RecoMart's model with the tuned settings, without content, trends, both, or neighbors."""
     split = split_source.read(config)
     results = []
     for method, change in (
         ("als without content", {"content_prior_customers": 0.0}),
         ("als without trends", {"trend_powers": (0.0,)}),
         ("als without both", {"content_prior_customers": 0.0, "trend_powers": (0.0,)}),
+        ("als without neighbors", {"graph_weights": ()}),
     ):
         ablated_config = config.model_copy(update=change)
         selected_params, _ = select_params(split.validation, ablated_config, lambda _: None)
         test = split.test
         customer_features = test.build_customer_features(ablated_config)
-        model = fit(
+        model = fit_ranking_model(
             test.interactions.strength,
             ablated_config,
-            selected_params.epochs,
+            selected_params,
             item_features=test.build_item_features(ablated_config),
-            trend_power=selected_params.trend_power,
             customer_features=customer_features.select(test.interactions.users.ids),
         )
         ranking = test.rank_by_model(model, customer_features, ablated_config)

@@ -9,6 +9,8 @@ from models_ml.config import TrainConfig
 from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr
 from models_ml.inference.explanations import iter_contributions
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import RankingModel
 from tests.models_ml.als.dense_reference import solve_rows
 from tests.models_ml.synthetic_tables import to_dense
 
@@ -44,5 +46,7 @@ def test_trends_scale_scores_and_contributions(strength: Csr, config: TrainConfi
     scores = users @ trending.scoring_factors.T
     torch.testing.assert_close(scores, users @ plain.scoring_factors.T * item_features.trends.sqrt())
     all_products = torch.arange(40).expand(60, -1)
-    for block, contributions, _ in iter_contributions(trending, strength, all_products):
+    for block, contributions, _ in iter_contributions(
+        RankingModel(trending, ItemGraph.empty(40)), strength, all_products
+    ):
         torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-4, atol=1e-5)

@@ -6,12 +6,15 @@ import pytest
 import torch
 
 from models_ml.config import TrainConfig
+from models_ml.data.dataset import Dataset
 from models_ml.data.interactions import Interactions
-from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import (
+    EASE_REGULARIZATIONS,
+    ITEM_ITEM_POWERS,
+    build_baselines,
     build_oracle_method,
-    find_nearest_products,
+    rank_by_ease,
     rank_by_item_similarity,
     rank_by_popularity,
     rank_by_recent_popularity,
@@ -65,28 +68,55 @@ def test_popularity_baselines_exclude_history(window: EvaluationWindow, config: 
 
 
 def test_item_similarity_lists_similar_products(window: EvaluationWindow, config: TrainConfig) -> None:
-    assert get_recommendations(window, rank_by_item_similarity(window, config)) == {
-        "u1": [],
-        "u2": ["p2"],
-        "n": ["p2", "p4", "p1", "p3"],
-    }
+    for powers in ITEM_ITEM_POWERS:
+        assert get_recommendations(window, rank_by_item_similarity(window, config, powers)) == {
+            "u1": [],
+            "u2": ["p2"],
+            "n": ["p2", "p4", "p1", "p3"],
+        }
 
 
-@pytest.mark.parametrize("block_rows", [1, 7, 100])
-def test_nearest_products_equal_dense_cosines(strength: Csr, block_rows: int) -> None:
-    columns = to_dense(strength)
-    norms = np.linalg.norm(columns, axis=0)
-    cosines = columns.T @ columns / np.outer(norms, norms)
-    np.fill_diagonal(cosines, 0)
-    sixth_largest = np.sort(cosines, axis=1)[:, -6, None]
-    expected = np.where(cosines >= sixth_largest, cosines, 0)
-    np.testing.assert_allclose(to_dense(find_nearest_products(strength, 6, block_rows)), expected, atol=1e-6)
-    np.testing.assert_allclose(to_dense(find_nearest_products(strength, 1000, block_rows)), cosines, atol=1e-6)
+def test_ease_equals_closed_form(dataset: Dataset, config: TrainConfig) -> None:
+    window = EvaluationWindow.from_dataset(dataset, "test", 1000)
+    assert window is not None
+    histories = to_dense(window.interactions.strength) > 0
+    gramian = histories.T.astype(float) @ histories + 50 * np.eye(histories.shape[1])
+    inverse = np.linalg.inv(gramian)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    scores = np.where(histories, -np.inf, histories @ weights)[window.known_positions]
+    expected = np.sort(scores, axis=1)[:, ::-1][:, :20]
+    ranking = rank_by_ease(window, config, 50)
+    np.testing.assert_allclose(ranking.scores[: len(expected)], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_nearest_products_of_single_product() -> None:
-    weights = Csr.from_pairs(torch.tensor([0]), torch.tensor([0]), torch.ones(1), (1, 1))
-    assert len(find_nearest_products(weights, 5, 10).values) == 0
+def test_ease_of_large_catalog_is_refused(window: EvaluationWindow, config: TrainConfig) -> None:
+    with pytest.raises(ModelError, match=r"EASE is not computed for 3 products. Raise max_ease_products \(2\)"):
+        rank_by_ease(window, config.model_copy(update={"max_ease_products": 2}), 100)
+
+
+def test_baselines_have_best_setting_of_validation(dataset: Dataset, config: TrainConfig) -> None:
+    validation, test = (EvaluationWindow.from_dataset(dataset, cutoff, 1000) for cutoff in ("validation", "test"))
+    assert validation is not None
+    assert test is not None
+
+    def compute_ndcg(ranking: Ranking) -> float:
+        return validation.evaluate(ranking, (config.selection_k,))[0].ndcg
+
+    best_powers = max(
+        ITEM_ITEM_POWERS, key=lambda powers: compute_ndcg(rank_by_item_similarity(validation, config, powers))
+    )
+    best_penalty = max(
+        EASE_REGULARIZATIONS, key=lambda penalty: compute_ndcg(rank_by_ease(validation, config, penalty))
+    )
+    baselines = build_baselines(validation, config)
+    for name, expected in (
+        ("item_item", rank_by_item_similarity(test, config, best_powers)),
+        ("ease", rank_by_ease(test, config, best_penalty)),
+    ):
+        assert torch.equal(baselines[name](test, config).positions, expected.positions)
+    first = build_baselines(None, config)["item_item"](test, config)
+    assert torch.equal(first.positions, rank_by_item_similarity(test, config, ITEM_ITEM_POWERS[0]).positions)
 
 
 def test_oracle_ranks_by_true_factors(window: EvaluationWindow, config: TrainConfig) -> None:

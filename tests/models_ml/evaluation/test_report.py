@@ -104,7 +104,7 @@ def test_report_differences_within_intervals(trained: TrainingResult) -> None:
         for row in trained.ranking_metrics.to_pylist()
     }
     differences = trained.metric_differences.to_pylist()
-    assert {row["method"] for row in differences} == {"popularity", "recent_popularity", "item_item", "oracle"}
+    assert {row["method"] for row in differences} == {"popularity", "recent_popularity", "item_item", "ease", "oracle"}
     for row in differences:
         key = (row["segment"], row["segment_value"], row["k"])
         model, baseline = (metrics["test", method, *key][row["metric"]] for method in ("als", row["method"]))
@@ -149,7 +149,6 @@ def test_report_without_window_has_empty_tables(config: TrainConfig) -> None:
         "run",
         Dataset.from_tables(now, build_product_features("now", {}), build_evaluation_pairs("test", [])),
         config,
-        None,
     )
     assert report.build_window("test", 10) is None
     assert all(table.num_rows == 0 and table.num_columns > 4 for table in report.tables.values())

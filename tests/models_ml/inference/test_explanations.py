@@ -7,13 +7,22 @@ from models_ml.als.trainer import fit
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
 from models_ml.inference.explanations import find_strongest_reasons, iter_contributions
+from models_ml.ranking_model import RankingModel, SelectedParams, fit_ranking_model
+
+
+def fit_with_graph(strength: Csr, factors: int, graph_weight: float = 0.3) -> RankingModel:
+    """Return a model with factors and an item graph."""
+    params = SelectedParams(4, 0.0, graph_weight, 0.25)
+    return fit_ranking_model(strength, TrainConfig(factors=factors, graph_neighbors=6, device="cpu"), params)
 
 
 @pytest.mark.parametrize("factors", [4, 64])
-def test_contributions_add_up_to_score(strength: Csr, factors: int) -> None:
-    model = fit(strength, TrainConfig(factors=factors, device="cpu"), 4)
+@pytest.mark.parametrize("graph_weight", [0.0, 0.3])
+def test_contributions_add_up_to_score(strength: Csr, factors: int, graph_weight: float) -> None:
+    model = fit_with_graph(strength, factors, graph_weight)
     candidates = torch.arange(40).expand(60, 40)
-    scores = model.fold_in(strength) @ model.product_factors.T
+    scores = model.factors.fold_in(strength) @ model.factors.product_factors.T
+    model.graph.add_scores(strength, scores)
     row_count = 0
     for block, contributions, _ in iter_contributions(model, strength, candidates):
         row_count += len(block.rows)
@@ -43,7 +52,7 @@ def test_influence_equals_closed_form(strength: Csr) -> None:
 
 def test_strongest_reasons_and_shares(strength: Csr) -> None:
     """A product is never its own reason; the share is relative to the positive contributions of other products."""
-    model = fit(strength, TrainConfig(factors=16, device="cpu"), 4)
+    model = fit_with_graph(strength, 16)
     candidates = torch.arange(40).repeat(60, 1)
     candidates[:, 5] = -1
     reasons, shares = find_strongest_reasons(model, strength, candidates)

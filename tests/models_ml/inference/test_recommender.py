@@ -10,8 +10,9 @@ import torch
 
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError, UnknownIdError
+from models_ml.inference.baskets import Basket
 from models_ml.inference.candidates import Candidates
-from models_ml.inference.recommender import Basket, Recommender
+from models_ml.inference.recommender import Recommender
 from models_ml.inference.results import Recommendations
 from models_ml.training import TrainingResult
 
@@ -148,8 +149,12 @@ def test_n_above_catalog_size_returns_all(recommender: Recommender) -> None:
 
 
 def test_similar_products_have_largest_cosine(recommender: Recommender) -> None:
-    factors = recommender.factor_model.product_factors.double()
-    cosines = torch.nn.functional.cosine_similarity(factors, factors[recommender.products.get_position("p7")][None])
+    factors = recommender.model.factors.product_factors.double()
+    position = recommender.products.get_position("p7")
+    cosines = torch.nn.functional.cosine_similarity(factors, factors[position][None])
+    neighbors = recommender.model.graph.neighbors.slice_rows(position, position + 1)
+    assert recommender.card.graph_weight > 0
+    cosines[neighbors.columns.long()] += recommender.card.graph_weight * neighbors.values / neighbors.values.max()
     best = [
         int(position)
         for position in cosines.argsort(descending=True)
@@ -165,9 +170,10 @@ def test_similar_products_of_unknown_product(recommender: Recommender) -> None:
     popular = recommender.recommend(user_id="unknown_user", n=3).items
     result = recommender.find_similar_products("unknown", 3)
     assert (result.items, result.source, result.unknown_products) == (popular, "popularity", ["unknown"])
-    factors = recommender.factor_model.product_factors.clone()
+    factors = recommender.model.factors.product_factors.clone()
     factors[recommender.products.get_position("p7")] = 0
-    without_p7 = replace(recommender, factor_model=replace(recommender.factor_model, product_factors=factors))
+    model = replace(recommender.model, factors=replace(recommender.model.factors, product_factors=factors))
+    without_p7 = replace(recommender, model=model)
     assert without_p7.find_similar_products("p7", 3).source == "popularity"
     assert "p7" not in get_product_ids(without_p7.find_similar_products("p8", 1000))
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_ml.inference.scoring import rank_top_n, select_top_n
+from models_ml.data.top_n import select_top_n
+from models_ml.inference.scoring import rank_top_n
 from tests.models_ml.synthetic_tables import to_csr
 
 

@@ -1,0 +1,1 @@
+"""Item graph: similar products by the customers that they share."""

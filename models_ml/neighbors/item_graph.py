@@ -1,0 +1,143 @@
+"""Item graph: the neighbors of each product, whose scores are added to those of the factors.
+
+The similarity of products j and i is that of the normalized adjacency matrix of customers and products,
+D_i^-1/2 R' D_u^-1 R D_i^-1/2, times the number of customers of i to a power (Shen et al., "How powerful is graph
+convolution for recommendation?", CIKM 2021; Deshpande, Karypis, "Item-based top-N recommendation algorithms", ACM TOIS
+2004). R is 1 for the pairs of a history: strengths gave no better ranking on Online Retail and on the demo shop.
+
+The graph's score of a customer with history J for product i is
+
+    weight / n * sum over j of J of g_ji,    n^2 = sum over j of J of (max over i of g_ji)^2
+
+The divisor n makes the scores of short and long histories comparable. It depends on the history alone, so the score is
+the sum of one contribution per past product. The largest score of a customer as divisor gave the same ranking quality
+on Amazon Beauty (within 1 % of NDCG@20).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models_ml.config import TrainConfig
+from models_ml.data.sparse import Csr
+from models_ml.neighbors.similarity import CELLS_PER_SIMILARITY, find_neighbors
+
+MAX_TERMS = 2**20
+"""Maximum number of terms of a block: their temporary tensors take about 40 bytes each."""
+
+
+class _Terms(NamedTuple):
+    """The terms of the scores of some rows, one per past product and neighbor."""
+
+    row: Tensor
+    slot: Tensor
+    """Position of the past product in its row's history."""
+    product: Tensor
+    score: Tensor
+
+
+@dataclass(frozen=True)
+class ItemGraph:
+    """The nearest neighbors of each product, and the weight of their scores."""
+
+    neighbors: Csr
+    """Products x products: g, above zero."""
+    weight: float
+
+    @classmethod
+    def fit(
+        cls, strength: Csr, config: TrainConfig, weight: float, popularity_power: float, trends: Tensor
+    ) -> "ItemGraph":
+        """Return the graph of the pairs of `strength` (customers x products).
+
+        The similarities are multiplied by the neighbor's number of customers to the power `popularity_power` and by its
+        `trends`, float32 of shape (products). With weight 0 the graph is empty.
+        """
+        if not weight:
+            return cls.empty(strength.column_count, strength.values.device)
+        neighbors = find_neighbors(
+            strength.replace_values(torch.ones_like(strength.values)),
+            source_power=0.5,
+            target_power=0.5 - popularity_power,
+            max_neighbors=config.graph_neighbors,
+            block_rows=config.compute_block_rows(CELLS_PER_SIMILARITY * strength.column_count),
+        )
+        return cls(neighbors.replace_values(neighbors.values * trends[neighbors.columns.long()]), weight)
+
+    @classmethod
+    def empty(cls, product_count: int, device: torch.device | None = None) -> "ItemGraph":
+        """Return a graph without neighbors."""
+        row_starts = torch.zeros(product_count + 1, dtype=torch.int32, device=device)
+        no_columns = torch.empty(0, dtype=torch.int32, device=device)
+        return cls(Csr(row_starts, no_columns, torch.empty(0, device=device), product_count), 0.0)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all scores are 0."""
+        return not self.neighbors.entry_count
+
+    def align(self, positions: Tensor) -> "ItemGraph":
+        """Return the graph of the products at `positions` (int64), in that order; position -1 has no neighbors."""
+        new_position = torch.full((self.neighbors.row_count,), -1, device=positions.device)
+        new_position[positions[positions >= 0]] = torch.nonzero(positions >= 0).flatten()
+        rows = self.neighbors.select_rows(positions.clamp(min=0))
+        is_kept = (positions >= 0)[rows.row_of_entry]
+        columns = new_position[rows.columns.long()]
+        is_kept &= columns >= 0
+        shape = (len(positions), len(positions))
+        return replace(
+            self,
+            neighbors=Csr.from_pairs(rows.row_of_entry[is_kept], columns[is_kept], rows.values[is_kept], shape),
+        )
+
+    def add_scores(self, histories: Csr, scores: Tensor) -> None:
+        """Add the graph's scores of each row of `histories` (rows x products) to `scores` (rows, products) in place."""
+        for terms in self._iter_terms(histories):
+            scores.index_put_((terms.row, terms.product), terms.score, accumulate=True)
+
+    def compute_contributions(self, histories: Csr, candidates: Tensor) -> Tensor:
+        """Return the contributions of past products to the graph's scores, float32 of shape (rows, n, longest history).
+
+        `candidates` (rows, n) are product positions for each row of `histories`, -1 for an unused rank.
+        """
+        row_count, n = candidates.shape
+        length = int(histories.lengths.max()) if row_count else 0
+        contributions = torch.zeros((row_count, n, length), device=candidates.device)
+        if not contributions.numel():
+            return contributions
+        first_key = torch.arange(row_count, device=candidates.device)[:, None] * histories.column_count
+        keys, order = torch.sort((first_key + candidates).masked_fill(candidates < 0, -1).flatten())
+        for terms in self._iter_terms(histories):
+            key = terms.row * histories.column_count + terms.product
+            place = torch.searchsorted(keys, key).clamp(max=len(keys) - 1)
+            is_candidate = keys[place] == key
+            rank = order[place[is_candidate]] % n
+            contributions[terms.row[is_candidate], rank, terms.slot[is_candidate]] = terms.score[is_candidate]
+        return contributions
+
+    @cached_property
+    def _max_similarities(self) -> Tensor:
+        """Each product's similarity with its nearest neighbor, float32 of shape (products)."""
+        maxima = torch.zeros(self.neighbors.row_count, device=self.neighbors.values.device)
+        return maxima.scatter_reduce(0, self.neighbors.row_of_entry, self.neighbors.values, "amax")
+
+    def _iter_terms(self, histories: Csr) -> Iterator[_Terms]:
+        """Yield the terms of all rows of `histories` in blocks of rows."""
+        if self.is_empty:
+            return
+        max_entries = max(1, MAX_TERMS * self.neighbors.row_count // self.neighbors.entry_count)
+        for start, stop in pairwise(histories.find_block_bounds(histories.row_count, max_entries)):
+            block = histories.slice_rows(start, stop)
+            past = block.columns.long()
+            squares = block.replace_values(self._max_similarities[past].square()).sum_rows()
+            factor = self.weight * squares.clamp(min=torch.finfo(torch.float32).tiny).rsqrt()
+            terms = self.neighbors.select_rows(past)
+            entry = terms.row_of_entry
+            row = block.row_of_entry[entry]
+            slot = entry - block.row_starts.long()[row]
+            yield _Terms(start + row, slot, terms.columns.long(), terms.values * factor[row])
