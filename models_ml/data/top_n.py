@@ -42,6 +42,19 @@ def select_top_n(scores: Tensor, n: int, exclude: Csr | None = None) -> tuple[Te
     return row_positions.gather(1, order[:, :n]), row_scores[:, :n]
 
 
+def select_top_entries(rows: Tensor, columns: Tensor, values: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows, columns and values of the `n` largest entries of each row of a sparse matrix, largest first.
+
+    The entries are given by row, then column, each argument of shape (entries). Ties are ordered by column.
+    """
+    order = values.sort(descending=True, stable=True).indices
+    order = order[rows[order].sort(stable=True).indices]
+    rows = rows[order]
+    row_count = int(rows[-1]) + 1 if len(rows) else 0
+    is_kept = _rank_within_rows(rows, torch.ones_like(rows), row_count) <= n
+    return rows[is_kept], columns[order][is_kept], values[order][is_kept]
+
+
 def _compute_lower_bound(maxima: Tensor, n: int) -> Tensor:
     """Return a lower bound (rows) of each row's n-th largest finite score, from the group `maxima` (rows, groups)."""
     # Selection costs more than another round of maxima, and 4 * n maxima give nearly as good a bound.

@@ -7,7 +7,7 @@ import torch
 
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
-from models_ml.neighbors import item_graph
+from models_ml.neighbors import item_graph, similarity
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.neighbors.similarity import find_neighbors
 from tests.models_ml.synthetic_tables import to_dense
@@ -45,9 +45,16 @@ def compute_graph_scores(strength: Csr, neighbors: int, weight: float, popularit
 
 @pytest.mark.parametrize(("source_power", "target_power"), [(0.5, 0.5), (0.0, 0.75), (0.5, 0.0)])
 @pytest.mark.parametrize("block_rows", [1, 7, 100])
+@pytest.mark.parametrize("max_sorted_share", [0.0, 1.0])
 def test_neighbors_equal_dense_similarities(
-    strength: Csr, source_power: float, target_power: float, block_rows: int
+    strength: Csr,
+    source_power: float,
+    target_power: float,
+    block_rows: int,
+    max_sorted_share: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(similarity, "MAX_SORTED_SHARE", max_sorted_share)
     expected = compute_similarities(strength, source_power, target_power)
     for neighbors in (6, 1000):
         found = to_dense(find_neighbors(strength, source_power, target_power, neighbors, block_rows))
