@@ -110,7 +110,7 @@ def train(
     elif validation is not None and len(validation.known_positions) < config.min_selection_users:
         reason = f"default: the validation window has only {len(validation.known_positions)} customers"
     elif validation is not None:
-        selected_params, ranking = select_params(validation, config, record_epoch)
+        selected_params, ranking = select_params((validation,), config, record_epoch)
         reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
         report.add_overall(validation, ranking)
     test = report.build_window("test", config.max_evaluation_users)

@@ -1,8 +1,8 @@
-"""Hyperparameter search for the best NDCG on the validation window."""
+"""Hyperparameter search for the best NDCG on validation windows."""
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
 
 PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
-"""Parameters that the validation window selects in each trial."""
+"""Parameters that the validation windows select in each trial."""
 
 
 class SearchSpace(BaseModel):
@@ -76,7 +76,7 @@ class TuningResult:
 
 
 def tune(
-    window: EvaluationWindow,
+    windows: Sequence[EvaluationWindow],
     config: TrainConfig,
     *,
     seconds: float,
@@ -85,7 +85,7 @@ def tune(
     journal: Path | None = None,
     on_trial: Callable[[TrialReport], None] = lambda _: None,
 ) -> TuningResult:
-    """Search the settings for `seconds`, or until there are `max_trials` trials.
+    """Search the settings with the best mean NDCG over `windows` for `seconds`, or until there are `max_trials` trials.
 
     The first trial uses `config`, the next ones `config` with the other numbers of factors. The sampler is a
     tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011) with
@@ -98,14 +98,14 @@ def tune(
     """
     space = space or SearchSpace()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    strength = window.interactions.strength
+    strength = windows[0].interactions.strength
     has_varying_strength = bool(strength.values.std(correction=0) > 0)
     # The increase for sparse matrices is part of the initial settings; the search varies the adapted values.
     config = config.adapt_to_density(strength.density)
     initial_settings = {name: getattr(config, name) for name in _list_searched_settings(space, has_varying_strength)}
     factor_counts = [config.factors, *(factors for factors in space.factors if factors != config.factors)]
     study = optuna.create_study(
-        study_name=_build_study_name(config, space, has_varying_strength, factor_counts),
+        study_name=_build_study_name(config, space, has_varying_strength, factor_counts, len(windows)),
         storage=_open_storage(journal),
         direction="maximize",
         load_if_exists=True,
@@ -133,7 +133,7 @@ def tune(
                 raise optuna.TrialPruned
 
         try:
-            selected_params, _ = select_params(window, config.model_copy(update=settings), report_epoch)
+            selected_params, _ = select_params(windows, config.model_copy(update=settings), report_epoch)
         except ModelError as error:
             trial.set_user_attr("failure", str(error))
             raise optuna.TrialPruned from error
@@ -169,11 +169,11 @@ def tune(
 
 
 def _build_study_name(
-    config: TrainConfig, space: SearchSpace, has_varying_strength: bool, factor_counts: list[int]
+    config: TrainConfig, space: SearchSpace, has_varying_strength: bool, factor_counts: list[int], window_count: int
 ) -> str:
     """Return a hash of everything that makes NDCGs comparable, so that a study holds comparable trials only."""
     fixed_settings = config.model_dump_json(exclude=set(_list_searched_settings(space, has_varying_strength)))
-    content = f"{fixed_settings} {space.model_dump_json()} {sorted(factor_counts)}"
+    content = f"{fixed_settings} {space.model_dump_json()} {sorted(factor_counts)} {window_count}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

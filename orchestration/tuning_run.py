@@ -68,7 +68,7 @@ def tune_config(
         raise RecomartError("tuning failed: the validation window has too few customers. Load more days first")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
     tuned = tune(
-        window,
+        (window,),
         config,
         seconds=seconds,
         max_trials=max_trials,

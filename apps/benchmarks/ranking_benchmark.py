@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from apps.benchmarks.contenders import recomart_als
-from apps.benchmarks.fresh_process import run_in_fresh_process
+from apps.benchmarks.fresh_process import log_progress, run_in_fresh_process
 from apps.benchmarks.optional_libraries import require_library
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource
+from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, SplitSummary, summarize_split
 from models_ml.config import TrainConfig
 from warehouse.errors import RecomartError
 
@@ -36,10 +36,11 @@ class RankingComparison(BaseModel):
 
 
 class RankingBenchmarkResult(BaseModel):
-    """Results of all methods, and the comparisons with the libraries."""
+    """The split, the results of all methods, and the comparisons with the libraries."""
 
     model_config = ConfigDict(frozen=True)
 
+    split: SplitSummary
     results: list[RankingResult]
     comparisons: list[RankingComparison]
 
@@ -61,6 +62,8 @@ def run_ranking_benchmark(
         ModelError: The split is unusable.
     """
     libraries = {library: _load_library(library) for library in library_names}
+    split = run_in_fresh_process(summarize_split, split_source, config)
+    log_progress(f"validation: {split.origin}")
     recomart_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, tune_seconds)
     results = [recomart_result, *run_in_fresh_process(recomart_als.evaluate_baselines, split_source, config)]
     if ablate:
@@ -76,7 +79,7 @@ def run_ranking_benchmark(
     comparisons = [
         compare_results(recomart_result, curves, result) for result in results if result.method in library_names
     ]
-    return RankingBenchmarkResult(results=results, comparisons=comparisons)
+    return RankingBenchmarkResult(split=split, results=results, comparisons=comparisons)
 
 
 def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResult]:

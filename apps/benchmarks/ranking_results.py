@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset_store import read_dataset
+from models_ml.evaluation.holdout import Holdout
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 
@@ -17,13 +18,18 @@ RARE_CUSTOMER_COUNT = 10
 class SplitSource(BaseModel):
     """The source of a split: interaction files, or a stored dataset version."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     train: Path | None = None
     valid: Path | None = None
     test: Path | None = None
     datasets_dir: Path | None = None
     dataset_hash: str | None = None
+    holdout: Holdout | None = None
+    """Which pairs of `train` are held out for validation; None for the default."""
+
+    folds: int = 1
+    """Number of validation folds."""
 
     def read(self, config: TrainConfig) -> Split:
         """Return the split.
@@ -35,7 +41,36 @@ class SplitSource(BaseModel):
             return Split.from_dataset(read_dataset(self.datasets_dir, self.dataset_hash), config)
         assert self.train is not None
         assert self.test is not None
-        return Split.from_files(self.train, self.valid, self.test, config)
+        return Split.from_files(self.train, self.valid, self.test, config, holdout=self.holdout, folds=self.folds)
+
+
+class SplitSummary(BaseModel):
+    """The validation folds of a split."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    holdout: Holdout | None
+    """How the folds were split off the training pairs; None if none was."""
+
+    origin: str
+    """Origin of the folds, with the reasons for the holdout and for the number of folds."""
+
+    fold_customers: list[int]
+    """Number of evaluated customers by fold."""
+
+    fold_pairs: list[int]
+    """Number of relevant pairs by fold, those of new customers included."""
+
+
+def summarize_split(split_source: SplitSource, config: TrainConfig) -> SplitSummary:
+    """Read a split and return its summary."""
+    split = split_source.read(config)
+    return SplitSummary(
+        holdout=split.holdout,
+        origin=split.origin,
+        fold_customers=[len(window.known_positions) for window in split.validation],
+        fold_pairs=[window.pairs.num_rows for window in split.validation],
+    )
 
 
 class CurvePoint(BaseModel):

@@ -12,6 +12,8 @@ from apps.cli import console
 from apps.cli.options import Warehouse, load_settings
 from models_ml.config import TrainConfig
 from models_ml.data.interaction_files import find_ignored_columns
+from models_ml.evaluation.holdout import Holdout
+from models_ml.evaluation.split import MAX_FOLDS
 from orchestration.dataset_versions import find_version
 from warehouse.errors import RecomartError
 
@@ -35,6 +37,13 @@ def benchmark_ranking(
     train: Annotated[Path | None, typer.Option(help="Training interactions: a .csv, .parquet or .txt file.")] = None,
     valid: Annotated[Path | None, typer.Option(help="Interactions for tuning; a tenth of --train by default.")] = None,
     test: Annotated[Path | None, typer.Option(help="Interactions for the measurement; never used for tuning.")] = None,
+    holdout: Annotated[
+        Holdout | None,
+        typer.Option(help="Pairs of --train for tuning: the last of each customer, random, or the newest of all."),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(help="Validation folds; settings are selected by their mean.", min=1, max=MAX_FOLDS)
+    ] = 1,
     dataset: Annotated[
         str | None, typer.Option(help="Start of the hash of a dataset version to use instead of files.")
     ] = None,
@@ -64,6 +73,13 @@ def benchmark_ranking(
     has_any_file = any(file is not None for file in (train, valid, test))
     if has_any_file if dataset is not None else not has_files:
         raise RecomartError("missing input: give --train and --test (and optionally --valid), or only --dataset")
+    if holdout is not None and (valid is not None or dataset is not None):
+        raise RecomartError(
+            f"--holdout {holdout} failed: {'--valid' if valid is not None else '--dataset'} already has the validation "
+            "part. Leave one of the two out"
+        )
+    if folds > 1 and dataset is not None:
+        raise RecomartError(f"--folds {folds} failed: --dataset has one validation window. Leave --folds out")
     settings = load_settings(warehouse=warehouse)
     files = SplitSource(
         train=train,
@@ -71,6 +87,8 @@ def benchmark_ranking(
         test=test,
         datasets_dir=settings.datasets_dir,
         dataset_hash=None if dataset is None else find_version(settings, dataset),
+        holdout=holdout,
+        folds=folds,
     )
     if json_file and not json_file.absolute().parent.is_dir():
         raise RecomartError(
@@ -93,6 +111,7 @@ def benchmark_ranking(
     result = run_ranking_benchmark(files, config, tune_seconds, tuple(against or ()), ablate=ablate)
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    console.print_line(f"Validation: {result.split.origin}")
     rows = [method_result.model_dump(include=set(RANKING_COLUMNS)) for method_result in result.results]
     console.print_table(f"Top {k}", [{name: _round_value(row[name]) for name in RANKING_COLUMNS} for row in rows])
     console.print_table(

@@ -28,10 +28,11 @@ SUPPORTED_FORMATS = (
 def read_interactions(file: Path) -> pa.Table:
     """Return one row per pair with the columns of `SCHEMA`.
 
-    The weight is 1 and the timestamp null if the file has no such column. Repeated pairs are merged: weights are added
-    and the last timestamp is kept. Rows with weight 0 are dropped. A `.txt` file has lines `user item item ...`, or
-    `user item 1` if every line has three words and ends with 1. Timestamps are numbers, dates or datetimes. Numbers
-    keep their unit; dates and datetimes become microseconds since 1970.
+    The weight is 1 and the timestamp null if the file has no such column. Repeated pairs are merged: weights are added,
+    the last timestamp is kept, and the rows are in the order of the last occurrences. Rows with weight 0 are dropped.
+    A `.txt` file has lines `user item item ...`, or `user item 1` if every line has three words and ends with 1.
+    Timestamps are numbers, dates or datetimes. Numbers keep their unit; dates and datetimes become microseconds since
+    1970.
 
     Raises:
         ModelError: The file cannot be read, lacks a column, has an invalid value or no interaction; the message names
@@ -61,16 +62,26 @@ def read_interactions(file: Path) -> pa.Table:
         },
         schema=SCHEMA,
     )
-    # With threads, the order of the pairs differs between runs.
-    pairs = (
-        table.filter(pc.greater(table["weight"], 0))
-        .group_by(["user_id", "item_id"], use_threads=False)
-        .aggregate([("weight", "sum"), ("timestamp", "max")])
-        .rename_columns(SCHEMA.names)
-    )
+    pairs = merge_repeated_pairs(table.filter(pc.greater(table["weight"], 0)))
     if not pairs.num_rows:
         raise ModelError(f"{file} has no interactions: the file is empty, or every weight is zero")
     return pairs
+
+
+def merge_repeated_pairs(rows: pa.Table) -> pa.Table:
+    """Return one row per pair, with the sum of the weights and the last timestamp, in the order of last occurrences."""
+    # With threads, the order of the groups differs between runs.
+    pairs = (
+        rows.append_column("row", pa.array(np.arange(rows.num_rows)))
+        .group_by(["user_id", "item_id"], use_threads=False)
+        .aggregate([("weight", "sum"), ("timestamp", "max"), ("row", "max")])
+    )
+    return pairs.sort_by("row_max").drop_columns("row_max").rename_columns(SCHEMA.names)
+
+
+def has_item_lists(file: Path) -> bool:
+    """Return whether a file that `read_interactions` accepts has lines `user item item ...`."""
+    return file.suffix == ".txt" and not _has_item_per_line(_read_lines(file))
 
 
 def find_ignored_columns(file: Path) -> list[str]:
@@ -99,13 +110,22 @@ def _read_parquet(file: Path) -> pa.Table:
 
 
 def _read_text(file: Path) -> pa.Table:
-    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
-    if lines and all(len(line) == 3 and line[2] == "1" for line in lines):
+    lines = _read_lines(file)
+    if _has_item_per_line(lines):
         pairs = [(line[0], line[1]) for line in lines]
     else:
         pairs = [(line[0], item) for line in lines if line for item in line[1:]]
     users, items = zip(*pairs, strict=True) if pairs else ((), ())
     return pa.table({"user_id": pa.array(users, pa.string()), "item_id": pa.array(items, pa.string())})
+
+
+def _read_lines(file: Path) -> list[list[str]]:
+    return [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _has_item_per_line(lines: list[list[str]]) -> bool:
+    """Return whether the lines have the form `user item 1`."""
+    return bool(lines) and all(len(line) == 3 and line[2] == "1" for line in lines)
 
 
 READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".txt": _read_text}

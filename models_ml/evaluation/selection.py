@@ -1,7 +1,8 @@
-"""Selection of the number of epochs, the trend power and the item graph on the validation window."""
+"""Selection of the number of epochs, the trend power and the item graph on validation windows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import NamedTuple
 
 from torch import Tensor
@@ -20,68 +21,106 @@ class EpochRecord:
     cutoff: str
     """Cutoff of the fit's data: 'validation', 'test' or 'now'."""
     report: EpochReport
+    """Report of the fit; with several validation windows, of the fit to the first one."""
     validation_ndcg: float | None
-    """NDCG at the config's `selection_k`; only in the fit that selects the number of epochs."""
+    """Mean NDCG at the config's `selection_k` over the validation windows; only when the epochs are selected."""
 
 
 EpochCallback = Callable[[EpochRecord], None]
 """Called after each epoch of a fit."""
 
 
-class _EvaluatedRanking(NamedTuple):
+class _Factors(NamedTuple):
+    """Factors of a window's known customers and of its products."""
+
+    users: Tensor
+    products: Tensor
+
+
+class _Evaluation(NamedTuple):
+    """Mean NDCG over the windows, and the ranking in the first window."""
+
     ndcg: float
     ranking: Ranking
 
 
-def select_params(
-    window: EvaluationWindow, config: TrainConfig, on_epoch: EpochCallback
-) -> tuple[SelectedParams, Ranking]:
-    """Return the parameters with the best NDCG in `window`, and their ranking for its known customers.
+class _WindowFit:
+    """The fit to the data before a validation window."""
 
-    The number of epochs is selected first, with early stopping (`max_epochs`, `patience`), without trends and without a
-    graph. The trend power is then selected for this number of epochs, and at last the weight and the popularity power
-    of the item graph.
+    def __init__(self, window: EvaluationWindow, config: TrainConfig) -> None:
+        self.window = window
+        self.trainer = AlsTrainer(
+            window.interactions.strength,
+            config,
+            window.build_item_features(config),
+            customer_features=window.build_customer_features(config).select(window.interactions.users.ids),
+        )
+        self.trends = self.trainer.item_features.trends
+        self.known_positions = window.known_positions.to(self.trainer.device)
+
+    def get_factors(self) -> _Factors:
+        """Return copies of the current factors."""
+        return _Factors(self.trainer.user_factors[self.known_positions], self.trainer.complete_product_factors())
+
+
+def select_params(
+    windows: Sequence[EvaluationWindow], config: TrainConfig, on_epoch: EpochCallback
+) -> tuple[SelectedParams, Ranking]:
+    """Return the parameters with the best mean NDCG over `windows`, and their ranking in the first window.
+
+    A ranking has the known customers of its window. The number of epochs is selected first, with early stopping
+    (`max_epochs`, `patience`), without trends and without a graph; the fits to all windows run epoch by epoch together.
+    The trend power is then selected for this number of epochs, and at last the weight and the popularity power of the
+    item graph.
 
     Raises:
         ModelError: The factors diverge or collapse to zero.
     """
-    customer_features = window.build_customer_features(config).select(window.interactions.users.ids)
-    trainer = AlsTrainer(
-        window.interactions.strength,
-        config,
-        window.build_item_features(config),
-        customer_features=customer_features,
-    )
-    evaluated = window.known_positions.to(trainer.device)
+    fits = [_WindowFit(window, config) for window in windows]
 
-    def rank(user_factors: Tensor, product_factors: Tensor, graph: ItemGraph | None = None) -> _EvaluatedRanking:
-        ranking = window.rank_for_known_customers(user_factors, product_factors, config, graph)
-        return _EvaluatedRanking(window.evaluate(ranking, (config.selection_k,))[0].ndcg, ranking)
+    def evaluate(factors: Sequence[_Factors], graphs: Sequence[ItemGraph | None]) -> _Evaluation:
+        rankings = [
+            fit.window.rank_for_known_customers(*fit_factors, config, graph)
+            for fit, fit_factors, graph in zip(fits, factors, graphs, strict=True)
+        ]
+        ndcgs = (
+            fit.window.evaluate(ranking, (config.selection_k,))[0].ndcg
+            for fit, ranking in zip(fits, rankings, strict=True)
+        )
+        return _Evaluation(fmean(ndcgs), rankings[0])
 
-    best_ndcg, best_epoch = -1.0, 0
-    user_factors = product_factors = trainer.product_factors
-    while trainer.epochs < config.max_epochs and trainer.epochs - best_epoch < config.patience:
-        report = trainer.train_epoch()
-        factors = trainer.user_factors[evaluated], trainer.complete_product_factors()
-        ndcg = rank(*factors).ndcg
-        on_epoch(EpochRecord(window.cutoff, report, ndcg))
+    no_graphs = [None] * len(fits)
+    best_ndcg, epochs, epoch, best_factors = -1.0, 0, 0, [fit.get_factors() for fit in fits]
+    while epoch < config.max_epochs and epoch - epochs < config.patience:
+        reports = [fit.trainer.train_epoch() for fit in fits]
+        factors = [fit.get_factors() for fit in fits]
+        ndcg = evaluate(factors, no_graphs).ndcg
+        epoch += 1
+        on_epoch(EpochRecord(windows[0].cutoff, reports[0], ndcg))
         if ndcg > best_ndcg:
-            best_ndcg, best_epoch = ndcg, report.epoch
-            user_factors, product_factors = factors
-    trends = trainer.item_features.trends
-    rankings = {power: rank(user_factors, product_factors * trends[:, None] ** power) for power in config.trend_powers}
-    trend_power = min(rankings, key=lambda power: (-rankings[power].ndcg, power))
-    best, graph_weight, graph_power = rankings[trend_power], 0.0, 0.0
-    product_factors = product_factors * trends[:, None] ** trend_power
+            best_ndcg, epochs, best_factors = ndcg, epoch, factors
+
+    def apply_trends(power: float) -> list[_Factors]:
+        return [
+            _Factors(users, products * fit.trends[:, None] ** power)
+            for fit, (users, products) in zip(fits, best_factors, strict=True)
+        ]
+
+    evaluations = {power: evaluate(apply_trends(power), no_graphs) for power in config.trend_powers}
+    trend_power = min(evaluations, key=lambda power: (-evaluations[power].ndcg, power))
+    best, graph_weight, graph_power = evaluations[trend_power], 0.0, 0.0
+    factors = apply_trends(trend_power)
     for popularity_power in config.graph_popularity_powers if config.graph_weights else ():
-        graph = ItemGraph.fit(trainer.strength, config, 1.0, popularity_power, trends**trend_power)
-        lighter = rankings[trend_power]
+        graphs = [
+            ItemGraph.fit(fit.trainer.strength, config, 1.0, popularity_power, fit.trends**trend_power) for fit in fits
+        ]
+        lighter = evaluations[trend_power]
         for weight in sorted(config.graph_weights):
-            weighted = rank(user_factors, product_factors, replace(graph, weight=weight))
+            weighted = evaluate(factors, [replace(graph, weight=weight) for graph in graphs])
             if weighted.ndcg > best.ndcg:
                 best, graph_weight, graph_power = weighted, weight, popularity_power
             # The NDCG rises to one maximum and falls. On dense data it falls at once, and the search ends.
             if weighted.ndcg <= lighter.ndcg:
                 break
             lighter = weighted
-    return SelectedParams(best_epoch, trend_power, graph_weight, graph_power, best.ndcg), best.ranking
+    return SelectedParams(epochs, trend_power, graph_weight, graph_power, best.ndcg), best.ranking

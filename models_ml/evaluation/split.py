@@ -1,49 +1,88 @@
-"""Splits of a ranking benchmark: a validation window for tuning and a test window for the reported metrics."""
+"""Splits of a ranking benchmark: validation windows for tuning and a test window for the reported metrics."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
-from models_ml.data.interaction_files import read_interactions
+from models_ml.data.interaction_files import merge_repeated_pairs, read_interactions
 from models_ml.data.interactions import Interactions
 from models_ml.errors import ModelError
+from models_ml.evaluation.holdout import Holdout, choose_holdout, iter_folds, require_possible
 from models_ml.evaluation.window import EvaluationWindow
 
 NEWEST_SHARE = 0.1
 """Share of a file's pairs that become the validation part, and share of its time span that counts as recent."""
 
+MAX_FOLDS = 5
+"""Maximum number of validation folds."""
+
 
 @dataclass(frozen=True)
 class Split:
-    """The validation window and the test window of a benchmark."""
+    """The validation folds and the test window of a benchmark."""
 
-    validation: EvaluationWindow
+    validation: tuple[EvaluationWindow, ...]
+    """One window per fold, each with its own training pairs. Parameters are selected by the mean over the folds."""
     test: EvaluationWindow
+    origin: str
+    """Origin of the validation folds, as text, with the reasons for the holdout and for the number of folds."""
+    holdout: Holdout | None = None
+    """How the folds were split off the training pairs; None if none was."""
 
     @classmethod
-    def from_files(cls, train: Path, validation: Path | None, test: Path, config: TrainConfig) -> "Split":
+    def from_files(
+        cls,
+        train: Path,
+        validation: Path | None,
+        test: Path,
+        config: TrainConfig,
+        *,
+        holdout: Holdout | None = None,
+        folds: int = 1,
+    ) -> "Split":
         """Read the split from interaction files (formats: models_ml.data.interaction_files).
 
-        Without a `validation` file, a tenth of `train` is the validation part: the newest pairs or, without timestamps,
-        random pairs by the config's seed. The test window follows all pairs of training and validation.
+        Without a `validation` file, each fold holds out a tenth of `train` (models_ml.evaluation.holdout); random pairs
+        depend on the config's seed. With a file, it is the first fold, and each further fold holds out a part of
+        `train` of the same size. The test window follows all pairs of training and validation.
 
         Raises:
-            ModelError: A file is invalid, or a window has no known customer with new products.
+            ModelError: A file is invalid, `holdout` is not possible, a window has no known customer with new products,
+                or there are too few pairs for the folds.
         """
-        earlier, test_pairs = read_interactions(train), read_interactions(test)
-        validation_pairs = read_interactions(validation) if validation is not None else None
-        if validation_pairs is None:
-            earlier, validation_pairs = _split_newest(earlier, config.seed)
+        train_pairs, test_pairs = read_interactions(train), read_interactions(test)
+        reason = "as requested"
+        if holdout is None:
+            holdout, reason = choose_holdout(train, train_pairs)
+        require_possible(holdout, train, train_pairs)
+        if validation is None:
+            known_pairs = train_pairs
+            parts = iter_folds(train_pairs, holdout, NEWEST_SHARE, config.seed)
+        else:
+            validation_pairs = read_interactions(validation)
+            known_pairs = _merge_pairs(train_pairs, validation_pairs)
+            parts = _iter_folds_with_file(train_pairs, validation_pairs, holdout, config.seed)
+        windows: list[EvaluationWindow] = []
+        for earlier, held_out in islice(parts, folds):
+            file = validation if validation is not None and not windows else train
+            windows.append(_build_window("validation", file, earlier, held_out, config.max_selection_users))
+        test_window = _build_window("test", test, known_pairs, test_pairs, config.max_evaluation_users)
+        if validation is None:
+            origin = f"{NEWEST_SHARE:.0%} of {train}, holdout {holdout} ({reason})"
+        else:
+            origin = f"the file {validation}"
+            origin += f", and parts of {train} of the same size, holdout {holdout} ({reason})" if folds > 1 else ""
         return cls(
-            _build_window("validation", validation or train, earlier, validation_pairs, config.max_selection_users),
-            _build_window(
-                "test", test, _merge_pairs(earlier, validation_pairs), test_pairs, config.max_evaluation_users
-            ),
+            tuple(windows),
+            test_window,
+            f"{folds} folds: {origin}" if folds > 1 else origin,
+            holdout if folds > 1 or validation is None else None,
         )
 
     @classmethod
@@ -53,32 +92,31 @@ class Split:
         Raises:
             ModelError: A window has no known customer with new products.
         """
-        windows = [
-            EvaluationWindow.from_dataset(dataset, name, max_users)
-            for name, max_users in (("validation", config.max_selection_users), ("test", config.max_evaluation_users))
-        ]
-        for name, window in zip(("validation", "test"), windows, strict=True):
+        windows = []
+        for name, max_users in (("validation", config.max_selection_users), ("test", config.max_evaluation_users)):
+            window = EvaluationWindow.from_dataset(dataset, name, max_users)
             if window is None:
                 raise ModelError(f"the {name} window has no customers with a history and new products")
-        return cls(*(window for window in windows if window is not None))
+            windows.append(window)
+        validation, test = windows
+        return cls((validation,), test, "the validation window of the dataset version")
 
 
-def _split_newest(rows: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:
-    """Return all rows but the newest share, and the newest share; rows without timestamps are split at random."""
-    if rows["timestamp"].null_count:
-        order = np.random.default_rng(seed).permutation(rows.num_rows)
-    else:
-        order = np.argsort(rows["timestamp"].to_numpy(), kind="stable")
-    train_count = rows.num_rows - max(1, round(rows.num_rows * NEWEST_SHARE))
-    if not train_count:
-        raise ModelError("there are too few interactions to split off a validation part. Give a validation file")
-    return rows.take(order[:train_count]), rows.take(order[train_count:])
+def _iter_folds_with_file(
+    train: pa.Table, validation: pa.Table, holdout: Holdout, seed: int
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Yield the training pairs and the held-out pairs of each fold; the first fold holds out `validation`.
+
+    Random pairs of `train` are held out of both files together; the last pairs have no later pairs to train on.
+    """
+    yield train, validation
+    for earlier, held_out in iter_folds(train, holdout, validation.num_rows / train.num_rows, seed):
+        yield (_merge_pairs(earlier, validation) if holdout == Holdout.RANDOM else earlier), held_out
 
 
 def _merge_pairs(first: pa.Table, second: pa.Table) -> pa.Table:
     """Return the pairs of both tables; the weights of a pair in both are added, the last timestamp is kept."""
-    groups = pa.concat_tables([first, second]).group_by(["user_id", "item_id"], use_threads=False)
-    return groups.aggregate([("weight", "sum"), ("timestamp", "max")]).rename_columns(first.column_names)
+    return merge_repeated_pairs(pa.concat_tables([first, second]))
 
 
 def _build_window(cutoff: str, file: Path, earlier: pa.Table, held_out: pa.Table, max_users: int) -> EvaluationWindow:

@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from itertools import product
+from statistics import fmean
 
 import numpy as np
 import scipy.sparse
@@ -80,7 +81,7 @@ class _EvaluatedFit:
 
 
 def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> RankingResult:
-    """Select the best settings and iterations on the validation window, and evaluate on the test window."""
+    """Select the best settings and iterations by the mean of the validation folds, and evaluate on the test window."""
     threadpool_limits(1, "blas")
     split = split_source.read(config)
     start_seconds = time.perf_counter()
@@ -89,10 +90,13 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
     for factors in FACTORS:
         for alpha, regularization in pairs:
             setting = {"factors": factors, "alpha": alpha, "regularization": regularization}
-            fit = _EvaluatedFit(split.validation, config, setting, ITERATIONS, EVALUATION_INTERVAL)
-            ndcg, iterations = max(
-                (point.ndcg, iteration) for point, iteration in zip(fit.curve, fit.evaluated_iterations, strict=True)
+            fits = [
+                _EvaluatedFit(window, config, setting, ITERATIONS, EVALUATION_INTERVAL) for window in split.validation
+            ]
+            mean_ndcgs = (
+                fmean(point.ndcg for point in points) for points in zip(*(fit.curve for fit in fits), strict=True)
             )
+            ndcg, iterations = max(zip(mean_ndcgs, fits[0].evaluated_iterations, strict=True))
             trials.append((ndcg, iterations, setting))
         trials.sort(key=lambda trial: -trial[0])
         best_settings = [trial[2] for trial in trials[:MAX_KEPT_SETTINGS]]

@@ -20,7 +20,7 @@ from orchestration.process_memory import get_peak_memory_mib
 
 
 def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: float) -> RankingResult:
-    """Tune on the validation window, train on everything before the test window, and evaluate on the test window."""
+    """Tune on the validation folds, train on everything before the test window, and evaluate on the test window."""
     split = split_source.read(config)
     start_seconds = time.perf_counter()
     if tune_seconds > 0:
@@ -97,10 +97,10 @@ def _train_with_curve(
 
 
 def evaluate_baselines(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
-    """Evaluate the baselines, tuned on the validation window; recent popularity only with timestamps."""
+    """Evaluate the baselines, tuned on the first validation fold; recent popularity only with timestamps."""
     split = split_source.read(config)
     test, results = split.test, []
-    for name, rank in build_baselines(split.validation, config).items():
+    for name, rank in build_baselines(split.validation[0], config).items():
         if name == "recent_popularity" and not test.get_feature("recent_popularity").any():
             continue
         try:

@@ -40,7 +40,9 @@ def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, t
     assert "Top 10" in result.stdout
     assert "als, train: factors " in result.stdout
     assert "Warning" not in result.stderr
-    recomart_result, *baselines = json.loads((tmp_path / "figures.json").read_text())["results"]
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["split"]["origin"] == f"the file {split_files['valid']}"
+    recomart_result, *baselines = figures["results"]
     assert (recomart_result["method"], recomart_result["k"], recomart_result["user_count"]) == ("als", 10, 120)
     assert [row["method"] for row in baselines] == ["popularity", "item_item", "ease"]
     assert recomart_result["ndcg"] > baselines[0]["ndcg"]
@@ -56,11 +58,13 @@ def test_ranking_names_ignored_columns(recomart: RecomartCli, tmp_path: Path) ->
     rows = [f"u{user},i{item},{user % 5 + 1},x" for user in range(12) for item in range(user, user + 8)]
     for name, part in (("train", rows[::2]), ("test", rows[1::2])):
         (tmp_path / f"{name}.csv").write_text("\n".join(["user_id,item_id,rating,shop", *part]), encoding="utf-8")
-    options = ("--train", tmp_path / "train.csv", "--test", tmp_path / "test.csv", "-k", 3)
+    options = ("--train", tmp_path / "train.csv", "--test", tmp_path / "test.csv", "-k", 3, "--folds", 2)
     result = recomart("bench", "ranking", *options)
     assert result.returncode == 0, result.stderr
     assert "train.csv: ignored columns: rating, shop." in result.stdout
     assert "test.csv: ignored columns: rating, shop." in result.stdout
+    assert "Validation: 2 folds: 10% of " in result.stdout
+    assert "holdout random (the file has no timestamps)" in " ".join(result.stdout.split())
 
 
 @pytest.mark.slow
@@ -78,6 +82,7 @@ def test_ranking_on_dataset_version(demo_warehouse: Settings, recomart: Recomart
 
 
 def test_invalid_options(split_files: dict[str, Path], tmp_path: Path) -> None:
+    files = ["--train", split_files["train"], "--test", split_files["test"]]
     for arguments, message in (
         (["--train", split_files["train"]], "give --train and --test (and optionally --valid), or only --dataset"),
         (["--train", split_files["train"], "--dataset", "8aa"], "or only --dataset"),
@@ -86,6 +91,13 @@ def test_invalid_options(split_files: dict[str, Path], tmp_path: Path) -> None:
             ["--train", split_files["train"], "--test", split_files["test"], "--against", "magic"],
             "unknown library: --against magic",
         ),
+        (
+            [*files, "--valid", split_files["valid"], "--holdout", "last"],
+            "--holdout last failed: --valid already has the validation part",
+        ),
+        (["--dataset", "8aa", "--holdout", "last"], "--holdout last failed: --dataset already has"),
+        (["--dataset", "8aa", "--folds", "2"], "--folds 2 failed: --dataset has one validation window"),
+        ([*files, "--holdout", "time"], "train.csv has no timestamps. Add the column timestamp"),
         (["--train", tmp_path / "none.csv", "--test", split_files["test"]], "none.csv: there is no such file"),
     ):
         result = CliRunner().invoke(app, ["bench", "ranking", *map(str, arguments)])

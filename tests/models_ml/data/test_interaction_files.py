@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models_ml.data.interaction_files import read_interactions
+from models_ml.data.interaction_files import has_item_lists, read_interactions
 from models_ml.errors import ModelError
 
 
@@ -51,6 +51,18 @@ def test_read_both_text_formats(tmp_path: Path) -> None:
 def test_read_merges_repeated_pairs(tmp_path: Path) -> None:
     file = write_file(tmp_path, "a.csv", "user_id,item_id,weight,timestamp\nu,a,1,9\nu,a,2,3\nu,b,0,1\n")
     assert read_rows(file) == {("u", "a", 3.0, 9.0)}
+
+
+def test_read_orders_by_last_occurrence(tmp_path: Path) -> None:
+    rows = read_interactions(write_file(tmp_path, "a.txt", "u c a b\nv a\nu c d a\n"))
+    pairs = list(zip(rows["user_id"].to_pylist(), rows["item_id"].to_pylist(), strict=True))
+    assert pairs == [("u", "b"), ("v", "a"), ("u", "c"), ("u", "d"), ("u", "a")]
+
+
+def test_has_item_lists(tmp_path: Path) -> None:
+    assert has_item_lists(write_file(tmp_path, "a.txt", "u a\nv b 1\n"))
+    assert not has_item_lists(write_file(tmp_path, "b.txt", "u a 1\nu b 1\n"))
+    assert not has_item_lists(write_file(tmp_path, "c.csv", "user_id,item_id\nu,a\n"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
+from models_ml.evaluation.holdout import Holdout
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
 from tests.models_ml.synthetic_tables import build_current_dataset, to_dense
@@ -41,13 +42,13 @@ def files(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 def test_split_test_window_follows_validation(files: tuple[Path, Path, Path]) -> None:
     split = Split.from_files(*files, TrainConfig())
-    assert get_known_pairs(split.validation) == {("u", "a"), ("u", "b"), ("v", "a"), ("v", "c")}
-    assert get_known_pairs(split.test) == {*get_known_pairs(split.validation), ("u", "c")}
+    assert get_known_pairs(split.validation[0]) == {("u", "a"), ("u", "b"), ("v", "a"), ("v", "c")}
+    assert get_known_pairs(split.test) == {*get_known_pairs(split.validation[0]), ("u", "c")}
 
 
 def test_split_relevant_pairs(files: tuple[Path, Path, Path]) -> None:
     split = Split.from_files(*files, TrainConfig())
-    assert get_relevant_pairs(split.validation) == {("u", "c")}
+    assert get_relevant_pairs(split.validation[0]) == {("u", "c")}
     assert get_relevant_pairs(split.test) == {("v", "b"), ("v", "unknown product"), ("unknown_user", "a")}
     assert len(split.test.known_positions) == 1
 
@@ -56,8 +57,8 @@ def test_split_newest_tenth_without_validation(tmp_path: Path) -> None:
     rows = [f"u{number % 5},i{number},{number}" for number in range(30)]
     train = write_csv(tmp_path, "train", rows, "user_id,item_id,timestamp")
     split = Split.from_files(train, None, write_csv(tmp_path, "test", ["u0,i1"]), TrainConfig())
-    assert get_relevant_pairs(split.validation) == {("u2", "i27"), ("u3", "i28"), ("u4", "i29")}
-    assert len(get_known_pairs(split.validation)) == 27
+    assert get_relevant_pairs(split.validation[0]) == {("u2", "i27"), ("u3", "i28"), ("u4", "i29")}
+    assert len(get_known_pairs(split.validation[0])) == 27
     assert len(get_known_pairs(split.test)) == 30
 
 
@@ -65,16 +66,64 @@ def test_split_random_without_timestamps(tmp_path: Path) -> None:
     train = write_csv(tmp_path, "train", [f"u{number % 5},i{number}" for number in range(30)])
     test = write_csv(tmp_path, "test", ["u0,i1"])
     first, repeated, other = (
-        get_relevant_pairs(Split.from_files(train, None, test, TrainConfig(seed=seed)).validation) for seed in (0, 0, 1)
+        get_relevant_pairs(Split.from_files(train, None, test, TrainConfig(seed=seed)).validation[0])
+        for seed in (0, 0, 1)
     )
     assert first == repeated != other
+
+
+def test_split_last_of_item_lists(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.txt", write_csv(tmp_path, "test", ["u,z"])
+    train.write_text("u g a f b e\nv e d\n", encoding="utf-8")
+    split = Split.from_files(train, None, test, TrainConfig())
+    assert split.holdout == Holdout.LAST
+    assert get_relevant_pairs(split.validation[0]) == {("u", "e")}
+    assert split.origin == (
+        f"10% of {train}, holdout last (the file has lines `user item item ...`, whose order usually is the order of "
+        "time)"
+    )
+    chosen = Split.from_files(train, None, test, TrainConfig(), holdout=Holdout.RANDOM)
+    assert (chosen.holdout, chosen.origin) == (Holdout.RANDOM, f"10% of {train}, holdout random (as requested)")
+
+
+def test_split_time_needs_timestamps(files: tuple[Path, Path, Path]) -> None:
+    with pytest.raises(ModelError, match=r"train\.csv has no timestamps"):
+        Split.from_files(files[0], None, files[2], TrainConfig(), holdout=Holdout.TIME)
+
+
+def test_split_folds_of_validation_file(tmp_path: Path) -> None:
+    """The first fold is the file; the others hold out random pairs of train and keep the file's pairs."""
+    train = write_csv(tmp_path, "train", [f"u{number % 5},i{number}" for number in range(30)])
+    valid = write_csv(tmp_path, "valid", ["u0,v0", "u1,v1", "u2,v2"])
+    split = Split.from_files(train, valid, write_csv(tmp_path, "test", ["u0,x"]), TrainConfig(), folds=3)
+    first, *others = split.validation
+    assert get_relevant_pairs(first) == {("u0", "v0"), ("u1", "v1"), ("u2", "v2")}
+    for window in others:
+        assert get_known_pairs(window) == get_known_pairs(split.test) - get_relevant_pairs(window)
+        assert get_relevant_pairs(window) < get_known_pairs(first)
+        assert len(get_relevant_pairs(window)) == 3
+    assert not get_relevant_pairs(others[0]) & get_relevant_pairs(others[1])
+    assert split.origin == (
+        f"3 folds: the file {valid}, and parts of {train} of the same size, holdout random (the file has no timestamps)"
+    )
+
+
+def test_split_ordered_folds_of_file(tmp_path: Path) -> None:
+    """Without the pairs of the validation file, which are later than the held-out pairs."""
+    train = write_csv(
+        tmp_path, "train", [f"u{number % 2},i{number},{number}" for number in range(10)], "user_id,item_id,timestamp"
+    )
+    valid = write_csv(tmp_path, "valid", ["u0,v0,20", "u1,v1,21"], "user_id,item_id,timestamp")
+    split = Split.from_files(train, valid, write_csv(tmp_path, "test", ["u0,x"]), TrainConfig(), folds=2)
+    assert get_relevant_pairs(split.validation[1]) == {("u0", "i8"), ("u1", "i9")}
+    assert get_known_pairs(split.validation[1]) == {(f"u{number % 2}", f"i{number}") for number in range(8)}
 
 
 def test_split_recent_users_of_last_tenth(tmp_path: Path) -> None:
     train = write_csv(tmp_path, "train", ["u,a,0", "u,b,50", "v,a,95", "v,b,100"], "user_id,item_id,timestamp")
     test = write_csv(tmp_path, "test", ["u,c"])
     valid = write_csv(tmp_path, "valid", ["u,d"])
-    features = Split.from_files(train, valid, test, TrainConfig()).validation.product_features
+    features = Split.from_files(train, valid, test, TrainConfig()).validation[0].product_features
     assert features.select(["product_id", "popularity", "active_users_28d"]).to_pylist() == [
         {"product_id": "a", "popularity": 2, "active_users_28d": 1},
         {"product_id": "b", "popularity": 2, "active_users_28d": 1},
@@ -97,8 +146,9 @@ def test_split_rejects_single_interaction(tmp_path: Path) -> None:
 
 def test_split_from_dataset(dataset: Dataset) -> None:
     split = Split.from_dataset(dataset, TrainConfig())
-    assert (split.validation.cutoff, split.test.cutoff) == ("validation", "test")
-    assert get_known_pairs(split.validation) < get_known_pairs(split.test)
+    assert len(split.validation) == 1
+    assert (split.validation[0].cutoff, split.test.cutoff) == ("validation", "test")
+    assert get_known_pairs(split.validation[0]) < get_known_pairs(split.test)
 
 
 def test_split_rejects_dataset_without_windows() -> None:
