@@ -71,8 +71,8 @@ def iter_folds(rows: pa.Table, holdout: Holdout, share: float, seed: int) -> Ite
         kept_share = 1 - (1 if holdout == Holdout.RANDOM else fold + 1) * share
         if kept_share < MIN_KEPT_SHARE or (fold + 1) * share > 1:
             raise ModelError(
-                f"there are too few interactions for {fold + 1} validation folds with {share:.0%} of the interactions "
-                "each. Use fewer folds"
+                f"there are too few interactions to split off another fold with {share:.0%} of the training "
+                "interactions. Use fewer folds"
             )
         is_earlier, is_held_out = _split_rows(rows, holdout, share, seed, fold)
         if not is_held_out.any() or not is_earlier.any():
