@@ -28,8 +28,8 @@ class SplitSource(BaseModel):
     holdout: Holdout | None = None
     """Which pairs of `train` are held out for validation; None for the default."""
 
-    folds: int = 1
-    """Number of validation folds."""
+    folds: int | None = None
+    """Number of validation folds; None for the default."""
 
     def read(self, config: TrainConfig) -> Split:
         """Return the split.

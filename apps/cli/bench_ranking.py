@@ -42,8 +42,9 @@ def benchmark_ranking(
         typer.Option(help="Pairs of --train for tuning: the last of each customer, random, or the newest of all."),
     ] = None,
     folds: Annotated[
-        int, typer.Option(help="Validation folds; settings are selected by their mean.", min=1, max=MAX_FOLDS)
-    ] = 1,
+        int | None,
+        typer.Option(help="Validation folds; by default several when one has few customers.", min=1, max=MAX_FOLDS),
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Start of the hash of a dataset version to use instead of files.")
     ] = None,
@@ -78,7 +79,7 @@ def benchmark_ranking(
             f"--holdout {holdout} failed: {'--valid' if valid is not None else '--dataset'} already has the validation "
             "part. Leave one of the two out"
         )
-    if folds > 1 and dataset is not None:
+    if folds is not None and dataset is not None:
         raise RecomartError(f"--folds {folds} failed: --dataset has one validation window. Leave --folds out")
     settings = load_settings(warehouse=warehouse)
     files = SplitSource(

@@ -120,7 +120,7 @@ def _count_later_pairs(rows: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArr
 def _is_sorted_by_item(rows: pa.Table) -> bool:
     """Return whether the items of each customer are in ascending order; ids are compared as numbers if they are."""
     users, items = rows["user_id"].combine_chunks(), rows["item_id"].combine_chunks()
-    if pc.all(pc.utf8_is_decimal(items)).as_py():
+    if pc.all(pc.ascii_is_decimal(items)).as_py():
         items = items.cast(pa.float64())
     is_same_user = pc.equal(users[1:], users[:-1])
     is_ascending = pc.greater(items[1:], items[:-1]).filter(is_same_user)

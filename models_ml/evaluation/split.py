@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from math import ceil
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +21,10 @@ NEWEST_SHARE = 0.1
 
 MAX_FOLDS = 5
 """Maximum number of validation folds."""
+
+MIN_FOLD_CUSTOMERS = 1_000
+"""Number of customers in all folds together that the default number of folds aims at; docs/benchmarks/ranking.md has
+the measurements."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,14 @@ class Split:
         config: TrainConfig,
         *,
         holdout: Holdout | None = None,
-        folds: int = 1,
+        folds: int | None = None,
     ) -> "Split":
         """Read the split from interaction files (formats: models_ml.data.interaction_files).
 
         Without a `validation` file, each fold holds out a tenth of `train` (models_ml.evaluation.holdout); random pairs
         depend on the config's seed. With a file, it is the first fold, and each further fold holds out a part of
-        `train` of the same size. The test window follows all pairs of training and validation.
+        `train` of the same size. `folds` None takes as many folds as have 1,000 customers together, if there are enough
+        pairs. The test window follows all pairs of training and validation.
 
         Raises:
             ModelError: A file is invalid, `holdout` is not possible, a window has no known customer with new products,
@@ -68,21 +73,21 @@ class Split:
             validation_pairs = read_interactions(validation)
             known_pairs = _merge_pairs(train_pairs, validation_pairs)
             parts = _iter_folds_with_file(train_pairs, validation_pairs, holdout, config.seed)
-        windows: list[EvaluationWindow] = []
-        for earlier, held_out in islice(parts, folds):
-            file = validation if validation is not None and not windows else train
-            windows.append(_build_window("validation", file, earlier, held_out, config.max_selection_users))
-        test_window = _build_window("test", test, known_pairs, test_pairs, config.max_evaluation_users)
-        if validation is None:
-            origin = f"{NEWEST_SHARE:.0%} of {train}, holdout {holdout} ({reason})"
-        else:
-            origin = f"the file {validation}"
-            origin += f", and parts of {train} of the same size, holdout {holdout} ({reason})" if folds > 1 else ""
+        windows = _build_folds(parts, validation or train, train, config, folds)
+        origin = f"{NEWEST_SHARE:.0%} of {train}" if validation is None else f"the file {validation}"
+        if validation is not None and len(windows) > 1:
+            origin += f", and parts of {train} of the same size"
+        is_held_out = validation is None or len(windows) > 1
+        if is_held_out:
+            origin += f", holdout {holdout} ({reason})"
+        if len(windows) > 1:
+            cause = f", because the first has only {len(windows[0].known_positions)} customers" if folds is None else ""
+            origin = f"{len(windows)} folds{cause}: {origin}"
         return cls(
-            tuple(windows),
-            test_window,
-            f"{folds} folds: {origin}" if folds > 1 else origin,
-            holdout if folds > 1 or validation is None else None,
+            windows,
+            _build_window("test", test, known_pairs, test_pairs, config.max_evaluation_users),
+            origin,
+            holdout if is_held_out else None,
         )
 
     @classmethod
@@ -100,6 +105,28 @@ class Split:
             windows.append(window)
         validation, test = windows
         return cls((validation,), test, "the validation window of the dataset version")
+
+
+def _build_folds(
+    parts: Iterator[tuple[pa.Table, pa.Table]], first_file: Path, train: Path, config: TrainConfig, folds: int | None
+) -> tuple[EvaluationWindow, ...]:
+    """Return the windows of the folds; `first_file` has the held-out pairs of the first, `train` those of the others.
+
+    Raises:
+        ModelError: There are too few pairs for `folds` folds, or for one fold.
+    """
+    windows = [_build_window("validation", first_file, *next(parts), config.max_selection_users)]
+    # A window that is a sample of its customers needs no folds: more customers cost less than another fold.
+    min_customers = min(MIN_FOLD_CUSTOMERS, config.max_selection_users)
+    count = folds or min(MAX_FOLDS, ceil(min_customers / len(windows[0].known_positions)))
+    while len(windows) < count:
+        try:
+            windows.append(_build_window("validation", train, *next(parts), config.max_selection_users))
+        except ModelError:
+            if folds is not None:
+                raise
+            break
+    return tuple(windows)
 
 
 def _iter_folds_with_file(

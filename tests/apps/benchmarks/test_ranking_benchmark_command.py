@@ -41,7 +41,11 @@ def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, t
     assert "als, train: factors " in result.stdout
     assert "Warning" not in result.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["split"]["origin"] == f"the file {split_files['valid']}"
+    assert figures["split"]["fold_customers"] == [120, 120, 120]
+    assert figures["split"]["origin"] == (
+        f"3 folds, because the first has only 120 customers: the file {split_files['valid']}, and parts of "
+        f"{split_files['train']} of the same size, holdout random (the file has no timestamps)"
+    )
     recomart_result, *baselines = figures["results"]
     assert (recomart_result["method"], recomart_result["k"], recomart_result["user_count"]) == ("als", 10, 120)
     assert [row["method"] for row in baselines] == ["popularity", "item_item", "ease"]
@@ -108,7 +112,9 @@ def test_invalid_options(split_files: dict[str, Path], tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ranking_compared_with_implicit(split_files: dict[str, Path], recomart: RecomartCli, tmp_path: Path) -> None:
     options = [word for name, file in split_files.items() for word in (f"--{name}", file)]
-    result = recomart("bench", "ranking", *options, "--against", "implicit", "--json", tmp_path / "figures.json")
+    result = recomart(
+        "bench", "ranking", *options, "--folds", 2, "--against", "implicit", "--json", tmp_path / "figures.json"
+    )
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "figures.json").read_text())
     assert report["results"][-1]["method"] == report["comparisons"][0]["method"] == "implicit"

@@ -75,14 +75,14 @@ def test_split_random_without_timestamps(tmp_path: Path) -> None:
 def test_split_last_of_item_lists(tmp_path: Path) -> None:
     train, test = tmp_path / "train.txt", write_csv(tmp_path, "test", ["u,z"])
     train.write_text("u g a f b e\nv e d\n", encoding="utf-8")
-    split = Split.from_files(train, None, test, TrainConfig())
+    split = Split.from_files(train, None, test, TrainConfig(), folds=1)
     assert split.holdout == Holdout.LAST
     assert get_relevant_pairs(split.validation[0]) == {("u", "e")}
     assert split.origin == (
         f"10% of {train}, holdout last (the file has lines `user item item ...`, whose order usually is the order of "
         "time)"
     )
-    chosen = Split.from_files(train, None, test, TrainConfig(), holdout=Holdout.RANDOM)
+    chosen = Split.from_files(train, None, test, TrainConfig(), holdout=Holdout.RANDOM, folds=1)
     assert (chosen.holdout, chosen.origin) == (Holdout.RANDOM, f"10% of {train}, holdout random (as requested)")
 
 
@@ -117,6 +117,33 @@ def test_split_ordered_folds_of_file(tmp_path: Path) -> None:
     split = Split.from_files(train, valid, write_csv(tmp_path, "test", ["u0,x"]), TrainConfig(), folds=2)
     assert get_relevant_pairs(split.validation[1]) == {("u0", "i8"), ("u1", "i9")}
     assert get_known_pairs(split.validation[1]) == {(f"u{number % 2}", f"i{number}") for number in range(8)}
+
+
+def test_split_default_fold_count(tmp_path: Path) -> None:
+    """As many folds as have 1,000 customers together, and at most five; one if the customers are a sample."""
+    test = write_csv(tmp_path, "test", ["u0,x"])
+    counts = {}
+    for customers in (20, 400, 1_000):
+        train = write_csv(
+            tmp_path,
+            "train",
+            [f"u{user},i{item},{item}" for item in range(10) for user in range(customers)],
+            "user_id,item_id,timestamp",
+        )
+        split = Split.from_files(train, None, test, TrainConfig())
+        counts[customers] = len(split.validation)
+        assert f"because the first has only {customers} customers" in split.origin or counts[customers] == 1
+        assert len(Split.from_files(train, None, test, TrainConfig(max_selection_users=20)).validation) == 1
+    assert counts == {20: 5, 400: 3, 1_000: 1}
+
+
+def test_split_default_folds_fit_pairs(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    """The default takes fewer folds when there are too few pairs; requested folds are an error."""
+    valid = write_csv(tmp_path, "long", ["u,c", "u,d", "v,b", "v,d"])
+    split = Split.from_files(files[0], valid, files[2], TrainConfig())
+    assert (len(split.validation), split.origin, split.holdout) == (1, f"the file {valid}", None)
+    with pytest.raises(ModelError, match=r"too few interactions to split off another fold"):
+        Split.from_files(files[0], valid, files[2], TrainConfig(), folds=2)
 
 
 def test_split_recent_users_of_last_tenth(tmp_path: Path) -> None:
