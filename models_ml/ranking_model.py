@@ -24,7 +24,7 @@ class SelectedParams:
     graph_popularity_power: float = 0.0
     """Power of the neighbors' numbers of customers in the item graph."""
     validation_ndcg: float | None = None
-    """NDCG at the config's `selection_k` in the validation window; None for parameters that were not selected there."""
+    """NDCG at the config's `selection_k`, mean over the validation windows; None for parameters not selected there."""
 
     @classmethod
     def from_defaults(cls, config: TrainConfig) -> "SelectedParams":
