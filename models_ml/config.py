@@ -158,8 +158,9 @@ class TrainConfig(BaseModel):
     """List length k of the validation NDCG that selects the number of epochs, the trend power and the item
     graph."""
 
-    max_selection_users: int = Field(default=20_000, ge=1)
-    """Maximum number of customers of the validation window; a larger window is sampled evenly by id."""
+    max_selection_users: int = Field(default=5_000, ge=1)
+    """Maximum number of customers of the validation window; a larger window is sampled evenly by id. On Amazon Beauty,
+    an epoch trains in a fifth of the time that the lists of 20,000 customers take."""
 
     min_selection_users: int = Field(default=30, ge=1)
     """Minimum number of customers of the validation window; with fewer customers the defaults are used."""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from models_ml.config import TrainConfig
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.tuning import TrialReport, tune
+from models_ml.tuning import TrialReport, TuningProgress, tune
 from orchestration.config_files import write_train_config
 from orchestration.training_run import load_training_dataset
 from warehouse.disk_full import raise_on_full_disk
@@ -23,7 +23,13 @@ class TuningSummary:
 
     dataset_hash: str
     trials: pd.DataFrame
-    """One row per trial of this and earlier tuning runs on the same dataset version, best first."""
+    """One row per trial of this and earlier tuning runs on the dataset version; full trials first, best first."""
+
+    progress: list[TuningProgress]
+    """The best validation NDCG at certain times of this tuning run."""
+
+    trials_per_minute: float
+    """Trials of both stages in this tuning run."""
 
     config: TrainConfig
     """The best settings."""
@@ -76,7 +82,7 @@ def tune_config(
         on_trial=lambda trial: on_stage(_describe_trial(trial)),
     )
     assert tuned.selected_params.validation_ndcg is not None
-    trials = tuned.trials.sort_values("ndcg", ascending=False, na_position="last")
+    trials = tuned.trials.sort_values(["stage", "ndcg"], ascending=[True, False], na_position="last")
     trials.to_csv(folder / "trials.csv", index=False)
     _plot_trials(trials, folder / "trials.png")
     write_train_config(tuned.config, folder / "config.json")
@@ -85,6 +91,8 @@ def tune_config(
     return TuningSummary(
         dataset_hash=manifest.dataset_hash,
         trials=trials,
+        progress=tuned.list_progress(),
+        trials_per_minute=60 * len(tuned.reports) / tuned.seconds,
         config=tuned.config,
         ndcg=tuned.selected_params.validation_ndcg,
         default_ndcg=tuned.default_ndcg,
@@ -96,21 +104,23 @@ def tune_config(
 def _describe_trial(trial: TrialReport) -> str:
     outcome = "stopped" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
     best_text = "" if trial.best_ndcg is None else f", best {trial.best_ndcg:.4f}"
-    return f"trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best_text}"
+    return f"{trial.stage} trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best_text}"
 
 
 def _plot_trials(trials: pd.DataFrame, file: Path) -> None:
-    """Plot the NDCG of the finished trials by trial number and by each searched setting."""
+    """Plot the NDCG of the finished trials by trial number and by each searched setting, a color for each stage."""
     finished_trials = trials[trials["ndcg"].notna()]
-    result_columns = ("number", "state", "ndcg", "epochs", "trend_power", "failure", "seconds")
+    result_columns = ("number", "stage", "state", "ndcg", "epochs", "trend_power", "failure", "seconds")
     plotted_columns = ["number", *(name for name in trials.columns if name not in result_columns)]
     figure = Figure(figsize=(3.2 * len(plotted_columns), 3), layout="constrained")
     for axes, name in zip(
         figure.subplots(1, len(plotted_columns), sharey=True, squeeze=False)[0], plotted_columns, strict=True
     ):
-        axes.scatter(finished_trials[name], finished_trials["ndcg"], s=14)
+        for stage, stage_trials in finished_trials.groupby("stage"):
+            axes.scatter(stage_trials[name], stage_trials["ndcg"], s=14, label=stage)
         axes.set_xlabel(name.replace("_", " "))
         if name in ("factors", "regularization", "unobserved_weight"):
             axes.set_xscale("log")
     figure.axes[0].set_ylabel("validation NDCG")
+    figure.axes[0].legend()
     figure.savefig(file, dpi=110)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from apps.cli.console import print_line, print_table, to_records
@@ -22,6 +23,8 @@ def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
     """Print the best trials of a search and how to use their settings; `warehouse` is the given --warehouse option."""
     best_trials = summary.trials.drop(columns=["failure"]).head(10)
     print_table("Best trials", to_records(best_trials))
+    print_table("Best validation NDCG of full trials by time", [asdict(point) for point in summary.progress])
+    print_line(f"{summary.trials_per_minute:.1f} trials a minute")
     initial_ndcg = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
     print_line(f"validation NDCG {summary.ndcg:.4f}; with the initial settings: {initial_ndcg}")
     print_line(f"table, chart and settings: {summary.folder}")

@@ -146,6 +146,18 @@ class EvaluationWindow:
             cutoff_data.features,
         )
 
+    def sample_customers(self, max_customers: int) -> "EvaluationWindow":
+        """Return the window with at most `max_customers` known customers, sampled evenly by id, and no new ones."""
+        is_known = pc.is_in(self.pairs["user_id"].cast(pa.large_string()), self.known_customer_ids)
+        pairs = _limit_customers(self.pairs.filter(is_known), max_customers)
+        known_positions = np.unique(self.interactions.users.get_positions(pairs["user_id"]))
+        return replace(
+            self,
+            known_positions=torch.from_numpy(known_positions),
+            customer_ids=pc.unique(pairs["user_id"].cast(pa.large_string())),
+            pairs=pairs,
+        )
+
     def without_feature(self, feature: str) -> "EvaluationWindow":
         """Return the window without the values of one declared feature."""
         return replace(self, features=self.features.filter(pc.not_equal(self.features["feature"], feature)))

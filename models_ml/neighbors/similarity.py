@@ -60,4 +60,5 @@ def _multiply(left: Csr, right: Tensor) -> Tensor:
     """Return the product of `left` and the sparse COO tensor `right`, a coalesced COO tensor."""
     # Products of two torch CSR tensors are as fast, but each of them leaks memory.
     with suppress_beta_warning():
-        return torch.sparse.mm(left.to_torch_coo(), right)
+        product: Tensor = torch.sparse.mm(left.to_torch_coo(), right)
+    return product

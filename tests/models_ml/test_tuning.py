@@ -11,7 +11,7 @@ from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.tuning import SearchSpace, TrialReport, tune
 
-SPACE = SearchSpace(factors=(8, 16), startup_trials=3)
+SPACE = SearchSpace(factors=(8, 16), screening_factors=8, screening_users=20, screening_trials=2)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,9 @@ def test_best_trial_is_reproducible(window: EvaluationWindow, config: TrainConfi
     selected_params, _ = select_params((window,), result.config, lambda _: None)
     assert selected_params == result.selected_params
     assert [report.number for report in reports] == list(range(6))
-    assert result.selected_params.validation_ndcg == reports[-1].best_ndcg == result.trials["ndcg"].max()
+    full_trials = result.trials[result.trials["stage"] == "full"]
+    assert result.selected_params.validation_ndcg == reports[-1].best_ndcg == full_trials["ndcg"].max()
+    assert [report.stage for report in reports] == ["full", "screening", "screening", "full", "full", "screening"]
     assert result.default_ndcg == select_params((window,), config, lambda _: None)[0].validation_ndcg
     assert result.selected_params.validation_ndcg >= result.default_ndcg
 
@@ -69,8 +71,8 @@ def test_journal_separates_other_settings(window: EvaluationWindow, config: Trai
 
 
 def test_pruned_trial_has_no_ndcg(window: EvaluationWindow, config: TrainConfig) -> None:
-    space = SPACE.model_copy(update={"startup_trials": 1, "regularization": (0.02, 0.9)})
-    result = tune((window,), config, seconds=600, max_trials=12, space=space)
+    space = SPACE.model_copy(update={"screening_trials": 8, "regularization": (0.02, 0.9)})
+    result = tune((window,), config, seconds=600, max_trials=20, space=space)
     pruned = result.trials[result.trials["state"] == "pruned"]
     assert len(pruned)
     assert pruned["ndcg"].isna().all()
