@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 MODEL_DEFINING_SETTINGS = frozenset(
     {
         *("factors", "regularization", "unobserved_weight", "strength_scale", "user_damping", "product_damping"),
-        *("sparse_density", "max_sparsity", "regularization_growth", "unobserved_growth"),
+        *("sparse_density", "max_sparsity", "regularization_growth", "unobserved_growth", "regularization_scales"),
         *("content_prior_customers", "customer_prior_products", "feature_ridge"),
         *("max_feature_words", "feature_number_bands"),
         *("trend_powers", "trend_prior_customers"),
@@ -57,6 +57,13 @@ class TrainConfig(BaseModel):
 
     unobserved_growth: float = Field(default=0.75, ge=0, le=2)
     """`unobserved_weight` is multiplied by the sparsity to this power."""
+
+    regularization_scales: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
+        default=(1.0, 0.4, 1.5), min_length=1
+    )
+    """Candidate factors of `regularization` on sparse data; the validation window selects one. No rule over density and
+    lengths of histories replaces the measurement: of two shops with a density of 0.0006, a synthetic one with few
+    tastes is 8 % better with 1.5, a real one with many is better with 0.4."""
 
     strength_scale: float = Field(default=3.0, ge=0, allow_inf_nan=False)
     """Growth of confidence with strength: 1 + scale * log(1 + strength / mean strength); 0 gives equal confidence."""
@@ -158,6 +165,13 @@ class TrainConfig(BaseModel):
     """List length k of the validation NDCG that selects the number of epochs, the trend power and the item
     graph."""
 
+    screening_factors: int = Field(default=64, ge=1)
+    """Number of factors of the short fits that select the regularization or screen settings. On Last.fm, Online Retail
+    and the demo shop the best settings have the same validation NDCG with 64 and with 256 factors, within 1 %."""
+
+    screening_users: int = Field(default=2_000, ge=1)
+    """Maximum number of customers that these short fits measure in each window, sampled evenly by id."""
+
     max_selection_users: int = Field(default=5_000, ge=1)
     """Maximum number of customers of the validation window; a larger window is sampled evenly by id. On Amazon Beauty,
     an epoch trains in a fifth of the time that the lists of 20,000 customers take."""
@@ -204,6 +218,10 @@ class TrainConfig(BaseModel):
                 "unobserved_growth": 0.0,
             }
         )
+
+    def scale_regularization(self, scale: float) -> "TrainConfig":
+        """Return the settings with `regularization` multiplied by `scale`."""
+        return self.model_copy(update={"regularization": self.regularization * scale})
 
     def compute_block_rows(self, cells_per_row: int) -> int:
         """Return the number of rows, at least 1, of `cells_per_row` 32-bit numbers that fit a temporary buffer."""

@@ -19,6 +19,8 @@ class SelectedParams:
 
     epochs: int
     trend_power: float
+    regularization_scale: float = 1.0
+    """Factor of the config's `regularization`."""
     graph_weight: float = 0.0
     """Weight of the item graph's scores; 0 for factors alone."""
     graph_popularity_power: float = 0.0
@@ -59,7 +61,7 @@ def fit_ranking_model(
     """
     factors = fit(
         strength,
-        config,
+        config.scale_regularization(params.regularization_scale),
         params.epochs,
         on_epoch,
         item_features=item_features,

@@ -80,7 +80,7 @@ def train(
 ) -> TrainingResult:
     """Train and evaluate a model on a dataset.
 
-    1. Select the number of epochs, the trend power and the item graph on the validation window.
+    1. Select the regularization, the number of epochs, the trend power and the item graph on the validation window.
     2. Fit with these parameters to the data before the test window, and evaluate on the test window.
     3. Fit the final model with these parameters to the interactions at the cutoff 'now'.
 
@@ -196,6 +196,7 @@ def _fit_recommender(
         config=config,
         epochs=selected_params.epochs,
         trend_power=selected_params.trend_power,
+        regularization_scale=selected_params.regularization_scale,
         graph_weight=selected_params.graph_weight,
         graph_popularity_power=selected_params.graph_popularity_power,
         graph_entries=model.graph.neighbors.entry_count,

@@ -1,6 +1,7 @@
-"""Selection of the number of epochs, the trend power and the item graph on validation windows."""
+"""Selection of the regularization, the number of epochs, the trend power and the item graph on validation windows."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from models_ml.als.trainer import AlsTrainer, EpochReport
 from models_ml.config import TrainConfig
+from models_ml.errors import ModelError
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import SelectedParams
@@ -68,14 +70,49 @@ def select_params(
 ) -> tuple[SelectedParams, Ranking]:
     """Return the parameters with the best mean NDCG over `windows`, and their ranking in the first window.
 
-    A ranking has the known customers of its window. The number of epochs is selected first, with early stopping
-    (`max_epochs`, `patience`), without trends and without a graph; the fits to all windows run epoch by epoch together.
-    The trend power is then selected for this number of epochs, and at last the weight and the popularity power of the
-    item graph.
+    A ranking has the known customers of its window. On sparse data the scale of the regularization is selected first,
+    with few factors and customers. Then follows the number of epochs, with early stopping (`max_epochs`, `patience`),
+    without trends and without a graph; the fits to all windows run epoch by epoch together. The trend power is then
+    selected for this number of epochs, and at last the weight and the popularity power of the item graph.
 
     Raises:
         ModelError: The factors diverge or collapse to zero.
     """
+    scale = _select_regularization_scale(windows, config)
+    params, ranking = _select_other_params(windows, config.scale_regularization(scale), on_epoch)
+    return replace(params, regularization_scale=scale), ranking
+
+
+def make_screening_config(config: TrainConfig) -> TrainConfig:
+    """Return the settings of a fast fit that shows how well the regularization and the weights of pairs rank."""
+    return config.model_copy(
+        update={
+            "factors": min(config.screening_factors, config.factors),
+            "regularization_scales": (1.0,),
+            "graph_weights": (),
+        }
+    )
+
+
+def _select_regularization_scale(windows: Sequence[EvaluationWindow], config: TrainConfig) -> float:
+    """Return the scale with the best NDCG; the first one when no fit succeeds or on data that are not sparse."""
+    first_scale = config.regularization_scales[0]
+    if len(config.regularization_scales) == 1 or windows[0].interactions.strength.density >= config.sparse_density:
+        return first_scale
+    screening_config = make_screening_config(config)
+    samples = [window.sample_customers(config.screening_users) for window in windows]
+    ndcgs = dict.fromkeys(config.regularization_scales, -1.0)
+    for scale in config.regularization_scales:
+        with suppress(ModelError):
+            params, _ = _select_other_params(samples, screening_config.scale_regularization(scale), lambda _: None)
+            ndcgs[scale] = params.validation_ndcg or 0.0
+    return max(ndcgs, key=lambda scale: ndcgs[scale])
+
+
+def _select_other_params(
+    windows: Sequence[EvaluationWindow], config: TrainConfig, on_epoch: EpochCallback
+) -> tuple[SelectedParams, Ranking]:
+    """Return the parameters besides the regularization, and their ranking in the first window."""
     fits = [_WindowFit(window, config) for window in windows]
 
     def evaluate(factors: Sequence[_Factors], graphs: Sequence[ItemGraph | None]) -> _Evaluation:
@@ -123,4 +160,7 @@ def select_params(
             if weighted.ndcg <= lighter.ndcg:
                 break
             lighter = weighted
-    return SelectedParams(epochs, trend_power, graph_weight, graph_power, best.ndcg), best.ranking
+    params = SelectedParams(
+        epochs, trend_power, graph_weight=graph_weight, graph_popularity_power=graph_power, validation_ndcg=best.ndcg
+    )
+    return params, best.ranking

@@ -64,6 +64,7 @@ class ModelCard(BaseModel):
     that it starts from, but trains the config's `warm_epochs`."""
     trend_power: float
     """Power of the products' trends in the scores."""
+    regularization_scale: float = 1.0
     graph_weight: float = 0.0
     """Weight of the item graph's scores; 0 without a graph."""
     graph_popularity_power: float = 0.0
@@ -104,7 +105,13 @@ class ModelCard(BaseModel):
     @property
     def selected_params(self) -> SelectedParams:
         """The parameters of a cold start that the validation window selected."""
-        return SelectedParams(self.epochs, self.trend_power, self.graph_weight, self.graph_popularity_power)
+        return SelectedParams(
+            self.epochs,
+            self.trend_power,
+            self.regularization_scale,
+            self.graph_weight,
+            self.graph_popularity_power,
+        )
 
     @property
     def trained_epochs(self) -> int:

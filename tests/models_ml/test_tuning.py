@@ -11,7 +11,7 @@ from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.tuning import SearchSpace, TrialReport, tune
 
-SPACE = SearchSpace(factors=(8, 16), screening_factors=8, screening_users=20, screening_trials=2)
+SPACE = SearchSpace(factors=(8, 16), screening_trials=2)
 
 
 @pytest.fixture(scope="module")

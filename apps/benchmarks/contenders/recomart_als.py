@@ -77,7 +77,10 @@ def _train_with_curve(
     item_features = window.build_item_features(config)
     customer_features = window.build_customer_features(config).select(window.interactions.users.ids)
     start_seconds = time.perf_counter()
-    trainer = AlsTrainer(window.interactions.strength, config, item_features, customer_features=customer_features)
+    scaled_config = config.scale_regularization(selected_params.regularization_scale)
+    trainer = AlsTrainer(
+        window.interactions.strength, scaled_config, item_features, customer_features=customer_features
+    )
     trends = trainer.item_features.trends**selected_params.trend_power
     graph = ItemGraph.fit(
         trainer.strength, config, selected_params.graph_weight, selected_params.graph_popularity_power, trends
