@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 MODEL_DEFINING_SETTINGS = frozenset(
     {
         *("factors", "regularization", "unobserved_weight", "strength_scale", "user_damping", "product_damping"),
-        *("sparse_density", "max_sparsity", "regularization_growth", "unobserved_growth", "regularization_scales"),
+        *("sparse_density", "max_sparsity", "regularization_growth", "unobserved_growth"),
+        *("regularization_scales", "full_damping_history"),
         *("content_prior_customers", "customer_prior_products", "feature_ridge"),
         *("max_feature_words", "feature_number_bands"),
         *("trend_powers", "trend_prior_customers"),
@@ -62,14 +63,19 @@ class TrainConfig(BaseModel):
         default=(1.0, 0.4, 1.5), min_length=1
     )
     """Candidate factors of `regularization` on sparse data; the validation window selects one. No rule over density and
-    lengths of histories replaces the measurement: of two shops with a density of 0.0006, a synthetic one with few
-    tastes is 8 % better with 1.5, a real one with many is better with 0.4."""
+    lengths of histories replaces this measurement: of two data sets with a density of 0.0006, synthetic customers with
+    24 tastes have an 8 % higher NDCG with 1.5, and real customers with more tastes have a higher one with 0.4."""
 
     strength_scale: float = Field(default=3.0, ge=0, allow_inf_nan=False)
     """Growth of confidence with strength: 1 + scale * log(1 + strength / mean strength); 0 gives equal confidence."""
 
     user_damping: float = Field(default=0.25, ge=0, le=1)
     """Confidence is divided by the customer's number of products to this power; limits the effect of busy customers."""
+
+    full_damping_history: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    """Mean number of products in a history below which `user_damping` is reduced in proportion. In short histories the
+    numbers of products differ by chance: on Amazon Beauty, with 5 products, no damping gives 3 % more validation NDCG
+    than 0.25, and on a synthetic shop with 15 it gives 1 % more."""
 
     product_damping: float = Field(default=0.25, ge=0, le=1)
     """Confidence is divided by the product's number of customers to this power; limits the effect of bestsellers."""
@@ -92,14 +98,15 @@ class TrainConfig(BaseModel):
     """Number of bands of a feature of kind `number`, with equal numbers of products or customers."""
 
     trend_powers: tuple[Annotated[float, Field(ge=0, le=2)], ...] = Field(
-        default=(0.0, 0.25, 0.5, 0.75, 1.0), min_length=1
+        default=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25), min_length=1
     )
     """Candidate powers: scores are multiplied by the product's trend (its share of recent customers) to the power that
     the validation window selects."""
 
-    trend_prior_customers: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    trend_prior_customers: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     """Prior of the trend: this number of customers with the average share of recent customers is added to every
-    product, so that a product with few customers has no trend."""
+    product, so that a product with few customers has no trend. 30 give 1.3 % more validation NDCG than 10 on Online
+    Retail, and 0.1 % less on the demo shop."""
 
     default_trend_power: float = Field(default=0.5, ge=0, le=2)
     """The power when the validation window is empty or too small."""
@@ -204,10 +211,10 @@ class TrainConfig(BaseModel):
             if name in MODEL_DEFINING_SETTINGS and value != getattr(other, name)
         )
 
-    def adapt_to_density(self, density: float) -> "TrainConfig":
-        """Return the settings for a matrix of this `density`, with the increase for sparse matrices applied.
+    def adapt_to_matrix(self, density: float, mean_history: float) -> "TrainConfig":
+        """Return the settings for a matrix of this `density` with histories of `mean_history` products on average.
 
-        The increase of the result is switched off, so that a second call changes nothing.
+        The adaptations of the result are switched off, so that a second call changes nothing.
         """
         sparsity = min(max(1.0, self.sparse_density / density), self.max_sparsity)
         return self.model_copy(
@@ -216,6 +223,8 @@ class TrainConfig(BaseModel):
                 "unobserved_weight": self.unobserved_weight * sparsity**self.unobserved_growth,
                 "regularization_growth": 0.0,
                 "unobserved_growth": 0.0,
+                "user_damping": self.user_damping * mean_history / max(mean_history, self.full_damping_history),
+                "full_damping_history": 0.0,
             }
         )
 

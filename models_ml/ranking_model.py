@@ -19,12 +19,12 @@ class SelectedParams:
 
     epochs: int
     trend_power: float
-    regularization_scale: float = 1.0
-    """Factor of the config's `regularization`."""
     graph_weight: float = 0.0
     """Weight of the item graph's scores; 0 for factors alone."""
     graph_popularity_power: float = 0.0
     """Power of the neighbors' numbers of customers in the item graph."""
+    regularization_scale: float = 1.0
+    """Factor of the config's `regularization`."""
     validation_ndcg: float | None = None
     """NDCG at the config's `selection_k`, mean over the validation windows; None for parameters not selected there."""
 

@@ -206,6 +206,7 @@ def _fit_recommender(
         trained_products=factors.trained_product_count,
         interactions=rows.num_rows,
         mean_strength=factors.confidence.mean_strength,
+        user_damping=factors.confidence.user_damping,
         unobserved_pair_weight=factors.unobserved_pair_weight,
         regularization=factors.regularization,
         customers_with_features=len(customer_features.ids),

@@ -165,8 +165,9 @@ class _Search:
         on_trial: Callable[[TrialReport], None],
     ) -> None:
         strength = windows[0].interactions.strength
-        # The increase for sparse matrices is part of the initial settings; the search varies the adapted values.
-        self.config = config.adapt_to_density(strength.density).model_copy(update={"regularization_scales": (1.0,)})
+        # The adaptation to the matrix is part of the initial settings; the search varies the adapted values.
+        adapted = config.adapt_to_matrix(strength.density, strength.entry_count / strength.row_count)
+        self.config = adapted.model_copy(update={"regularization_scales": (1.0,)})
         self.space = space
         self.seconds, self.max_trials, self.on_trial = seconds, max_trials, on_trial
         names = ("regularization", "unobserved_weight", "strength_scale", "user_damping", "product_damping")

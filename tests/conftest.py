@@ -21,6 +21,18 @@ from warehouse.settings import Settings
 SMALL_SHOP_CONFIG = DemoConfig(customers=800, products=500, days=40, events=30_000, dirt=0.03)
 
 
+def pytest_configure() -> None:
+    """Give each process of a parallel test run, and the commands that it starts, its share of the cores.
+
+    torch's threads spin while they wait: with more threads than cores, tests of the training take up to ten times as
+    long.
+    """
+    if process_count := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        thread_count = max(1, (os.cpu_count() or 1) // int(process_count))
+        os.environ["OMP_NUM_THREADS"] = str(thread_count)
+        torch.set_num_threads(thread_count)
+
+
 @pytest.fixture(scope="session")
 def demo_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a small demo shop's warehouse after a complete run; tests must not write to it.

@@ -176,6 +176,7 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
         trained_products=shop.products,
         interactions=columns.size,
         mean_strength=1.0,
+        user_damping=config.user_damping,
         unobserved_pair_weight=config.unobserved_weight / shop.products,
         regularization=config.regularization,
     )

@@ -133,13 +133,13 @@ class AlsTrainer:
         self.device = select_device(config.device)
         self.item_features = (item_features or ItemFeatures.empty(strength.column_count)).to(self.device)
         self.strength = strength.to(self.device)
-        self.confidence = Confidence.fit(self.strength, config)
+        adapted = config.adapt_to_matrix(strength.density, strength.entry_count / strength.row_count)
+        self.confidence = Confidence.fit(self.strength, adapted)
         user_rows = self.confidence.transform(self.strength)
         product_rows = user_rows.transpose()
         self.is_trained = product_rows.lengths > 0
         user_count, product_count = user_rows.row_count, int(self.is_trained.sum())
         self.total_confidence = float(user_rows.values.sum(dtype=torch.float64))
-        adapted = config.adapt_to_density(strength.density)
         self.unobserved_pair_weight = adapted.unobserved_weight * self.total_confidence / (user_count * product_count)
         # The setting is relative to the observed confidence, so that its effect does not depend on the unobserved
         # weight.

@@ -64,11 +64,12 @@ class ModelCard(BaseModel):
     that it starts from, but trains the config's `warm_epochs`."""
     trend_power: float
     """Power of the products' trends in the scores."""
-    regularization_scale: float = 1.0
     graph_weight: float = 0.0
     """Weight of the item graph's scores; 0 without a graph."""
     graph_popularity_power: float = 0.0
     """Power of the neighbors' numbers of customers in the item graph."""
+    regularization_scale: float = 1.0
+    """Factor of the config's `regularization` that the validation window selected."""
     graph_entries: int = 0
     """Number of pairs of a product and a neighbor in the item graph."""
     warm_from: str | None = None
@@ -83,6 +84,8 @@ class ModelCard(BaseModel):
     """Number of customer-product pairs of the training data."""
     mean_strength: float
     """Mean strength of these pairs."""
+    user_damping: float
+    """The config's `user_damping`, reduced for short histories."""
     unobserved_pair_weight: float
     """Weight of the target 0 of each pair."""
     regularization: float
@@ -108,9 +111,9 @@ class ModelCard(BaseModel):
         return SelectedParams(
             self.epochs,
             self.trend_power,
-            self.regularization_scale,
             self.graph_weight,
             self.graph_popularity_power,
+            self.regularization_scale,
         )
 
     @property

@@ -64,7 +64,7 @@ class Recommender:
             len(card.customer_features),
         )
         confidence = Confidence(
-            card.mean_strength, card.config.strength_scale, card.config.user_damping, tensors["product_weight"]
+            card.mean_strength, card.config.strength_scale, card.user_damping, tensors["product_weight"]
         )
         factors = FactorModel(
             product_factors=tensors["product_factors"],

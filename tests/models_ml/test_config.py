@@ -9,12 +9,18 @@ from models_ml.config import TrainConfig
 @pytest.mark.parametrize(
     ("density", "sparsity"), [(0.5, 1.0), (0.01, 1.0), (0.005, 2.0), (0.001, 10.0), (0.00001, 10.0)]
 )
-def test_adapt_to_density_increases_penalties(density: float, sparsity: float) -> None:
+def test_adapt_to_matrix_increases_penalties(density: float, sparsity: float) -> None:
     config = TrainConfig(regularization=0.2, unobserved_weight=10)
-    adapted = config.adapt_to_density(density)
+    adapted = config.adapt_to_matrix(density, 100)
     assert adapted.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
     assert adapted.unobserved_weight == pytest.approx(10 * sparsity**0.75)
-    assert adapted.adapt_to_density(0.00001) == adapted
+    assert adapted.user_damping == config.user_damping
+    assert adapted.adapt_to_matrix(0.00001, 1) == adapted
+
+
+def test_adapt_to_matrix_reduces_damping() -> None:
+    config = TrainConfig(user_damping=0.4, full_damping_history=20)
+    assert [config.adapt_to_matrix(0.5, length).user_damping for length in (5, 20, 100)] == [0.1, 0.4, 0.4]
 
 
 @pytest.mark.parametrize(

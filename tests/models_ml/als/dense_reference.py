@@ -14,6 +14,7 @@ def compute_confidences(strength: Csr, config: TrainConfig) -> Array:
     """Return the confidences by their definition, customers x products."""
     values = to_dense(strength)
     is_observed = values > 0
+    config = config.adapt_to_matrix(float(is_observed.mean()), float(is_observed.sum(1).mean()))
     unscaled = is_observed * (1 + config.strength_scale * np.log1p(values / values[is_observed].mean()))
     unscaled *= is_observed.sum(1)[:, None] ** -config.user_damping * is_observed.sum(0) ** -config.product_damping
     confidences: Array = unscaled / unscaled[is_observed].mean()
