@@ -16,6 +16,9 @@ from models_ml.errors import ModelError
 MIN_ASCENDING_SHARE = 0.95
 """Share of ascending neighbors in the lines of a file from which on its items count as sorted by id."""
 
+MIN_LAST_PAIRS = 5
+"""Minimum number of pairs of a customer whose last tenth, rounded, has a pair."""
+
 MIN_KEPT_SHARE = 0.5
 """Minimum share of the pairs that a fold keeps for training. Each fold of the last pairs keeps fewer."""
 
@@ -41,6 +44,8 @@ def choose_holdout(file: Path, rows: pa.Table) -> tuple[Holdout, str]:
         return Holdout.RANDOM, "the file has no timestamps"
     if _is_sorted_by_item(rows):
         return Holdout.RANDOM, "the file has no timestamps, and the items of its lines are sorted by id"
+    if pc.max(pc.value_counts(rows["user_id"]).field("counts")).as_py() < MIN_LAST_PAIRS:
+        return Holdout.RANDOM, f"the file has no timestamps, and its customers have fewer than {MIN_LAST_PAIRS} items"
     return Holdout.LAST, "the file has lines `user item item ...`, whose order usually is the order of time"
 
 

@@ -35,10 +35,11 @@ def list_folds(
         ("a.csv", ["user_id,item_id,timestamp", "u,a,1", "u,b,2"], Holdout.TIME),
         ("a.csv", ["user_id,item_id", "u,b", "u,a"], Holdout.RANDOM),
         ("a.txt", ["u b 1", "u a 1"], Holdout.RANDOM),
-        ("a.txt", ["u b d a c", "v d a"], Holdout.LAST),
+        ("a.txt", ["u b d a c e", "v d a"], Holdout.LAST),
+        ("a.txt", ["u b d a c", "v d a"], Holdout.RANDOM),
         ("a.txt", ["u a b c", "v a d"], Holdout.RANDOM),
         ("a.txt", ["1 9 10 100", "2 1 20"], Holdout.RANDOM),
-        ("a.txt", ["1 10 100 9", "2 1 20"], Holdout.LAST),
+        ("a.txt", ["1 10 100 9 2 3", "2 1 20"], Holdout.LAST),
     ],
 )
 def test_default_holdout(tmp_path: Path, name: str, lines: list[str], holdout: Holdout) -> None:
