@@ -1,5 +1,7 @@
 """Similarities of products by the customers that they share, normalized by the sizes of customers and products."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -18,26 +20,36 @@ def find_neighbors(weights: Csr, source_power: float, target_power: float, max_n
     product. A product is not similar to itself. Each row has at most `max_neighbors` entries, all above zero. Memory
     holds `block_rows` x products similarities.
     """
+    return find_neighbors_by_powers(weights, ((source_power, target_power),), max_neighbors, block_rows)[0]
+
+
+def find_neighbors_by_powers(
+    weights: Csr, powers: Sequence[tuple[float, float]], max_neighbors: int, block_rows: int
+) -> list[Csr]:
+    """Return the neighbors of `find_neighbors` for each pair of source and target power.
+
+    All pairs share the sums over customers, which take most of the time.
+    """
     by_product = weights.transpose()
     customer_sums, product_sums = weights.sum_rows(), by_product.sum_rows()
-    sources = by_product.replace_values(
-        by_product.values
-        / customer_sums[by_product.columns.long()]
-        / product_sums[by_product.row_of_entry].pow(source_power)
-    )
-    targets = weights.replace_values(weights.values / product_sums[weights.columns.long()].pow(target_power))
-    transposed_targets = targets.to_torch_coo()
+    sources = by_product.replace_values(by_product.values / customer_sums[by_product.columns.long()])
+    targets = weights.to_torch_coo()
+    # A product without customers has no similarities; its sum 0 would divide by zero.
+    product_sums = product_sums.where(product_sums > 0, 1)
     product_count = by_product.row_count
-    rows, columns, values = [], [], []
+    parts: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in powers]
     for start, stop in iter_row_blocks(product_count, block_rows):
-        similarities = multiply_to_dense(sources.slice_rows(start, stop), transposed_targets)
-        similarities[torch.arange(stop - start), torch.arange(start, stop)] = 0
-        positions, best = select_top_n(similarities, max_neighbors)
-        row, rank = torch.nonzero(best > 0, as_tuple=True)
-        rows.append(row + start)
-        columns.append(positions[row, rank])
-        values.append(best[row, rank])
-    return Csr.from_pairs(torch.cat(rows), torch.cat(columns), torch.cat(values), (product_count, product_count))
+        sums = multiply_to_dense(sources.slice_rows(start, stop), targets)
+        sums[torch.arange(stop - start), torch.arange(start, stop)] = 0
+        for (source_power, target_power), neighbors in zip(powers, parts, strict=True):
+            similarities = sums / product_sums.pow(target_power)
+            similarities /= product_sums[start:stop, None].pow(source_power)
+            positions, best = select_top_n(similarities, max_neighbors)
+            row, rank = torch.nonzero(best > 0, as_tuple=True)
+            neighbors.append((row + start, positions[row, rank], best[row, rank]))
+    shape = (product_count, product_count)
+    entries = [[torch.cat(tensors) for tensors in zip(*neighbors, strict=True)] for neighbors in parts]
+    return [Csr.from_pairs(rows, columns, values, shape) for rows, columns, values in entries]
 
 
 def multiply_to_dense(left: Csr, right: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, t
     assert "Warning" not in result.stderr
     recomart_result, *baselines = json.loads((tmp_path / "figures.json").read_text())["results"]
     assert (recomart_result["method"], recomart_result["k"], recomart_result["user_count"]) == ("als", 10, 120)
-    assert [row["method"] for row in baselines] == ["popularity", "item_item", "ease"]
+    assert [row["method"] for row in baselines] == ["popularity", "item_item", "user_item_graph", "ease"]
     assert recomart_result["ndcg"] > baselines[0]["ndcg"]
     assert 0 < recomart_result["precision"] < recomart_result["recall"] < recomart_result["hit_rate"] <= 1
     assert recomart_result["fit_seconds"] > 0
