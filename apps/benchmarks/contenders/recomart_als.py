@@ -160,8 +160,8 @@ def _evaluate_graph(split: Split, config: TrainConfig, trend_power: float) -> Ra
         strength = window.interactions.strength
         trends = window.build_item_features(config).trends ** trend_power
         graph = ItemGraph.fit(strength, config, 1.0, popularity_power, trends)
-        no_factors = (torch.zeros((count, 1)) for count in (len(window.known_positions), strength.column_count))
-        return window.rank_for_known_customers(*no_factors, config, graph)
+        users, products = torch.zeros((len(window.known_positions), 1)), torch.zeros((strength.column_count, 1))
+        return window.rank_for_known_customers(users, products, config, graph)
 
     def compute_ndcg(popularity_power: float) -> float:
         return split.validation.evaluate(rank(split.validation, popularity_power), (config.selection_k,))[0].ndcg
