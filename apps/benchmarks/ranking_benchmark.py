@@ -7,12 +7,22 @@ from pydantic import BaseModel, ConfigDict
 from apps.benchmarks.contenders import recomart_als
 from apps.benchmarks.fresh_process import log_progress, run_in_fresh_process
 from apps.benchmarks.optional_libraries import require_library
+from apps.benchmarks.ranking_differences import NdcgDifference, compute_differences
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, SplitSummary, summarize_split
+from apps.benchmarks.targets import Target
 from models_ml.config import TrainConfig
 from warehouse.errors import RecomartError
 
 LIBRARIES = ("implicit",)
 """Libraries that RecoMart's model can be compared with."""
+
+DEFAULT_METHOD = "als, default settings"
+"""Method name of RecoMart's model with the default settings, when `als` is tuned."""
+
+MIN_NDCG_VERSUS_LIBRARY = 1.03
+MIN_NDCG_VERSUS_BASELINES = 1.02
+MIN_DEFAULT_NDCG = 0.98
+MAX_TRAINING_SECONDS_SHARE = 0.3
 
 
 class RankingComparison(BaseModel):
@@ -38,10 +48,16 @@ class RankingComparison(BaseModel):
 class RankingBenchmarkResult(BaseModel):
     """The split, the results of all methods, and the comparisons with the libraries."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     split: SplitSummary
     results: list[RankingResult]
+    """RecoMart's tuned model first."""
+
+    differences: list[NdcgDifference]
+    """Between RecoMart's tuned model and each other method."""
+
+    targets: list[Target]
     comparisons: list[RankingComparison]
 
 
@@ -55,7 +71,8 @@ def run_ranking_benchmark(
 ) -> RankingBenchmarkResult:
     """Evaluate RecoMart's model, the baselines and the named libraries; progress goes to standard error.
 
-    With `ablate`, also evaluate RecoMart's model without content, without trends and without both.
+    With a search for settings, also evaluate RecoMart's model with the default settings. With `ablate`, also evaluate
+    it without each of its parts.
 
     Raises:
         RecomartError: A process was killed, or a library is unknown or not installed.
@@ -65,11 +82,16 @@ def run_ranking_benchmark(
     split = run_in_fresh_process(summarize_split, split_source, config)
     log_progress(f"validation: {split.origin}")
     recomart_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, tune_seconds)
-    results = [recomart_result, *run_in_fresh_process(recomart_als.evaluate_baselines, split_source, config)]
-    if ablate:
-        results += run_in_fresh_process(
-            recomart_als.evaluate_ablations, split_source, TrainConfig.model_validate(recomart_result.config["train"])
+    baselines = run_in_fresh_process(recomart_als.evaluate_baselines, split_source, config)
+    results = [recomart_result, *baselines]
+    default_result = None
+    if tune_seconds > 0:
+        default_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, 0).model_copy(
+            update={"method": DEFAULT_METHOD}
         )
+        results.append(default_result)
+    if ablate:
+        results += run_in_fresh_process(recomart_als.evaluate_ablations, split_source, recomart_result)
     curves = recomart_result.curves | (
         run_in_fresh_process(recomart_als.evaluate_shorter_vectors, split_source, recomart_result)
         if library_names
@@ -79,7 +101,45 @@ def run_ranking_benchmark(
     comparisons = [
         compare_results(recomart_result, curves, result) for result in results if result.method in library_names
     ]
-    return RankingBenchmarkResult(split=split, results=results, comparisons=comparisons)
+    return RankingBenchmarkResult(
+        split=split,
+        results=results,
+        differences=compute_differences(results, config),
+        comparisons=comparisons,
+        targets=evaluate_targets(recomart_result, baselines, default_result, comparisons),
+    )
+
+
+def evaluate_targets(
+    recomart_result: RankingResult,
+    baselines: Sequence[RankingResult],
+    default_result: RankingResult | None,
+    comparisons: Sequence[RankingComparison],
+) -> list[Target]:
+    """Compare RecoMart's NDCG and training seconds with the targets; without a library, two are not measured."""
+    best = max(baselines, key=lambda result: result.ndcg)
+    library = comparisons[0] if comparisons else None
+    name = library.method if library else LIBRARIES[0]
+    return [
+        Target.evaluate(
+            f"NDCG relative to {name}", 1 + library.ndcg_gain if library else None, min_value=MIN_NDCG_VERSUS_LIBRARY
+        ),
+        Target.evaluate(
+            f"NDCG relative to the best baseline ({best.method})",
+            recomart_result.ndcg / best.ndcg if best.ndcg else None,
+            min_value=MIN_NDCG_VERSUS_BASELINES,
+        ),
+        Target.evaluate(
+            "NDCG of the default settings, relative to tuned",
+            default_result.ndcg / recomart_result.ndcg if default_result and recomart_result.ndcg else None,
+            min_value=MIN_DEFAULT_NDCG,
+        ),
+        Target.evaluate(
+            f"share of {name}'s seconds to its best NDCG",
+            library.training_seconds_share if library else None,
+            MAX_TRAINING_SECONDS_SHARE,
+        ),
+    ]
 
 
 def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResult]:

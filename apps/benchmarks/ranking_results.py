@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset_store import read_dataset
 from models_ml.evaluation.holdout import Holdout
+from models_ml.evaluation.metric_names import ACCURACY_METRICS
+from models_ml.evaluation.metrics import compute_accuracy
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 
@@ -118,6 +120,9 @@ class RankingResult(BaseModel):
     curves: dict[int, list[CurvePoint]] = {}
     """Learning curve by factor length."""
 
+    customer_ndcgs: list[float] = Field(default=[], exclude=True)
+    """NDCG of each evaluated customer, in the window's order."""
+
 
 def evaluate_ranking(method: str, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> RankingResult:
     """Evaluate the ranked lists of a method on a window."""
@@ -127,6 +132,9 @@ def evaluate_ranking(method: str, window: EvaluationWindow, ranking: Ranking, co
     is_hit = torch.zeros(len(pairs), dtype=torch.bool)
     hits = window.find_hit_pairs(ranking)[: len(window.known_positions)]
     is_hit[hits[hits >= 0]] = True
+    rows, ranks = torch.nonzero(hits >= 0, as_tuple=True)
+    relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]
+    accuracy = compute_accuracy(rows, ranks, relevant_counts, config.k_values)[:, 0]
     groups = {
         "new": customers == 0,
         "rare": (customers > 0) & (customers < RARE_CUSTOMER_COUNT),
@@ -144,4 +152,5 @@ def evaluate_ranking(method: str, window: EvaluationWindow, ranking: Ranking, co
             group: float(is_hit[is_in_group].float().mean()) if is_in_group.any() else None
             for group, is_in_group in groups.items()
         },
+        customer_ndcgs=accuracy[:, ACCURACY_METRICS.index("ndcg")].tolist(),
     )

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from apps.benchmarks.fresh_process import run_in_fresh_process
 from apps.benchmarks.measurement import get_machine_info
+from apps.benchmarks.synthetic_graph import draw_item_graph
 from apps.benchmarks.targets import Target
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr, iter_row_blocks
@@ -35,10 +36,11 @@ SCORE_TOLERANCE = 1e-4
 """Relative difference up to which two scores are equal; the order of summation differs."""
 
 RECOMART, MATRIX_PRODUCT, IMPLICIT = "recomart", "matrix product", "implicit"
+RECOMART_WITH_NEIGHBORS = "recomart with neighbors"
 
 
 class ScoringShop(BaseModel):
-    """A shop of random factors and random histories."""
+    """A shop of random factors, neighbors and histories."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -144,6 +146,11 @@ def run_scoring_benchmark(
         targets=[
             evaluate("seconds relative to implicit", seconds[RECOMART] / seconds[IMPLICIT], 1.0),
             evaluate("seconds relative to the matrix product", seconds[RECOMART] / seconds[MATRIX_PRODUCT], 1.7),
+            evaluate(
+                "seconds relative to the matrix product, with neighbors",
+                seconds[RECOMART_WITH_NEIGHBORS] / seconds[MATRIX_PRODUCT],
+                1.7,
+            ),
             evaluate("memory for all customers, relative to a quarter", memory[total] / memory[quarter], 1.05),
         ],
     )
@@ -152,13 +159,14 @@ def run_scoring_benchmark(
 def _measure_memory(shop: ScoringShop, customers: int) -> int:
     """Write the lists of `customers` customers to a file, turn by turn; return the peak memory in MiB."""
     products, block_rows = shop.draw_product_factors(), TrainConfig().compute_block_rows(shop.products)
+    graph = draw_item_graph(shop.products, shop.seed)
     schema = pa.schema({"product": pa.int64(), "score": pa.float32()})
     with (
         tempfile.TemporaryDirectory() as folder,
         pq.ParquetWriter(Path(folder) / "lists.parquet", schema) as file,
     ):
         for users, seen in shop.iter_turns(customers):
-            positions, scores = rank_top_n(users, products, shop.n, seen, block_rows)
+            positions, scores = rank_top_n(users, products, shop.n, seen, block_rows, graph)
             lists = [positions.flatten().numpy(), scores.flatten().numpy()]
             file.write_table(pa.table(lists, schema=schema))
     return get_peak_memory_mib()
@@ -167,6 +175,7 @@ def _measure_memory(shop: ScoringShop, customers: int) -> int:
 def _measure_speed(shop: ScoringShop) -> tuple[dict[str, float], float, int]:
     """Return the seconds by contender, the share of ranks with equal products, and the count of different scores."""
     products, block_rows = shop.draw_product_factors(), TrainConfig().compute_block_rows(shop.products)
+    graph = draw_item_graph(shop.products, shop.seed)
     buffer = torch.empty((min(block_rows, TURN_SIZE), shop.products))
 
     def multiply(users: Tensor) -> None:
@@ -191,6 +200,8 @@ def _measure_speed(shop: ScoringShop) -> tuple[dict[str, float], float, int]:
         product_end = time.perf_counter()
         positions, scores = rank_top_n(users, products, shop.n, seen, block_rows)
         recomart_end = time.perf_counter()
+        rank_top_n(users, products, shop.n, seen, block_rows, graph)
+        neighbors_end = time.perf_counter()
         with threadpool_limits(1, "blas"):
             implicit_start = time.perf_counter()
             implicit_positions, implicit_scores = implicit.recommend(
@@ -201,6 +212,7 @@ def _measure_speed(shop: ScoringShop) -> tuple[dict[str, float], float, int]:
             continue
         seconds[MATRIX_PRODUCT] += product_end - start
         seconds[RECOMART] += recomart_end - product_end
+        seconds[RECOMART_WITH_NEIGHBORS] += neighbors_end - recomart_end
         seconds[IMPLICIT] += implicit_end - implicit_start
         implicit_scores = torch.from_numpy(implicit_scores)
         same_product_count += int((positions == torch.from_numpy(implicit_positions)).sum())

@@ -1,4 +1,4 @@
-"""A synthetic shop of any size: a model of random factors, and the published tables that the service reads."""
+"""A synthetic shop of any size: a model of random factors and neighbors, and the published tables of the service."""
 
 from datetime import UTC, datetime
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from apps.benchmarks.synthetic_graph import draw_item_graph
 from models_ml.als.confidence import Confidence
 from models_ml.als.factor_model import FactorModel
 from models_ml.als.solver import compute_gramian
@@ -15,7 +16,6 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
-from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import RankingModel
 from orchestration.dbt_runner import PROJECT_DIR
 from warehouse.database import open_writer
@@ -126,7 +126,7 @@ class SyntheticShop(BaseModel):
 
 
 def publish_synthetic_shop(settings: Settings, shop: SyntheticShop) -> None:
-    """Write a model of random factors and its tables to the warehouse, and publish them."""
+    """Write a model of random factors and neighbors and its tables to the warehouse, and publish them."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     _build_recommender(shop, run_id).save(settings.models_dir / run_id)
     values = {
@@ -190,7 +190,8 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
         regularization=card.regularization,
         block_mib=config.block_mib,
     )
+    graph = draw_item_graph(shop.products, shop.seed)
     users = IdMap([f"U{number:07d}" for number in range(shop.customers)], "customer")
     products = IdMap([f"P{number:07d}" for number in range(shop.products)], "product")
-    model = RankingModel(factor_model, ItemGraph.empty(shop.products))
+    model = RankingModel(factor_model, graph)
     return Recommender(card, users, products, history, model, FeatureMatrix.empty(IdMap([], "customer")))

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from apps.benchmarks.ranking_benchmark import run_ranking_benchmark
+from apps.benchmarks.ranking_differences import NdcgDifference
 from apps.benchmarks.ranking_results import SplitSource
 from apps.cli import console
+from apps.cli.bench_tables import print_targets
 from apps.cli.options import Warehouse, load_settings
 from models_ml.config import TrainConfig
 from models_ml.data.interaction_files import find_ignored_columns
@@ -53,9 +55,7 @@ def benchmark_ranking(
         float, typer.Option(help="Seconds to search for settings; 0 keeps the defaults.", min=0)
     ] = 0,
     against: Annotated[list[str] | None, typer.Option(help="Library to compare with: implicit.")] = None,
-    ablate: Annotated[
-        bool, typer.Option(help="Also measure RecoMart's model without content and without trends.")
-    ] = False,
+    ablate: Annotated[bool, typer.Option(help="Also measure RecoMart's model without each of its parts.")] = False,
     tuning_users: Annotated[
         int, typer.Option(help="Maximum number of validation customers for tuning, evenly spaced.", min=1)
     ] = 5_000,
@@ -125,6 +125,10 @@ def benchmark_ranking(
             for method_result in result.results
         ],
     )
+    console.print_table(
+        f"NDCG@{k} of als minus that of other methods, with 95 % intervals",
+        [*map(_format_difference, result.differences)],
+    )
     for method_result in result.results:
         _print_settings(method_result.method, method_result.config)
     for comparison in result.comparisons:
@@ -132,6 +136,17 @@ def benchmark_ranking(
             f"RecoMart compared with {comparison.method}",
             [{name: _round_value(value) for name, value in comparison.model_dump(exclude={"method"}).items()}],
         )
+    print_targets(result.targets, "the measured data")
+
+
+def _format_difference(difference: NdcgDifference) -> dict[str, str]:
+    absolute = (difference.difference, difference.lower_bound, difference.upper_bound)
+    relative = (difference.relative_difference, difference.relative_lower_bound, difference.relative_upper_bound)
+    return {
+        "method": difference.method,
+        "difference": "{:+.4f} ({:+.4f} to {:+.4f})".format(*absolute),
+        "relative": "" if None in relative else "{:+.1%} ({:+.1%} to {:+.1%})".format(*relative),
+    }
 
 
 def _print_settings(label: str, settings: Mapping[str, object]) -> None:

@@ -14,10 +14,20 @@ def describe_machine(machine: dict[str, str | int | float]) -> str:
 def print_targets(targets: Sequence[Target], default_size: str) -> None:
     """Print each target with the measured value and its outcome; the targets hold for the default size."""
     rows = [
-        {**target.model_dump(exclude={"is_met"}), "outcome": _describe_outcome(target, default_size)}
+        {
+            "target": target.name,
+            "value": target.value,
+            "limit": _describe_limit(target),
+            "outcome": _describe_outcome(target, default_size),
+        }
         for target in targets
     ]
     console.print_table("Targets", rows)
+
+
+def _describe_limit(target: Target) -> str:
+    limits = (("at least", target.min_value), ("at most", target.max_value))
+    return ", ".join(f"{kind} {limit:,.4g}" for kind, limit in limits if limit is not None)
 
 
 def _describe_outcome(target: Target, default_size: str) -> str:

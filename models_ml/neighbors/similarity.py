@@ -1,5 +1,7 @@
 """Similarities of products by the customers that they share, normalized by the sizes of customers and products."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -23,32 +25,53 @@ def find_neighbors(weights: Csr, source_power: float, target_power: float, max_n
     product. A product is not similar to itself. Each row has at most `max_neighbors` entries, all above zero. Memory
     holds `block_rows` x products similarities.
     """
+    return find_neighbors_by_powers(weights, ((source_power, target_power),), max_neighbors, block_rows)[0]
+
+
+def find_neighbors_by_powers(
+    weights: Csr, powers: Sequence[tuple[float, float]], max_neighbors: int, block_rows: int
+) -> list[Csr]:
+    """Return the neighbors of `find_neighbors` for each pair of source and target power.
+
+    All pairs share the sums over customers, which take most of the time.
+    """
     by_product = weights.transpose()
     customer_sums, product_sums = weights.sum_rows(), by_product.sum_rows()
-    sources = by_product.replace_values(
-        by_product.values
-        / customer_sums[by_product.columns.long()]
-        / product_sums[by_product.row_of_entry].pow(source_power)
-    )
-    targets = weights.replace_values(weights.values / product_sums[weights.columns.long()].pow(target_power))
-    transposed_targets = targets.to_torch_coo()
+    sources = by_product.replace_values(by_product.values / customer_sums[by_product.columns.long()])
+    targets = weights.to_torch_coo()
+    # A product without customers has no similarities; its sum 0 would divide by zero.
+    product_sums = product_sums.where(product_sums > 0, 1)
     product_count = by_product.row_count
-    rows, columns, values = [], [], []
+    parts: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in powers]
     for start, stop in iter_row_blocks(product_count, block_rows):
-        similarities = _multiply(sources.slice_rows(start, stop), transposed_targets)
-        row, column = similarities.indices()
-        similarities.values()[row + start == column] = 0
-        if len(row) <= MAX_SORTED_SHARE * (stop - start) * product_count:
-            row, column, best = select_top_entries(row, column, similarities.values(), max_neighbors)
-        else:
-            positions, top_values = select_top_n(similarities.to_dense(), max_neighbors)
-            row, rank = torch.nonzero(positions >= 0, as_tuple=True)
-            column, best = positions[row, rank], top_values[row, rank]
-        is_similar = best > 0
-        rows.append(row[is_similar] + start)
-        columns.append(column[is_similar])
-        values.append(best[is_similar])
-    return Csr.from_pairs(torch.cat(rows), torch.cat(columns), torch.cat(values), (product_count, product_count))
+        sums = _multiply(sources.slice_rows(start, stop), targets)
+        row, column = sums.indices()
+        sums.values()[row + start == column] = 0
+        is_sparse = len(row) <= MAX_SORTED_SHARE * (stop - start) * product_count
+        select = _select_sparse if is_sparse else _select_dense
+        for (source_power, target_power), neighbors in zip(powers, parts, strict=True):
+            divisors = product_sums[row + start].pow(source_power) * product_sums[column].pow(target_power)
+            top_row, top_column, best = select(sums, sums.values() / divisors, max_neighbors)
+            is_similar = best > 0
+            neighbors.append((top_row[is_similar] + start, top_column[is_similar], best[is_similar]))
+    shape = (product_count, product_count)
+    entries = [[torch.cat(tensors) for tensors in zip(*neighbors, strict=True)] for neighbors in parts]
+    return [Csr.from_pairs(rows, columns, values, shape) for rows, columns, values in entries]
+
+
+def _select_sparse(pattern: Tensor, values: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    rows, columns = pattern.indices()
+    return select_top_entries(rows, columns, values, n)
+
+
+def _select_dense(pattern: Tensor, values: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `_select_sparse` returns, for a matrix with many entries in a row."""
+    dense = torch.zeros(pattern.shape, device=values.device)
+    rows, columns = pattern.indices()
+    dense[rows, columns] = values
+    positions, best = select_top_n(dense, n)
+    row, rank = torch.nonzero(positions >= 0, as_tuple=True)
+    return row, positions[row, rank], best[row, rank]
 
 
 def multiply_to_dense(left: Csr, right: Tensor) -> Tensor:

@@ -189,6 +189,7 @@ def test_evaluation_of_known_customers_only(config: TrainConfig) -> None:
     methods = ("als", "ease", "popularity", "recent_popularity")
     assert ranked == {
         ("item_item", "p3"),
+        ("user_item_graph", "p3"),
         *((method, product) for method in methods for product in ("p3", "unseen_product")),
     }
     assert set(result.skip_reasons) == {"validation"}

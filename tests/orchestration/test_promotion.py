@@ -178,6 +178,7 @@ def test_damaged_serving_model_allows_training(demo_copy: Settings) -> None:
         "versus_popularity",
         "versus_recent_popularity",
         "versus_item_item",
+        "versus_user_item_graph",
         "versus_ease",
     }
 

@@ -6,7 +6,6 @@ BLAS runs on one thread, as the library's documentation requires, because the li
 import os
 import time
 import warnings
-from itertools import product
 from statistics import fmean
 
 import numpy as np
@@ -16,6 +15,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from apps.benchmarks.fresh_process import log_progress
+from apps.benchmarks.grid_search import Setting, Trial, search_grid
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
@@ -24,15 +24,12 @@ from orchestration.process_memory import get_peak_memory_mib
 
 METHOD_NAME = "implicit"
 
-FACTORS = (64, 128, 256, 512)
-ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0)
-REGULARIZATIONS = (0.1, 1.0, 10.0, 30.0, 100.0, 300.0)
 ITERATIONS = 15
 EVALUATION_INTERVAL = 5
 """Iterations between evaluations."""
 
-MAX_KEPT_SETTINGS = 4
-"""Number of the best settings whose alpha and regularization are also tried with more factors."""
+MAX_ITERATIONS = 120
+"""Iterations beyond which the search for their number does not go."""
 
 
 class _EvaluatedFit:
@@ -42,7 +39,7 @@ class _EvaluatedFit:
         self,
         window: EvaluationWindow,
         config: TrainConfig,
-        setting: dict[str, float],
+        setting: Setting,
         iterations: int,
         evaluation_interval: int,
     ) -> None:
@@ -51,9 +48,9 @@ class _EvaluatedFit:
         self.evaluated_iterations: list[int] = []
         self.evaluation_seconds = 0.0
         self.model = AlternatingLeastSquares(
-            factors=int(setting["factors"]),
-            alpha=setting["alpha"],
-            regularization=setting["regularization"],
+            factors=setting.factors,
+            alpha=setting.alpha,
+            regularization=setting.regularization,
             iterations=iterations,
             num_threads=os.cpu_count(),
             random_state=config.seed,
@@ -85,25 +82,26 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
     threadpool_limits(1, "blas")
     split = split_source.read(config)
     start_seconds = time.perf_counter()
-    trials: list[tuple[float, int, dict[str, float]]] = []
-    pairs = list(product(ALPHAS, REGULARIZATIONS))
-    for factors in FACTORS:
-        for alpha, regularization in pairs:
-            setting = {"factors": factors, "alpha": alpha, "regularization": regularization}
-            fits = [
-                _EvaluatedFit(window, config, setting, ITERATIONS, EVALUATION_INTERVAL) for window in split.validation
-            ]
-            mean_ndcgs = (
-                fmean(point.ndcg for point in points) for points in zip(*(fit.curve for fit in fits), strict=True)
-            )
-            ndcg, iterations = max(zip(mean_ndcgs, fits[0].evaluated_iterations, strict=True))
-            trials.append((ndcg, iterations, setting))
-        trials.sort(key=lambda trial: -trial[0])
-        best_settings = [trial[2] for trial in trials[:MAX_KEPT_SETTINGS]]
-        pairs = list(dict.fromkeys((setting["alpha"], setting["regularization"]) for setting in best_settings))
-        log_progress(f"implicit: up to {factors} factors, best validation NDCG {trials[0][0]:.5f} with {trials[0][2]}")
+
+    def evaluate_setting(setting: Setting, iterations: int = ITERATIONS) -> Trial:
+        fits = [_EvaluatedFit(window, config, setting, iterations, EVALUATION_INTERVAL) for window in split.validation]
+        mean_ndcgs = (
+            fmean(point.ndcg for point in points) for points in zip(*(fit.curve for fit in fits), strict=True)
+        )
+        # Of equal NDCGs, the fewest iterations.
+        ndcg, iterations = max(zip(mean_ndcgs, fits[0].evaluated_iterations, strict=True), key=lambda result: result[0])
+        return Trial(ndcg, iterations, setting)
+
+    def log(message: str) -> None:
+        log_progress(f"{METHOD_NAME}: {message}")
+
+    best, max_iterations = search_grid(evaluate_setting, log), ITERATIONS
+    while best.iterations == max_iterations and 2 * max_iterations <= MAX_ITERATIONS:
+        max_iterations *= 2
+        log(f"{best.iterations} iterations are best, up to {max_iterations} are tried")
+        best = evaluate_setting(best.setting, max_iterations)
     tune_seconds = time.perf_counter() - start_seconds
-    _, iterations, setting = trials[0]
+    _, iterations, setting = best
     fit = _EvaluatedFit(split.test, config, setting, iterations, evaluation_interval=1)
     start_seconds = time.perf_counter()
     ranking = fit.rank()
@@ -114,8 +112,8 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
             "fit_seconds": fit.curve[-1].seconds,
             "scoring_seconds": scoring_seconds,
             "peak_memory_mib": get_peak_memory_mib(),
-            "config": {**setting, "iterations": iterations},
-            "curves": {int(setting["factors"]): fit.curve},
+            "config": {**setting._asdict(), "iterations": iterations},
+            "curves": {setting.factors: fit.curve},
         }
     )
 

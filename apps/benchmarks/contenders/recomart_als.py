@@ -3,6 +3,7 @@
 import time
 from dataclasses import asdict
 
+import torch
 from pydantic import TypeAdapter
 
 from apps.benchmarks.fresh_process import log_progress
@@ -12,7 +13,8 @@ from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import build_baselines
 from models_ml.evaluation.selection import select_params
-from models_ml.evaluation.window import EvaluationWindow
+from models_ml.evaluation.split import Split
+from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import SelectedParams, fit_ranking_model
 from models_ml.tuning import SearchSpace, tune
@@ -113,28 +115,62 @@ def evaluate_baselines(split_source: SplitSource, config: TrainConfig) -> list[R
     return results
 
 
-def evaluate_ablations(split_source: SplitSource, config: TrainConfig) -> list[RankingResult]:
-    """Evaluate RecoMart's model with the tuned settings, without content, trends, both, or neighbors."""
+def evaluate_ablations(split_source: SplitSource, result: RankingResult) -> list[RankingResult]:
+    """Evaluate RecoMart's model with the settings of `result`, without each of its parts.
+
+    The epochs, the trend power and the graph are selected again. Content and trends are left out only where the split
+    has them.
+    """
+    config = TrainConfig.model_validate(result.config["train"])
     split = split_source.read(config)
+    selected_params = TypeAdapter(SelectedParams).validate_python(result.config["selected_params"])
+    test = split.test
+    no_content: dict[str, object] = {"content_prior_customers": 0.0}
+    no_trends: dict[str, object] = {"trend_powers": (0.0,)}
+    changes: dict[str, dict[str, object]] = {"als without neighbors": {"graph_weights": ()}}
+    has_content = test.build_item_features(config).content.entry_count > 0
+    has_trends = bool((test.build_item_features(config).trends != 1).any())
+    if has_content:
+        changes["als without content"] = no_content
+    if has_trends:
+        changes["als without trends"] = no_trends
+    if has_content and has_trends:
+        changes["als without both"] = no_content | no_trends
     results = []
-    for method, change in (
-        ("als without content", {"content_prior_customers": 0.0}),
-        ("als without trends", {"trend_powers": (0.0,)}),
-        ("als without both", {"content_prior_customers": 0.0, "trend_powers": (0.0,)}),
-        ("als without neighbors", {"graph_weights": ()}),
-    ):
+    for method, change in changes.items():
         ablated_config = config.model_copy(update=change)
-        selected_params, _ = select_params(split.validation, ablated_config, lambda _: None)
-        test = split.test
+        ablated_params, _ = select_params(split.validation, ablated_config, lambda _: None)
         customer_features = test.build_customer_features(ablated_config)
         model = fit_ranking_model(
             test.interactions.strength,
             ablated_config,
-            selected_params,
+            ablated_params,
             item_features=test.build_item_features(ablated_config),
             customer_features=customer_features.select(test.interactions.users.ids),
         )
         ranking = test.rank_by_model(model, customer_features, ablated_config)
         results.append(evaluate_ranking(method, test, ranking, ablated_config))
         log_progress(f"{method}: test NDCG {results[-1].ndcg:.5f}")
+    if config.graph_weights:
+        results.append(_evaluate_graph(split, config, selected_params.trend_power))
     return results
+
+
+def _evaluate_graph(split: Split, config: TrainConfig, trend_power: float) -> RankingResult:
+    """Evaluate the item graph alone, with the popularity power that is best on the first validation window."""
+
+    def rank(window: EvaluationWindow, popularity_power: float) -> Ranking:
+        strength = window.interactions.strength
+        trends = window.build_item_features(config).trends ** trend_power
+        graph = ItemGraph.fit(strength, config, 1.0, popularity_power, trends)
+        users, products = torch.zeros((len(window.known_positions), 1)), torch.zeros((strength.column_count, 1))
+        return window.rank_for_known_customers(users, products, config, graph)
+
+    def compute_ndcg(popularity_power: float) -> float:
+        validation = split.validation[0]
+        return validation.evaluate(rank(validation, popularity_power), (config.selection_k,))[0].ndcg
+
+    best_power = max(config.graph_popularity_powers, key=compute_ndcg)
+    return evaluate_ranking("als without factors", split.test, rank(split.test, best_power), config).model_copy(
+        update={"config": {"graph_popularity_power": best_power, "trend_power": trend_power}}
+    )

@@ -1,16 +1,21 @@
-"""`compare_results` of the ranking benchmark."""
+"""Comparisons, differences and targets of the ranking benchmark."""
 
+import numpy as np
 import pytest
 
-from apps.benchmarks.ranking_benchmark import compare_results
+from apps.benchmarks.ranking_benchmark import compare_results, evaluate_targets
+from apps.benchmarks.ranking_differences import compute_differences
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult
+from models_ml.config import TrainConfig
 
 
 def build_curve(*points: tuple[float, float]) -> list[CurvePoint]:
     return [CurvePoint(seconds=seconds, ndcg=ndcg) for seconds, ndcg in points]
 
 
-def build_result(method: str, ndcg: float, curves: dict[int, list[CurvePoint]]) -> RankingResult:
+def build_result(
+    method: str, ndcg: float, curves: dict[int, list[CurvePoint]], customer_ndcgs: list[float] | None = None
+) -> RankingResult:
     return RankingResult(
         method=method,
         k=20,
@@ -21,6 +26,7 @@ def build_result(method: str, ndcg: float, curves: dict[int, list[CurvePoint]]) 
         hit_rate=0,
         recall_by_product_group={},
         curves=curves,
+        customer_ndcgs=customer_ndcgs or [],
     )
 
 
@@ -53,3 +59,48 @@ def test_compare_results_with_zero_ndcg() -> None:
     assert compare_results(
         RECOMART_RESULT, RECOMART_RESULT.curves, build_result("implicit", 0.0, {64: build_curve((1.0, 0.0))})
     ).ndcg_gain == float("inf")
+
+
+def test_compute_differences_has_paired_intervals() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.random(2000)
+    values = {"als": base + 0.01 * rng.random(2000), "ease": base, "popularity": rng.permutation(base)}
+    results = [build_result(name, float(ndcgs.mean()), {}, ndcgs.tolist()) for name, ndcgs in values.items()]
+    close, distant = compute_differences(results, TrainConfig())
+    assert (close.method, distant.method) == ("ease", "popularity")
+    assert close.difference == pytest.approx(0.005, abs=2e-4)
+    assert close.lower_bound == pytest.approx(close.difference, abs=2e-4)
+    assert close.relative_difference == pytest.approx(close.difference / base.mean())
+    assert close.relative_lower_bound == pytest.approx(close.lower_bound / base.mean(), rel=0.1)
+    # The customers of the permuted method are not paired, so that its interval is that of two independent means.
+    width = distant.upper_bound - distant.lower_bound
+    assert width == pytest.approx(2 * 1.96 * base.std() * (2 / 2000) ** 0.5, rel=0.1)
+    assert distant.lower_bound < 0 < distant.upper_bound
+
+
+def test_compute_differences_with_zero_ndcg() -> None:
+    als, other = build_result("als", 0.5, {}, [0.0, 1.0]), build_result("popularity", 0.0, {}, [0.0, 0.0])
+    (difference,) = compute_differences([als, other], TrainConfig())
+    assert difference.difference == 0.5
+    assert (difference.relative_difference, difference.relative_lower_bound) == (None, None)
+
+
+def test_customer_ndcgs_are_not_in_json() -> None:
+    assert "customer_ndcgs" not in build_result("als", 0.5, {}, [0.5]).model_dump_json()
+
+
+def test_evaluate_targets_compares_with_limits() -> None:
+    baselines = [build_result("popularity", 0.1, {}), build_result("ease", 0.295, {})]
+    default = build_result("als, default settings", 0.296, {})
+    other = build_result("implicit", 0.25, {64: build_curve((8.0, 0.25))})
+    comparison = compare_results(RECOMART_RESULT, RECOMART_RESULT.curves, other)
+    targets = evaluate_targets(RECOMART_RESULT, baselines, default, [comparison])
+    assert [(target.name, target.is_met) for target in targets] == [
+        ("NDCG relative to implicit", True),
+        ("NDCG relative to the best baseline (ease)", False),
+        ("NDCG of the default settings, relative to tuned", True),
+        ("share of implicit's seconds to its best NDCG", True),
+    ]
+    assert [target.is_met for target in evaluate_targets(RECOMART_RESULT, baselines, None, [])] == [
+        *(None, False, None, None)
+    ]

@@ -35,7 +35,8 @@ def split_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.slow
 def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, tmp_path: Path) -> None:
     options = [word for name, file in split_files.items() for word in (f"--{name}", file)]
-    result = recomart("bench", "ranking", *options, "-k", 10, "--tune-seconds", 1, "--json", tmp_path / "figures.json")
+    options += ["-k", 10, "--tune-seconds", 1, "--ablate", "--json", tmp_path / "figures.json"]
+    result = recomart("bench", "ranking", *options)
     assert result.returncode == 0, result.stderr
     assert "Top 10" in result.stdout
     assert "als, train: factors " in result.stdout
@@ -46,15 +47,23 @@ def test_ranking_on_files(split_files: dict[str, Path], recomart: RecomartCli, t
         f"3 folds, because the first has only 120 customers: the file {split_files['valid']}, and parts of "
         f"{split_files['train']} of the same size, holdout random (the file has no timestamps)"
     )
-    recomart_result, *baselines = figures["results"]
+    recomart_result, *baselines, default, no_neighbors, no_factors = figures["results"]
     assert (recomart_result["method"], recomart_result["k"], recomart_result["user_count"]) == ("als", 10, 120)
-    assert [row["method"] for row in baselines] == ["popularity", "item_item", "ease"]
+    assert [row["method"] for row in baselines] == ["popularity", "item_item", "user_item_graph", "ease"]
     assert recomart_result["ndcg"] > baselines[0]["ndcg"]
     assert 0 < recomart_result["precision"] < recomart_result["recall"] < recomart_result["hit_rate"] <= 1
     assert recomart_result["fit_seconds"] > 0
     assert recomart_result["tune_seconds"] > 0
     assert recomart_result["peak_memory_mib"] > 100
     assert recomart_result["config"]["train"]["k_values"] == [10]
+    assert default["method"] == "als, default settings"
+    assert (no_neighbors["method"], no_factors["method"]) == ("als without neighbors", "als without factors")
+    assert min(default["ndcg"], no_neighbors["ndcg"], no_factors["ndcg"]) > baselines[0]["ndcg"]
+    differences = {row["method"]: row for row in figures["differences"]}
+    assert list(differences) == [row["method"] for row in figures["results"][1:]]
+    assert differences["popularity"]["lower_bound"] > 0
+    assert "NDCG@10 of als minus that of other methods, with 95 % intervals" in result.stdout
+    assert "NDCG relative to the best baseline" in result.stdout
 
 
 @pytest.mark.slow
@@ -82,7 +91,10 @@ def test_ranking_on_dataset_version(demo_warehouse: Settings, recomart: Recomart
     methods = [row["method"] for row in figures]
     warm = {row["method"]: row["recall_by_product_group"]["warm"] for row in figures}
     assert warm["als"] > warm["popularity"] > 0
-    assert methods[-3:] == ["als without content", "als without trends", "als without both"]
+    assert methods[-5:] == [
+        *("als without neighbors", "als without content", "als without trends", "als without both"),
+        "als without factors",
+    ]
 
 
 def test_invalid_options(split_files: dict[str, Path], tmp_path: Path) -> None:
@@ -118,4 +130,5 @@ def test_ranking_compared_with_implicit(split_files: dict[str, Path], recomart: 
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "figures.json").read_text())
     assert report["results"][-1]["method"] == report["comparisons"][0]["method"] == "implicit"
-    assert report["results"][-1]["config"]["factors"] in (64, 128, 256, 512)
+    assert 8 <= report["results"][-1]["config"]["factors"] <= 1024
+    assert "implicit: with 64 factors, best validation NDCG" in result.stderr

@@ -104,7 +104,9 @@ def test_report_differences_within_intervals(trained: TrainingResult) -> None:
         for row in trained.ranking_metrics.to_pylist()
     }
     differences = trained.metric_differences.to_pylist()
-    assert {row["method"] for row in differences} == {"popularity", "recent_popularity", "item_item", "ease", "oracle"}
+    assert {row["method"] for row in differences} == {
+        *("popularity", "recent_popularity", "item_item", "user_item_graph", "ease", "oracle")
+    }
     for row in differences:
         key = (row["segment"], row["segment_value"], row["k"])
         model, baseline = (metrics["test", method, *key][row["metric"]] for method in ("als", row["method"]))

@@ -61,14 +61,28 @@ def test_neighbors_equal_dense_similarities(
         np.testing.assert_allclose(found, keep_largest(expected, neighbors), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("max_terms", [1, 2**20])
+@pytest.mark.parametrize("max_terms", [1, 20, 2**20])
 def test_scores_equal_dense_reference(strength: Csr, max_terms: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(item_graph, "MAX_TERMS", max_terms)
+    monkeypatch.setattr(item_graph, "MAX_CACHED_TERMS", max_terms)
     graph = ItemGraph.fit(strength, TrainConfig(graph_neighbors=6), 0.3, 0.25, torch.ones(40))
     scores = torch.zeros((60, 40))
     graph.add_scores(strength, scores)
     expected = compute_graph_scores(strength, 6, 0.3, 0.25)
     np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_scores_of_single_rows_equal_those_of_a_block(strength: Csr) -> None:
+    """A block is scored on all cores, a single row by its terms; the last columns of the buffer are padding."""
+    graph = ItemGraph.fit(strength, TrainConfig(graph_neighbors=6), 0.3, 0.25, torch.ones(40))
+    block, again, single = (torch.full((60, 64), -0.5) for _ in range(3))
+    graph.add_scores(strength, block)
+    graph.add_scores(strength, again)
+    for row in range(60):
+        graph.add_scores(strength.slice_rows(row, row + 1), single[row : row + 1])
+    assert torch.equal(block, again)
+    torch.testing.assert_close(block, single)
+    assert (block[:, 40:] == -0.5).all()
 
 
 def test_trends_multiply_scores(strength: Csr) -> None:
