@@ -15,7 +15,8 @@ def test_trends_equal_relative_recent_share() -> None:
         active_users_28d={"rising": 90.0, "average": 45.0, "falling": 0.0, "rare": 0.0},
     )
     products = IdMap(["falling", "new", "rare", "rising", "unknown", "average"], "product")
-    trends = dict(zip(products.ids.to_pylist(), compute_product_trends(features, products, TrainConfig()), strict=True))
+    config = TrainConfig(trend_prior_customers=10)
+    trends = dict(zip(products.ids.to_pylist(), compute_product_trends(features, products, config), strict=True))
     assert trends["average"] == pytest.approx(1, rel=0.01)
     assert trends["rising"] == pytest.approx((90 * 2 + 10) / 100, rel=0.01)
     assert trends["falling"] == pytest.approx(0.1)
