@@ -11,7 +11,7 @@ MODEL_DEFINING_SETTINGS = frozenset(
         *("sparse_density", "max_sparsity", "regularization_growth", "unobserved_growth"),
         *("content_prior_customers", "customer_prior_products", "feature_ridge"),
         *("max_feature_words", "feature_number_bands"),
-        *("trend_powers", "trend_prior_customers"),
+        *("trend_powers", "trend_prior_customers", "popularity_damping"),
         *("graph_weights", "graph_popularity_powers", "graph_neighbors"),
     }
 )
@@ -96,6 +96,10 @@ class TrainConfig(BaseModel):
 
     default_trend_power: float = Field(default=0.5, ge=0, le=2)
     """The power when the validation window is empty or too small."""
+
+    popularity_damping: float = Field(default=0.0, ge=0, le=1)
+    """Power of the damping of bestsellers: scores are multiplied by ((c + m) / 2m)^-damping, with the number c of the
+    product's customers and the mean m over all products."""
 
     graph_weights: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.05, 0.1, 0.2, 0.4)
     """Candidate weights of the item graph, whose scores are added to those of the factors; the validation window

@@ -24,7 +24,8 @@ class SelectedParams:
     graph_popularity_power: float = 0.0
     """Power of the neighbors' numbers of customers in the item graph."""
     validation_ndcg: float | None = None
-    """NDCG at the config's `selection_k` in the validation window; None for parameters that were not selected there."""
+    """NDCG at the config's `selection_k` in the validation window, without the popularity damping; None for parameters
+    that were not selected there."""
 
     @classmethod
     def from_defaults(cls, config: TrainConfig) -> "SelectedParams":
@@ -34,7 +35,10 @@ class SelectedParams:
 
 @dataclass(frozen=True)
 class RankingModel:
-    """A score is the dot product of customer and product factors, times the product's trend, plus the graph's score."""
+    """A score is the dot product of customer and scoring factors, plus the graph's score.
+
+    Both parts contain the product's multiplier.
+    """
 
     factors: FactorModel
     graph: ItemGraph
@@ -68,6 +72,10 @@ def fit_ranking_model(
         customer_features=customer_features,
     )
     graph = ItemGraph.fit(
-        strength.to(factors.trends.device), config, params.graph_weight, params.graph_popularity_power, factors.trends
+        strength.to(factors.multipliers.device),
+        config,
+        params.graph_weight,
+        params.graph_popularity_power,
+        factors.multipliers,
     )
     return RankingModel(factors, graph)

@@ -33,7 +33,7 @@ from models_ml.als.feature_prior import FeaturePrior
 from models_ml.als.parallel import CorePool
 from models_ml.als.solver import compute_gramian, solve_conjugate_gradient
 from models_ml.config import TrainConfig
-from models_ml.data.item_features import ItemFeatures
+from models_ml.data.item_features import ItemFeatures, compute_popularity_multipliers
 from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.errors import ModelError
 
@@ -136,7 +136,8 @@ class AlsTrainer:
         self.confidence = Confidence.fit(self.strength, config)
         user_rows = self.confidence.transform(self.strength)
         product_rows = user_rows.transpose()
-        self.is_trained = product_rows.lengths > 0
+        self.customer_counts = product_rows.lengths
+        self.is_trained = self.customer_counts > 0
         user_count, product_count = user_rows.row_count, int(self.is_trained.sum())
         self.total_confidence = float(user_rows.values.sum(dtype=torch.float64))
         adapted = config.adapt_to_density(strength.density)
@@ -188,12 +189,12 @@ class AlsTrainer:
         return report
 
     def finalize(self, trend_power: float = 0.0) -> FactorModel:
-        """Return a model with the current product factors and the products' trends to the power `trend_power`."""
+        """Return a model with the current product factors and the multipliers of `compute_multipliers`."""
         eigenvalues = self._rotate(self.product_factors)
         prior = self.customer_prior
         return FactorModel(
             product_factors=self.complete_product_factors(),
-            trends=self.item_features.trends.pow(trend_power),
+            multipliers=self.compute_multipliers(trend_power),
             eigenvalues=eigenvalues,
             trained_product_count=int(self.is_trained.sum()),
             confidence=self.confidence,
@@ -203,6 +204,17 @@ class AlsTrainer:
             customer_coefficients=None if prior is None else prior.fit_coefficients(self.user_factors),
             customer_prior_products=self.config.customer_prior_products,
         )
+
+    def compute_multipliers(self, trend_power: float) -> Tensor:
+        """Return the multipliers of the products' scores, float32 of shape (products).
+
+        They are the trends to the power `trend_power`, times the popularity damping.
+        """
+        return self.item_features.trends.pow(trend_power) * self.compute_popularity_multipliers()
+
+    def compute_popularity_multipliers(self) -> Tensor:
+        """Return the multipliers of the popularity damping, float32 of shape (products)."""
+        return compute_popularity_multipliers(self.customer_counts, self.config.popularity_damping)
 
     def complete_product_factors(self) -> Tensor:
         """Return a copy of the product factors, (products, factors).
@@ -302,7 +314,7 @@ def fit(
     """Return a model trained for `epochs` epochs on `strength` (customers x products).
 
     `item_features`, `initial_product_factors` and `customer_features` are arguments of AlsTrainer; scores are
-    multiplied by the products' trends to the power `trend_power`. `on_epoch` is called after each epoch. Equal
+    multiplied by the `multipliers` of the products for `trend_power`. `on_epoch` is called after each epoch. Equal
     arguments give identical bits on the same machine.
 
     Raises:

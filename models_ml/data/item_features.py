@@ -1,4 +1,4 @@
-"""Features of products besides their interactions: content (declared features) and trends."""
+"""Features of products besides their factors: content (declared features), trends and the popularity damping."""
 
 from dataclasses import dataclass
 
@@ -68,3 +68,18 @@ def compute_product_trends(product_features: pa.Table, products: IdMap, config: 
             np.where(customers > 0, ratio, 1).astype(np.float32)
         )
     return trends
+
+
+def compute_popularity_multipliers(customer_counts: Tensor, damping: float) -> Tensor:
+    """Return the multipliers of the products' scores that reduce the share of bestsellers in the lists.
+
+    With the number c of a product's customers (`customer_counts`, of shape (products)) and its mean m over the products
+    with customers, the multiplier is (2m / (c + m))^damping, float32. An average product has 1, and the m customers
+    that are added to every product limit the multiplier of a product with few customers to 2^damping. A product
+    without customers has 1: nothing is known about its popularity.
+
+    Source of the power: Steck, "Item popularity and recommendation accuracy" (RecSys 2011).
+    """
+    counts = customer_counts.double()
+    mean = counts.sum() / (counts > 0).sum()
+    return torch.where(counts > 0, (2 * mean / (counts + mean)).pow(damping), 1).float()

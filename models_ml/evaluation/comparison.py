@@ -134,7 +134,7 @@ def _compute_ndcg(
     user_factors = factors.fold_in(
         window.histories.to(position.device).remap_columns(position, len(products)), features
     )
-    product_factors = factors.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
+    product_factors = factors.scoring_factors[position.clamp(min=0)] * (position >= 0)[:, None]
     ranking = window.rank_for_known_customers(user_factors, product_factors, config, model.graph.align(position))
     hits = window.find_hit_pairs(ranking) >= 0
     relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]

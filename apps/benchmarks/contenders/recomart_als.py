@@ -78,16 +78,16 @@ def _train_with_curve(
     customer_features = window.build_customer_features(config).select(window.interactions.users.ids)
     start_seconds = time.perf_counter()
     trainer = AlsTrainer(window.interactions.strength, config, item_features, customer_features=customer_features)
-    trends = trainer.item_features.trends**selected_params.trend_power
+    multipliers = trainer.compute_multipliers(selected_params.trend_power)
     graph = ItemGraph.fit(
-        trainer.strength, config, selected_params.graph_weight, selected_params.graph_popularity_power, trends
+        trainer.strength, config, selected_params.graph_weight, selected_params.graph_popularity_power, multipliers
     )
     seconds, curve = time.perf_counter() - start_seconds, list[CurvePoint]()
     evaluated = window.known_positions.to(trainer.device)
     for _ in range(selected_params.epochs):
         report = trainer.train_epoch()
         seconds += report.seconds
-        products = trainer.complete_product_factors() * trends[:, None]
+        products = trainer.complete_product_factors() * multipliers[:, None]
         ranking = window.rank_for_known_customers(trainer.user_factors[evaluated], products, config, graph)
         curve.append(CurvePoint(seconds=seconds, ndcg=window.evaluate(ranking, config.k_values)[0].ndcg))
         log_progress(

@@ -1,10 +1,11 @@
-"""Tests of trends."""
+"""Tests of trends and the popularity damping."""
 
 import pytest
+import torch
 
 from models_ml.config import TrainConfig
 from models_ml.data.id_map import IdMap
-from models_ml.data.item_features import compute_product_trends
+from models_ml.data.item_features import compute_popularity_multipliers, compute_product_trends
 from tests.models_ml.synthetic_tables import build_product_features
 
 
@@ -26,3 +27,12 @@ def test_trends_equal_relative_recent_share() -> None:
 def test_trends_without_recent_customers() -> None:
     features = build_product_features("now", {"a": 3.0, "b": 0.0})
     assert compute_product_trends(features, IdMap(["a", "b"], "product"), TrainConfig()).tolist() == [1, 1]
+
+
+def test_popularity_multipliers_damp_bestsellers() -> None:
+    """The mean is 20: the product without customers does not count."""
+    counts = torch.tensor([0, 1, 20, 39], dtype=torch.int32)
+    multipliers = compute_popularity_multipliers(counts, 0.5).tolist()
+    assert multipliers == pytest.approx([1, (40 / 21) ** 0.5, 1, (40 / 59) ** 0.5])
+    assert compute_popularity_multipliers(counts, 0.0).tolist() == [1, 1, 1, 1]
+    assert compute_popularity_multipliers(torch.zeros(2, dtype=torch.int32), 0.5).tolist() == [1, 1]
