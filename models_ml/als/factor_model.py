@@ -50,8 +50,10 @@ class FactorModel:
 
     @cached_property
     def scoring_factors(self) -> Tensor:
-        """Product factors times multipliers, (products, factors); a score is a dot product of these and customer
-        factors."""
+        """Product factors times multipliers, (products, factors).
+
+        A score is a dot product of these and customer factors.
+        """
         return self.product_factors * self.multipliers[:, None]
 
     def fold_in(self, strength: Csr, features: Csr | None = None) -> Tensor:
