@@ -98,8 +98,8 @@ class TrainConfig(BaseModel):
     """The power when the validation window is empty or too small."""
 
     popularity_damping: float = Field(default=0.0, ge=0, le=1)
-    """Power of the damping of bestsellers: scores are multiplied by ((c + m) / 2m)^-damping, with the number c of the
-    product's customers and the mean m over all products."""
+    """Power of the damping of bestsellers: scores are multiplied by (2 / (1 + x))^damping, with the number x of the
+    product's customers of the last 28 days relative to the average product."""
 
     graph_weights: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.05, 0.1, 0.2, 0.4)
     """Candidate weights of the item graph, whose scores are added to those of the factors; the validation window

@@ -33,7 +33,7 @@ from models_ml.als.feature_prior import FeaturePrior
 from models_ml.als.parallel import CorePool
 from models_ml.als.solver import compute_gramian, solve_conjugate_gradient
 from models_ml.config import TrainConfig
-from models_ml.data.item_features import ItemFeatures, compute_popularity_multipliers
+from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.errors import ModelError
 
@@ -136,8 +136,7 @@ class AlsTrainer:
         self.confidence = Confidence.fit(self.strength, config)
         user_rows = self.confidence.transform(self.strength)
         product_rows = user_rows.transpose()
-        self.customer_counts = product_rows.lengths
-        self.is_trained = self.customer_counts > 0
+        self.is_trained = product_rows.lengths > 0
         user_count, product_count = user_rows.row_count, int(self.is_trained.sum())
         self.total_confidence = float(user_rows.values.sum(dtype=torch.float64))
         adapted = config.adapt_to_density(strength.density)
@@ -210,11 +209,8 @@ class AlsTrainer:
 
         They are the trends to the power `trend_power`, times the popularity damping.
         """
-        return self.item_features.trends.pow(trend_power) * self.compute_popularity_multipliers()
-
-    def compute_popularity_multipliers(self) -> Tensor:
-        """Return the multipliers of the popularity damping, float32 of shape (products)."""
-        return compute_popularity_multipliers(self.customer_counts, self.config.popularity_damping)
+        damping = self.item_features.compute_damping(self.config.popularity_damping)
+        return self.item_features.trends.pow(trend_power) * damping
 
     def complete_product_factors(self) -> Tensor:
         """Return a copy of the product factors, (products, factors).

@@ -47,11 +47,11 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     """Return the NDCG of both models in the test window of the *serving* model's dataset; None for an empty window.
 
     Each model is fitted again with its settings to its rows at the cutoff 'now', without the relevant pairs of that
-    window. Both rank for the same customers with the same histories. Trends are not applied because they belong to the
-    date of each model. The difference is therefore caused by the settings and by rows added or corrected since: more
-    rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because
-    they are not among the relevant pairs. The features of customers are those at each dataset's cutoff 'validation',
-    because later ones may count actions of the window.
+    window. Both rank for the same customers with the same histories. Trends and the popularity damping are not applied
+    because they belong to the date of each model. The difference is therefore caused by the settings and by rows added
+    or corrected since: more rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot
+    improve the result because they are not among the relevant pairs. The features of customers are those at each
+    dataset's cutoff 'validation', because later ones may count actions of the window.
 
     Both fits use the serving model's seed and, for equal settings, its number of epochs. Equal settings and rows
     therefore give equal results.
@@ -88,7 +88,8 @@ def _fit_without_relevant_pairs(
 
     The model is fitted to the rows at 'now' without the relevant pairs of the window.
     """
-    now, config = model.dataset.select_cutoff("now"), model.card.config
+    now = model.dataset.select_cutoff("now")
+    config = model.card.config.model_copy(update={"popularity_damping": 0.0})
     interactions = Interactions.from_table(
         _remove_pairs(now.interactions, window.pairs), now.product_features["product_id"]
     )
@@ -134,7 +135,7 @@ def _compute_ndcg(
     user_factors = factors.fold_in(
         window.histories.to(position.device).remap_columns(position, len(products)), features
     )
-    product_factors = factors.scoring_factors[position.clamp(min=0)] * (position >= 0)[:, None]
+    product_factors = factors.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
     ranking = window.rank_for_known_customers(user_factors, product_factors, config, model.graph.align(position))
     hits = window.find_hit_pairs(ranking) >= 0
     relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]

@@ -88,7 +88,7 @@ def select_params(
             lighter = weighted
     ranking = best.ranking
     if config.popularity_damping:
-        damping = trainer.compute_popularity_multipliers()
+        damping = trainer.item_features.compute_damping(config.popularity_damping)
         graph = ItemGraph.fit(trainer.strength, config, graph_weight, graph_power, trends**trend_power * damping)
         ranking = rank(user_factors, product_factors * damping[:, None], graph).ranking
     return SelectedParams(best_epoch, trend_power, graph_weight, graph_power, best.ndcg), ranking
