@@ -7,7 +7,10 @@ CONCENTRATION_METRICS = ("coverage", "top_product_share", "top_ten_share")
 """Metrics of `compute_concentration`, in its order; of all lists together."""
 
 EXPOSURE_METRICS = ("novelty", "long_tail_share", "diversity", "calibration_error", "serendipity")
-"""Metrics of models_ml.evaluation.exposure, in its order. They describe whole lists."""
+"""Metrics of models_ml.evaluation.exposure, in its order."""
 
-REPORTED_METRICS = (*ACCURACY_METRICS, *CONCENTRATION_METRICS, *EXPOSURE_METRICS)
-"""Metrics of `ml.ranking_metrics`, in the order of its columns."""
+LIST_METRICS = (*CONCENTRATION_METRICS, *EXPOSURE_METRICS)
+"""Metrics that describe whole lists; segments of products have none."""
+
+REPORTED_METRICS = (*ACCURACY_METRICS, *LIST_METRICS)
+"""Metrics of `ml.ranking_metrics`."""
