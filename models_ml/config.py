@@ -12,10 +12,11 @@ MODEL_DEFINING_SETTINGS = frozenset(
         *("content_prior_customers", "customer_prior_products", "feature_ridge"),
         *("max_feature_words", "feature_number_bands"),
         *("trend_powers", "trend_prior_customers", "popularity_damping"),
+        *("rerank_method", "rerank_weight", "rerank_depth"),
         *("graph_weights", "graph_popularity_powers", "graph_neighbors"),
     }
 )
-"""Settings that define the training objective. The other settings limit the computation or configure the evaluation."""
+"""Settings that define the model and its lists; the others limit the computation or configure the evaluation."""
 
 
 class TrainConfig(BaseModel):
@@ -127,6 +128,16 @@ class TrainConfig(BaseModel):
     candidates_per_user: int = Field(default=300, ge=1)
     """Number of candidates per known customer, products not purchased yet; SQL applies the merchandising rules to them.
     docs/merchandising_rules.md has the share of the lists that they fill."""
+
+    rerank_method: Literal["none", "mmr", "calibrated"] = "none"
+    """Order of a customer's best products: `none` by score, `mmr` for lists of less similar products (maximal marginal
+    relevance), `calibrated` for lists with the category mix of the customer's history."""
+
+    rerank_weight: float = Field(default=0.1, ge=0, le=1)
+    """Weight of the second aim of the re-ranking against the score, which has the rest of 1."""
+
+    rerank_depth: int = Field(default=100, ge=1)
+    """Number of a customer's best products that the re-ranking puts into a new order."""
 
     k_values: tuple[Annotated[int, Field(le=1000)], ...] = Field(default=(5, 10, 20), min_length=1)
     """List lengths k of all ranking metrics, ascending."""

@@ -24,8 +24,8 @@ class SelectedParams:
     graph_popularity_power: float = 0.0
     """Power of the neighbors' numbers of customers in the item graph."""
     validation_ndcg: float | None = None
-    """NDCG at the config's `selection_k` in the validation window, without the popularity damping; None for parameters
-    that were not selected there."""
+    """NDCG at the config's `selection_k` in the validation window, without the popularity damping and the
+    re-ranking; None for parameters that were not selected there."""
 
     @classmethod
     def from_defaults(cls, config: TrainConfig) -> "SelectedParams":

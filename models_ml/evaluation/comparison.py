@@ -48,10 +48,11 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
 
     Each model is fitted again with its settings to its rows at the cutoff 'now', without the relevant pairs of that
     window. Both rank for the same customers with the same histories. Trends and the popularity damping are not applied
-    because they belong to the date of each model. The difference is therefore caused by the settings and by rows added
-    or corrected since: more rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot
-    improve the result because they are not among the relevant pairs. The features of customers are those at each
-    dataset's cutoff 'validation', because later ones may count actions of the window.
+    because they belong to the date of each model, and the re-ranking is not because its cost is intended. The
+    difference is therefore caused by the other settings and by rows added or corrected since: more rows improve the new
+    model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because they are not among the
+    relevant pairs. The features of customers are those at each dataset's cutoff 'validation', because later ones may
+    count actions of the window.
 
     Both fits use the serving model's seed and, for equal settings, its number of epochs. Equal settings and rows
     therefore give equal results.

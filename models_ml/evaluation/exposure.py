@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from models_ml.config import TrainConfig
+from models_ml.data.category_mix import compute_category_shares, encode_categories
 from models_ml.data.sparse import Csr
 from models_ml.evaluation.baselines import rank_by_popularity
 from models_ml.evaluation.metrics import (
     compute_calibration_error,
-    compute_category_shares,
     compute_diversity,
     compute_list_means,
     compute_self_information,
@@ -57,14 +55,6 @@ def measure_exposure(
         serendipity = compute_serendipity(positions, window.find_hit_pairs(ranking) >= 0, expected, k_values)
         exposure[name] = torch.cat([means, torch.stack([diversity, errors, serendipity], 2)], 2)
     return exposure
-
-
-def encode_categories(categories: pa.ChunkedArray) -> tuple[Tensor, int]:
-    """Return the category of each product as a number, int64, and how many there are; the last one has the nulls."""
-    encoded = categories.combine_chunks().dictionary_encode()
-    category_count = len(encoded.dictionary)
-    codes = np.asarray(encoded.indices.fill_null(category_count), dtype=np.int64)
-    return torch.from_numpy(codes), category_count + 1
 
 
 def _build_histories(window: EvaluationWindow) -> Csr:

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models_ml.data.category_mix import CALIBRATION_SMOOTHING, find_entries
 from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.neighbors.similarity import multiply_to_dense
-
-CALIBRATION_SMOOTHING = 0.01
-"""Share of the history's category mix in the smoothed mix of a list."""
 
 
 @dataclass(frozen=True)
@@ -157,21 +155,6 @@ def _sum_similarities_to_preceding(positions: Tensor, histories: Csr, block_mib:
     return sums.view(columns.shape)
 
 
-def compute_category_shares(histories: Csr, categories: Tensor, category_count: int) -> Csr:
-    """Return the shares of the categories in each history, weighted by strength, customers x categories.
-
-    `histories` are customers x products, `categories` (products) is the category of each product, below
-    `category_count`.
-    """
-    keys = histories.row_of_entry * category_count + categories[histories.columns.long()]
-    unique_keys, entry = torch.unique(keys, return_inverse=True)
-    sums = torch.zeros(len(unique_keys), dtype=torch.float64).index_add(0, entry, histories.values.double())
-    rows = unique_keys // category_count
-    totals = torch.zeros(histories.row_count, dtype=torch.float64).index_add(0, rows, sums)
-    shape = (histories.row_count, category_count)
-    return Csr.from_pairs(rows, unique_keys % category_count, sums / totals[rows], shape)
-
-
 def compute_calibration_error(list_categories: Tensor, category_shares: Csr, k_values: Sequence[int]) -> Tensor:
     """Return each customer's calibration error at each of `k_values`, float64 of shape (customers, k_values).
 
@@ -179,16 +162,12 @@ def compute_calibration_error(list_categories: Tensor, category_shares: Csr, k_v
     history: the shares p in the history, q in the list and q' = (1 - a) q + a p, with a = 0.01
     (`CALIBRATION_SMOOTHING`), which keeps it finite. An empty list has q = 0 and the largest error, -log a.
     `list_categories` (customers, ranks) has the category of each listed product, -1 for an unused rank;
-    `category_shares` are those of `compute_category_shares`. A customer without a history has NaN.
+    `category_shares` are those of models_ml.data.category_mix. A customer without a history has NaN.
 
     Source: Steck, "Calibrated recommendations" (RecSys 2018).
     """
-    category_count, rows = category_shares.column_count, category_shares.row_of_entry
-    history_keys = rows * category_count + category_shares.columns
-    list_rows = torch.arange(len(list_categories))[:, None]
-    list_keys = torch.where(list_categories < 0, -1, list_rows * category_count + list_categories)
-    entry = torch.searchsorted(history_keys, list_keys).clamp(max=max(0, len(history_keys) - 1))
-    is_in_history = history_keys[entry] == list_keys if len(history_keys) else torch.zeros_like(list_keys).bool()
+    entry, is_in_history = find_entries(category_shares, list_categories)
+    rows = category_shares.row_of_entry
     shares, errors = category_shares.values.double(), []
     has_history = category_shares.lengths > 0
     for k in k_values:

@@ -40,9 +40,11 @@ def select_params(
 
     The number of epochs is selected first, with early stopping (`max_epochs`, `patience`), without trends and without a
     graph. The trend power is then selected for this number of epochs, and at last the weight and the popularity power
-    of the item graph. The popularity damping is applied to the returned ranking alone: a selection with damped scores
-    chooses other parameters against the damping. On the demo shop, with a damping of 0.3, it chooses an item graph, and
-    the ten most listed products have 21 % of all places instead of 16 % without damping.
+    of the item graph.
+
+    The popularity damping and the re-ranking are applied to the returned ranking alone: a selection with damped scores
+    chooses other parameters against the damping. On the demo shop, with a damping of 0.3, it chose an item graph, and
+    the ten most listed products had 21 % of all places instead of 16 % without damping.
 
     Raises:
         ModelError: The factors diverge or collapse to zero.
@@ -86,9 +88,11 @@ def select_params(
             if weighted.ndcg <= lighter.ndcg:
                 break
             lighter = weighted
-    ranking = best.ranking
-    if config.popularity_damping:
+    ranking, reranker = best.ranking, window.build_reranker(product_factors, config)
+    if config.popularity_damping or reranker.is_active:
         damping = trainer.item_features.compute_damping(config.popularity_damping)
         graph = ItemGraph.fit(trainer.strength, config, graph_weight, graph_power, trends**trend_power * damping)
-        ranking = rank(user_factors, product_factors * damping[:, None], graph).ranking
+        ranking = window.rank_for_known_customers(
+            user_factors, product_factors * damping[:, None], config, graph, reranker
+        )
     return SelectedParams(best_epoch, trend_power, graph_weight, graph_power, best.ndcg), ranking

@@ -186,6 +186,7 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         "customer_coefficients": (len(card.customer_features), card.config.factors),
         "feature_row_starts": (card.customers_with_features + 1,),
         **dict.fromkeys(("feature_columns", "feature_values"), (card.customer_feature_entries,)),
+        "categories": factors[:1] if card.config.rerank_method == "calibrated" else (0,),
     }
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     sizes = (card.users, card.products, card.customers_with_features)

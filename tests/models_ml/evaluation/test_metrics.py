@@ -9,12 +9,12 @@ import pytest
 import torch
 from ir_measures import AP, P, R, ScoredDoc, Success, nDCG
 
+from models_ml.data.category_mix import compute_category_shares
 from models_ml.data.sparse import Csr
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.metrics import (
     compute_accuracy,
     compute_calibration_error,
-    compute_category_shares,
     compute_concentration,
     compute_diversity,
     compute_list_means,
