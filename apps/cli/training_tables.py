@@ -1,11 +1,13 @@
-"""Tables about a training: gates and tuning trials."""
+"""Tables about a training: gates, tuning trials and trade-offs of settings."""
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from apps.cli.console import print_line, print_table, to_records
 from models_ml.evaluation.gates import GateResult
+from models_ml.evaluation.trade_offs import DAMPINGS, TradeOff
 from orchestration.tuning_run import TuningSummary
 
 
@@ -31,3 +33,22 @@ def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
         warehouse_option = [] if warehouse is None else ["--warehouse", str(warehouse)]
         command = shlex.join(["recomart", "train", "--config", str(summary.folder / "config.json"), *warehouse_option])
         print_line(f"to train with these settings: {command}, or tune again with --adopt")
+
+
+def print_trade_offs(trade_offs: Sequence[TradeOff], k: int) -> None:
+    """Print the metrics of the top `k` lists for each damping, and for each method and weight of re-ranking."""
+    rows = [
+        {
+            **asdict(trade_off),
+            "ndcg_change": f"{100 * trade_off.ndcg_change:+.2f} %",
+        }
+        for trade_off in trade_offs
+    ]
+    metrics = [name for name in rows[0] if name not in ("popularity_damping", "rerank_method", "rerank_weight")]
+    damping_count = len(DAMPINGS)
+    print_table(
+        f"Popularity damping, top {k}, validation window", rows[:damping_count], ["popularity_damping", *metrics]
+    )
+    print_table(
+        f"Re-ranking, top {k}, validation window", rows[damping_count:], ["rerank_method", "rerank_weight", *metrics]
+    )
