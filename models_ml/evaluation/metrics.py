@@ -13,7 +13,7 @@ from torch import Tensor
 from models_ml.data.category_mix import CALIBRATION_SMOOTHING, find_entries
 from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
-from models_ml.neighbors.similarity import multiply_to_dense
+from models_ml.neighbors.similarity import multiply_to_dense, normalize_by_product
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,7 @@ def _sum_similarities_to_preceding(positions: Tensor, histories: Csr, block_mib:
     listed = torch.unique(positions[positions >= 0])
     column = torch.full((histories.column_count,), -1)
     column[listed] = torch.arange(len(listed))
-    by_product = histories.remap_columns(column, len(listed)).transpose()
-    norms = by_product.lengths.clamp(min=1).float().sqrt()
-    normalized = by_product.replace_values(1 / torch.repeat_interleave(norms, by_product.lengths))
+    normalized = normalize_by_product(histories.remap_columns(column, len(listed)))
     transposed = normalized.transpose().to_torch_coo()
     columns = torch.where(positions < 0, -1, column[positions.clamp(min=0)])
     place_of_product = columns.flatten().sort(stable=True)

@@ -88,7 +88,7 @@ def select_params(
             if weighted.ndcg <= lighter.ndcg:
                 break
             lighter = weighted
-    ranking, reranker = best.ranking, window.build_reranker(product_factors, config)
+    ranking, reranker = best.ranking, window.build_reranker(config, trainer.device)
     if config.popularity_damping or reranker.is_active:
         damping = trainer.item_features.compute_damping(config.popularity_damping)
         graph = ItemGraph.fit(trainer.strength, config, graph_weight, graph_power, trends**trend_power * damping)

@@ -12,8 +12,8 @@ from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.ranking_model import SelectedParams, fit_ranking_model
 
 DAMPINGS = (0.0, 0.05, 0.1, 0.2, 0.3)
-RERANK_METHODS = ("mmr", "calibrated")
-RERANK_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.3)
+RERANK_WEIGHTS = {"mmr": (0.05, 0.1, 0.2, 0.3, 0.5), "calibrated": (0.02, 0.05, 0.1, 0.2, 0.3)}
+"""Measured weights by method."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def measure_trade_offs(window: EvaluationWindow, config: TrainConfig, params: Se
     dampings = [undamped.model_copy(update={"popularity_damping": damping}) for damping in DAMPINGS]
     rerankings = [
         damped.model_copy(update={"rerank_method": method, "rerank_weight": weight})
-        for method in RERANK_METHODS
-        for weight in RERANK_WEIGHTS
+        for method, weights in RERANK_WEIGHTS.items()
+        for weight in weights
     ]
     rankings = _rank(window, undamped, params, [*dampings, damped, *rerankings])
     measured = config.model_copy(update={"k_values": (config.selection_k,)})
@@ -91,7 +91,7 @@ def _rank(
             model.graph,
             neighbors=neighbors.replace_values(neighbors.values * multipliers[neighbors.columns.long()]),
         )
-        reranker = window.build_reranker(model.factors.product_factors, variant)
+        reranker = window.build_reranker(variant, device)
         scoring_factors = model.factors.scoring_factors * multipliers[:, None]
         rankings.append(window.rank_for_known_customers(user_factors, scoring_factors, variant, graph, reranker))
     return rankings

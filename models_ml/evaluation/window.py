@@ -220,7 +220,7 @@ class EvaluationWindow:
                 factors.scoring_factors,
                 config,
                 model.graph,
-                self.build_reranker(factors.product_factors, config),
+                self.build_reranker(config, device),
             ),
             config,
         )
@@ -235,10 +235,10 @@ class EvaluationWindow:
         ranking.scores[rows] = by_features.scores
         return ranking
 
-    def build_reranker(self, product_factors: Tensor, config: TrainConfig) -> Reranker:
-        """Return the re-ranking of lists of the products of `interactions`, with factors of (products, factors)."""
+    def build_reranker(self, config: TrainConfig, device: torch.device) -> Reranker:
+        """Return the re-ranking of lists of the products of `interactions` on `device`."""
         categories, _ = encode_categories(self.product_features["category"])
-        return Reranker(config, product_factors, categories[self.catalog_positions].to(product_factors.device))
+        return Reranker(config, self.interactions.strength.to(device), categories[self.catalog_positions].to(device))
 
     def rank_for_known_customers(
         self,

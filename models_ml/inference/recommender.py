@@ -124,9 +124,10 @@ class Recommender:
     @property
     def reranker(self) -> Reranker:
         """The re-ranking of the candidates."""
-        factors = self.model.factors.product_factors
-        categories = torch.zeros(len(factors), dtype=torch.int64, device=factors.device)
-        return Reranker(self.card.config, factors, categories if self.categories is None else self.categories)
+        categories = self.categories
+        if categories is None:
+            categories = torch.zeros(len(self.products), dtype=torch.int64, device=self.history.values.device)
+        return Reranker(self.card.config, self.history, categories)
 
     def remove_customer(self, user_id: str) -> "Recommender":
         """Return a recommender without the id, the history and the features of a customer.

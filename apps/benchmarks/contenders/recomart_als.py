@@ -44,7 +44,7 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
     users = factors.fold_in(test.histories.to(trainer.device), customer_features.to(trainer.device))
     fit_seconds = curve[-1].seconds + time.perf_counter() - start_seconds
     start_seconds = time.perf_counter()
-    reranker = test.build_reranker(factors.product_factors, config)
+    reranker = test.build_reranker(config, trainer.device)
     ranking = test.rank_for_known_customers(users, factors.scoring_factors, config, graph, reranker)
     scoring_seconds = time.perf_counter() - start_seconds
     return evaluate_ranking("als", test, ranking, config).model_copy(

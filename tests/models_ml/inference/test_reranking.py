@@ -9,6 +9,7 @@ import torch
 
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
+from models_ml.inference import reranking
 from models_ml.inference.reranking import Reranker
 from tests.models_ml.synthetic_tables import to_dense
 
@@ -37,17 +38,22 @@ def choose_best(values: dict[int, float]) -> int:
     return min(slot for slot, value in values.items() if value > best - 1e-9)
 
 
-@pytest.mark.parametrize(("weight", "depth", "block_mib"), [(0.3, 100, 128), (0.7, 8, 1), (1.0, 12, 128)])
-def test_mmr_equals_loop(strength: Csr, weight: float, depth: int, block_mib: int) -> None:
+@pytest.mark.parametrize(
+    ("weight", "depth", "max_products"), [(0.3, 100, 40), (0.7, 8, 100), (1.0, 12, 40), (0.5, 12, 15)]
+)
+def test_mmr_equals_loop(
+    strength: Csr, weight: float, depth: int, max_products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     positions, scores = build_lists(12)
-    factors = torch.randn((40, 6), generator=torch.Generator().manual_seed(5))
-    factors[7] = 0
-    config = TrainConfig(rerank_method="mmr", rerank_weight=weight, rerank_depth=depth, block_mib=block_mib)
-    reranked, new_scores = Reranker(config, factors, torch.zeros(40, dtype=torch.int64)).rerank(
+    monkeypatch.setattr(reranking, "MAX_SIMILAR_PRODUCTS", max_products)
+    config = TrainConfig(rerank_method="mmr", rerank_weight=weight, rerank_depth=depth)
+    reranked, new_scores = Reranker(config, strength, torch.zeros(40, dtype=torch.int64)).rerank(
         positions, scores, strength
     )
-    norms = factors.double().norm(dim=1, keepdim=True).clamp(min=1e-12)
-    cosines = ((factors.double() / norms) @ (factors.double() / norms).T).numpy()
+    customers = (to_dense(strength) > 0).astype(float)
+    customers[:, np.argsort(-customers.sum(0), kind="stable")[max_products:]] = 0
+    norms = np.maximum(np.sqrt(customers.sum(0)), 1)
+    cosines = customers.T @ customers / np.outer(norms, norms)
     for row, products in enumerate(positions.tolist()):
         pool = [position for position in products[:depth] if position >= 0]
         relevance = scale(scores[row, : len(pool)].double().tolist()) if pool else []
@@ -70,7 +76,7 @@ def test_calibration_equals_loop(strength: Csr, weight: float, depth: int) -> No
     positions, scores = build_lists(12)
     categories = torch.randint(CATEGORY_COUNT, (40,), generator=torch.Generator().manual_seed(6))
     config = TrainConfig(rerank_method="calibrated", rerank_weight=weight, rerank_depth=depth)
-    reranked, _ = Reranker(config, torch.ones((40, 1)), categories).rerank(positions, scores, strength)
+    reranked, _ = Reranker(config, strength, categories).rerank(positions, scores, strength)
     dense = to_dense(strength)
     for row, products in enumerate(positions.tolist()):
         mix = np.bincount(categories.numpy(), dense[row], CATEGORY_COUNT) / dense[row].sum()
@@ -97,7 +103,7 @@ def test_calibration_equals_loop(strength: Csr, weight: float, depth: int) -> No
 def test_inactive_reranking_keeps_order(strength: Csr, method: str, weight: float) -> None:
     positions, scores = build_lists(12)
     config = TrainConfig.model_validate({"rerank_method": method, "rerank_weight": weight})
-    reranker = Reranker(config, torch.ones((40, 2)), torch.zeros(40, dtype=torch.int64))
+    reranker = Reranker(config, strength, torch.zeros(40, dtype=torch.int64))
     assert reranker.get_pool_size(12) == 12
     reranked, new_scores = reranker.rerank(positions, scores, strength)
     assert torch.equal(reranked, positions)
