@@ -12,11 +12,12 @@ MODEL_DEFINING_SETTINGS = frozenset(
         *("regularization_scales", "full_damping_history"),
         *("content_prior_customers", "customer_prior_products", "feature_ridge"),
         *("max_feature_words", "feature_number_bands"),
-        *("trend_powers", "trend_prior_customers"),
+        *("trend_powers", "trend_prior_customers", "popularity_damping"),
+        *("rerank_method", "rerank_weight", "rerank_depth"),
         *("graph_weights", "graph_popularity_powers", "graph_neighbors"),
     }
 )
-"""Settings that define the training objective. The other settings limit the computation or configure the evaluation."""
+"""Settings that define the model and its lists; the others limit the computation or configure the evaluation."""
 
 
 class TrainConfig(BaseModel):
@@ -111,6 +112,10 @@ class TrainConfig(BaseModel):
     default_trend_power: float = Field(default=0.5, ge=0, le=2)
     """The power when the validation window is empty or too small."""
 
+    popularity_damping: float = Field(default=0.0, ge=0, le=1)
+    """Power of the damping of bestsellers: scores are multiplied by (2 / (1 + x))^damping, with the number x of the
+    product's customers of the last 28 days relative to the average product."""
+
     graph_weights: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.05, 0.1, 0.2, 0.4)
     """Candidate weights of the item graph, whose scores are added to those of the factors; the validation window
     selects one of them or no graph. Without weights there is no graph."""
@@ -137,6 +142,16 @@ class TrainConfig(BaseModel):
     candidates_per_user: int = Field(default=300, ge=1)
     """Number of candidates per known customer, products not purchased yet; SQL applies the merchandising rules to them.
     docs/merchandising_rules.md has the share of the lists that they fill."""
+
+    rerank_method: Literal["none", "mmr", "calibrated"] = "none"
+    """Order of a customer's best products: `none` by score, `mmr` for lists of less similar products (maximal marginal
+    relevance), `calibrated` for lists with the category mix of the customer's history."""
+
+    rerank_weight: float = Field(default=0.1, ge=0, le=1)
+    """Weight of the second aim of the re-ranking against the score, which has the rest of 1."""
+
+    rerank_depth: int = Field(default=100, ge=1)
+    """Number of a customer's best products that the re-ranking puts into a new order."""
 
     k_values: tuple[Annotated[int, Field(le=1000)], ...] = Field(default=(5, 10, 20), min_length=1)
     """List lengths k of all ranking metrics, ascending."""

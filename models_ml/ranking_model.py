@@ -26,7 +26,8 @@ class SelectedParams:
     regularization_scale: float = 1.0
     """Factor of the config's `regularization`."""
     validation_ndcg: float | None = None
-    """NDCG at the config's `selection_k`, mean over the validation windows; None for parameters not selected there."""
+    """NDCG at the config's `selection_k`, mean over the validation windows, without the popularity damping and the
+    re-ranking; None for parameters that were not selected there."""
 
     @classmethod
     def from_defaults(cls, config: TrainConfig) -> "SelectedParams":
@@ -36,7 +37,10 @@ class SelectedParams:
 
 @dataclass(frozen=True)
 class RankingModel:
-    """A score is the dot product of customer and product factors, times the product's trend, plus the graph's score."""
+    """A score is the dot product of customer and scoring factors, plus the graph's score.
+
+    Both parts contain the product's multiplier.
+    """
 
     factors: FactorModel
     graph: ItemGraph
@@ -70,6 +74,10 @@ def fit_ranking_model(
         customer_features=customer_features,
     )
     graph = ItemGraph.fit(
-        strength.to(factors.trends.device), config, params.graph_weight, params.graph_popularity_power, factors.trends
+        strength.to(factors.multipliers.device),
+        config,
+        params.graph_weight,
+        params.graph_popularity_power,
+        factors.multipliers,
     )
     return RankingModel(factors, graph)

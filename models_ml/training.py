@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models_ml.als.trainer import EpochReport
 from models_ml.config import TrainConfig
+from models_ml.data.category_mix import encode_categories
 from models_ml.data.dataset import Dataset
 from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
 from models_ml.data.id_map import IdMap
@@ -222,8 +223,18 @@ def _fit_recommender(
         interactions.strength.to(device),
         model,
         replace(customer_features, matrix=customer_features.matrix.to(device)),
+        _build_categories(features, interactions.products, device) if config.rerank_method == "calibrated" else None,
     )
     return recommender, fit_seconds
+
+
+def _build_categories(product_features: pa.Table, products: IdMap, device: torch.device) -> Tensor:
+    """Return the category of each product as a number, int64; products without one have the last number."""
+    categories, category_count = encode_categories(product_features["category"])
+    position = torch.from_numpy(products.find_positions(product_features["product_id"]))
+    category_of_product = torch.full((len(products),), category_count - 1)
+    category_of_product[position[position >= 0]] = categories[position >= 0]
+    return category_of_product.to(device)
 
 
 def _align_product_factors(recommender: Recommender, products: IdMap, config: TrainConfig) -> Tensor:

@@ -84,15 +84,6 @@ class TrialReport:
 
 
 @dataclass(frozen=True)
-class TuningProgress:
-    """The best validation NDCG of full trials after a time."""
-
-    seconds: float
-    ndcg: float | None
-    """None before the first full trial is completed."""
-
-
-@dataclass(frozen=True)
 class TuningResult:
     """Best settings of a search."""
 
@@ -107,15 +98,20 @@ class TuningResult:
     """The trials of this search, without those of earlier searches in the same journal."""
     seconds: float
 
-    def list_progress(self) -> list[TuningProgress]:
-        """Return the progress at each of `PROGRESS_SECONDS` that was reached, and at the end."""
+    def summarize_progress(self) -> dict[str, float | None]:
+        """Return the trials per minute, and the best validation NDCG at each of `PROGRESS_SECONDS` and at the end.
+
+        The NDCG is that of full trials, None before the first one is completed.
+        """
         times = [*(seconds for seconds in PROGRESS_SECONDS if seconds < self.seconds), self.seconds]
-        return [
-            TuningProgress(
-                seconds, next((r.best_ndcg for r in reversed(self.reports) if r.elapsed_seconds <= seconds), None)
-            )
+        best_ndcgs = (
+            next((report.best_ndcg for report in reversed(self.reports) if report.elapsed_seconds <= seconds), None)
             for seconds in times
-        ]
+        )
+        return {
+            "trials_per_minute": 60 * len(self.reports) / self.seconds,
+            **{f"ndcg_after_{seconds:.0f}_s": ndcg for seconds, ndcg in zip(times, best_ndcgs, strict=True)},
+        }
 
 
 def tune(

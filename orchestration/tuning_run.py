@@ -1,4 +1,4 @@
-"""Tuning run: search for better training settings on a dataset version, and write the trials and the best settings."""
+"""Tuning run: search for better training settings on a dataset version, or measure the trade-offs of settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from models_ml.config import TrainConfig
+from models_ml.data.dataset import Dataset
+from models_ml.evaluation.selection import select_params
+from models_ml.evaluation.trade_offs import TradeOff, measure_trade_offs
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.tuning import TrialReport, TuningProgress, tune
+from models_ml.tuning import TrialReport, tune
 from orchestration.config_files import write_train_config
 from orchestration.training_run import load_training_dataset
 from warehouse.disk_full import raise_on_full_disk
@@ -25,11 +28,8 @@ class TuningSummary:
     trials: pd.DataFrame
     """One row per trial of this and earlier tuning runs on the dataset version; full trials first, best first."""
 
-    progress: list[TuningProgress]
-    """The best validation NDCG at certain times of this tuning run."""
-
-    trials_per_minute: float
-    """Trials of both stages in this tuning run."""
+    progress: dict[str, float | None]
+    """The trials per minute of this tuning run, and the best validation NDCG of full trials after certain times."""
 
     config: TrainConfig
     """The best settings."""
@@ -69,9 +69,7 @@ def tune_config(
         DiskFullError: The disk is full.
     """
     dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage, "tuning")
-    window = EvaluationWindow.from_dataset(dataset, "validation", config.max_selection_users)
-    if window is None or len(window.known_positions) < config.min_selection_users:
-        raise RecomartError("tuning failed: the validation window has too few customers. Load more days first")
+    window = _build_validation_window(dataset, config, "tuning")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
     tuned = tune(
         (window,),
@@ -91,14 +89,47 @@ def tune_config(
     return TuningSummary(
         dataset_hash=manifest.dataset_hash,
         trials=trials,
-        progress=tuned.list_progress(),
-        trials_per_minute=60 * len(tuned.reports) / tuned.seconds,
+        progress=tuned.summarize_progress(),
         config=tuned.config,
         ndcg=tuned.selected_params.validation_ndcg,
         default_ndcg=tuned.default_ndcg,
         folder=folder,
         is_adopted=adopt,
     )
+
+
+def measure_setting_trade_offs(
+    settings: Settings,
+    config: TrainConfig,
+    on_stage: Callable[[str], None] = lambda _: None,
+    *,
+    hash_prefix: str | None = None,
+) -> list[TradeOff]:
+    """Measure the popularity damping and the re-ranking on the validation window of a version or of the current marts.
+
+    Raises:
+        RecomartError: The marts are not built or refused, the version does not exist, or its validation window has too
+            few customers.
+        ModelError: The factors diverge or collapse to zero.
+    """
+    dataset, _ = load_training_dataset(settings, hash_prefix, on_stage, "the measurement of trade-offs")
+    window = _build_validation_window(dataset, config, "the measurement of trade-offs")
+    on_stage("selecting the number of epochs")
+    params, _ = select_params(
+        (window,),
+        config,
+        lambda epoch: on_stage(f"epoch {epoch.report.epoch}: validation NDCG {epoch.validation_ndcg:.4f}"),
+    )
+    on_stage("measuring the lists")
+    return measure_trade_offs(window, config, params)
+
+
+def _build_validation_window(dataset: Dataset, config: TrainConfig, action: str) -> EvaluationWindow:
+    """Return the validation window of a dataset; `action` names what needs it in the message of the error."""
+    window = EvaluationWindow.from_dataset(dataset, "validation", config.max_selection_users)
+    if window is None or len(window.known_positions) < config.min_selection_users:
+        raise RecomartError(f"{action} failed: the validation window has too few customers. Load more days first")
+    return window
 
 
 def _describe_trial(trial: TrialReport) -> str:

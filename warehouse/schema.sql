@@ -134,8 +134,16 @@ create table if not exists ml.ranking_metrics (
     run_id varchar not null, cutoff varchar not null, method varchar not null,
     segment varchar not null, segment_value varchar not null, k integer not null, users bigint not null,
     precision double, recall double, ndcg double, map double, hit_rate double,
-    coverage double, novelty double, long_tail_share double
+    coverage double, novelty double, long_tail_share double, top_product_share double, top_ten_share double,
+    diversity double, calibration_error double, serendipity double
 );
+
+-- A warehouse of an earlier version gets the columns.
+alter table ml.ranking_metrics add column if not exists top_product_share double;
+alter table ml.ranking_metrics add column if not exists top_ten_share double;
+alter table ml.ranking_metrics add column if not exists diversity double;
+alter table ml.ranking_metrics add column if not exists calibration_error double;
+alter table ml.ranking_metrics add column if not exists serendipity double;
 
 create table if not exists ml.metric_differences (
     run_id varchar not null, cutoff varchar not null, method varchar not null,

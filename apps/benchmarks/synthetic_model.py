@@ -182,7 +182,7 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
     )
     factor_model = FactorModel(
         product_factors=factors @ basis.float(),
-        trends=torch.ones(shop.products),
+        multipliers=torch.ones(shop.products),
         eigenvalues=eigenvalues.float(),
         trained_product_count=shop.products,
         confidence=confidence,

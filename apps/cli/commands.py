@@ -36,6 +36,9 @@ COMMANDS = {
     "tune": CommandEntry(
         "training_commands", "Search for the training settings that rank best in the validation window."
     ),
+    "trade-offs": CommandEntry(
+        "training_commands", "Show what the popularity damping and the re-ranking cost in NDCG, and what they gain."
+    ),
     "evaluate": CommandEntry("models", "Show the ranking metrics of the published model and the baselines."),
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
     "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),

@@ -5,17 +5,18 @@ from collections.abc import Sequence
 import pandas as pd
 
 from apps.cli.console import print_line, print_table, to_records
-from models_ml.evaluation.metric_names import ACCURACY_METRICS, REPORTED_METRICS
+from models_ml.evaluation.metric_names import ACCURACY_METRICS, LIST_METRICS
 from orchestration.model_registry import ModelRun, find_serving_run, is_waiting_to_serve
 
 
 def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = None) -> None:
     """Print the ranking metrics of the model and the baselines over all known customers, or why there are none."""
-    columns = ["cutoff", "k", "method", "users", *REPORTED_METRICS]
+    columns = ["cutoff", "k", "method", "users"]
     if metrics.empty:
         print_line(f"{missing_metrics_reason or 'No ranking metrics: no customer could be evaluated.'}\n")
     else:
-        print_table("Ranking metrics at K", to_records(metrics), columns)
+        print_table("Ranking metrics at K", to_records(metrics), [*columns, *ACCURACY_METRICS])
+        print_table("Products of the lists at K", to_records(metrics), [*columns, *LIST_METRICS])
 
 
 def print_models(runs: Sequence[ModelRun]) -> None:
@@ -60,12 +61,13 @@ def print_comparison(run_id: str | None, metrics: pd.DataFrame, differences: pd.
     """
     (k,) = set(metrics["k"])
     segment_columns = ["segment_value"] if by_segment else []
-    metric_columns = [metric for metric in REPORTED_METRICS if metrics[metric].notna().any()]
+    columns = ["cutoff", *segment_columns, "method", "users"]
     print_table(
-        f"Ranking metrics of the published model {run_id}, top {k}",
-        to_records(metrics),
-        ["cutoff", *segment_columns, "method", "users", *metric_columns],
+        f"Ranking metrics of the published model {run_id}, top {k}", to_records(metrics), [*columns, *ACCURACY_METRICS]
     )
+    # A copy that an earlier version published lacks newer metrics.
+    if list_metrics := [metric for metric in LIST_METRICS if metric in metrics and metrics[metric].notna().any()]:
+        print_table(f"Products of the lists, top {k}", to_records(metrics), [*columns, *list_metrics])
     intervals = differences.assign(
         value=[
             f"{difference:+.4f} ({lower:+.4f} to {upper:+.4f})"

@@ -14,7 +14,7 @@ from orchestration.model_steps import describe_scoring, describe_training
 from orchestration.progress import describe_dbt
 from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model
-from orchestration.tuning_run import tune_config
+from orchestration.tuning_run import measure_setting_trade_offs, tune_config
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
@@ -146,3 +146,31 @@ def tune(
         console.print_json(summary)
     else:
         training_tables.print_tuning(summary, warehouse)
+
+
+@app.command("trade-offs")
+def show_trade_offs(
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Start of the hash of a dataset version to measure; by default the current marts."),
+    ] = None,
+    config: ConfigFile = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the popularity damping and the re-ranking cost in NDCG, and what they gain.
+
+    One model is fitted to the data before the validation window, and its lists are measured with each value.
+    docs/training.md explains the settings, docs/evaluation.md the metrics.
+    """
+    settings = load_settings(warehouse=warehouse)
+    train_config = read_train_config(settings, config)
+    with console.StepProgress() as progress:
+        progress.on_step("trade-offs")
+        start_seconds = time.perf_counter()
+        trade_offs = measure_setting_trade_offs(settings, train_config, progress.on_stage, hash_prefix=dataset)
+        progress.on_step_done("trade-offs", f"{len(trade_offs)} settings", time.perf_counter() - start_seconds)
+    if as_json:
+        console.print_json({"k": train_config.selection_k, "trade_offs": trade_offs})
+    else:
+        training_tables.print_trade_offs(trade_offs, train_config.selection_k)

@@ -7,10 +7,10 @@ the sum of the rows of B, one per declared feature of the customer. The customer
     x = (H'CH + D)^-1 (H'C1 + b) = sum over j of t_j + sum over f of s_f
 
 with one row t_j of T = C H (H'CH + D)^-1 per past interaction and one row s_f of B (H'CH + D)^-1 per feature, so the
-score x.y_i times the product's trend is exactly the sum over j of t_j.y_i and over f of s_f.y_i times the trend, the
-contributions of the past interactions and of the features (Hu, Koren, Volinsky, "Collaborative filtering for implicit
-feedback datasets", ICDM 2008, section 5). Histories shorter than the factors use the equivalent form with a smaller
-matrix, (H'CH + D)^-1 = D^-1 - D^-1 H'C^1/2 (I + C^1/2 H D^-1 H' C^1/2)^-1 C^1/2 H D^-1.
+score x.y_i times the product's multiplier is exactly the sum over j of t_j.y_i and over f of s_f.y_i times the
+multiplier, the contributions of the past interactions and of the features (Hu, Koren, Volinsky, "Collaborative
+filtering for implicit feedback datasets", ICDM 2008, section 5). Histories shorter than the factors use the equivalent
+form with a smaller matrix, (H'CH + D)^-1 = D^-1 - D^-1 H'C^1/2 (I + C^1/2 H D^-1 H' C^1/2)^-1 C^1/2 H D^-1.
 """
 
 from collections.abc import Iterator
@@ -31,8 +31,8 @@ class FactorModel:
 
     product_factors: Tensor
     """float32 of shape (products, factors); the Gramian of the trained products' factors is diagonal."""
-    trends: Tensor
-    """float32 of shape (products): multipliers of the products' scores, from their shares of recent customers."""
+    multipliers: Tensor
+    """float32 of shape (products): multipliers of the products' scores, from trends and the popularity damping."""
     eigenvalues: Tensor
     """float32 of shape (factors): the diagonal of that Gramian."""
     trained_product_count: int
@@ -50,8 +50,11 @@ class FactorModel:
 
     @cached_property
     def scoring_factors(self) -> Tensor:
-        """Product factors times trends, (products, factors); a score is a dot product of these and customer factors."""
-        return self.product_factors * self.trends[:, None]
+        """Product factors times multipliers, (products, factors).
+
+        A score is a dot product of these and customer factors.
+        """
+        return self.product_factors * self.multipliers[:, None]
 
     def fold_in(self, strength: Csr, features: Csr | None = None) -> Tensor:
         """Return the exact customer factors, (rows, factors), of each row of `strength`.

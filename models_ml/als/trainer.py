@@ -188,12 +188,12 @@ class AlsTrainer:
         return report
 
     def finalize(self, trend_power: float = 0.0) -> FactorModel:
-        """Return a model with the current product factors and the products' trends to the power `trend_power`."""
+        """Return a model with the current product factors and the multipliers of `compute_multipliers`."""
         eigenvalues = self._rotate(self.product_factors)
         prior = self.customer_prior
         return FactorModel(
             product_factors=self.complete_product_factors(),
-            trends=self.item_features.trends.pow(trend_power),
+            multipliers=self.compute_multipliers(trend_power),
             eigenvalues=eigenvalues,
             trained_product_count=int(self.is_trained.sum()),
             confidence=self.confidence,
@@ -203,6 +203,14 @@ class AlsTrainer:
             customer_coefficients=None if prior is None else prior.fit_coefficients(self.user_factors),
             customer_prior_products=self.config.customer_prior_products,
         )
+
+    def compute_multipliers(self, trend_power: float) -> Tensor:
+        """Return the multipliers of the products' scores, float32 of shape (products).
+
+        They are the trends to the power `trend_power`, times the popularity damping.
+        """
+        damping = self.item_features.compute_damping(self.config.popularity_damping)
+        return self.item_features.trends.pow(trend_power) * damping
 
     def complete_product_factors(self) -> Tensor:
         """Return a copy of the product factors, (products, factors).
@@ -302,7 +310,7 @@ def fit(
     """Return a model trained for `epochs` epochs on `strength` (customers x products).
 
     `item_features`, `initial_product_factors` and `customer_features` are arguments of AlsTrainer; scores are
-    multiplied by the products' trends to the power `trend_power`. `on_epoch` is called after each epoch. Equal
+    multiplied by the `multipliers` of the products for `trend_power`. `on_epoch` is called after each epoch. Equal
     arguments give identical bits on the same machine.
 
     Raises:

@@ -47,11 +47,12 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     """Return the NDCG of both models in the test window of the *serving* model's dataset; None for an empty window.
 
     Each model is fitted again with its settings to its rows at the cutoff 'now', without the relevant pairs of that
-    window. Both rank for the same customers with the same histories. Trends are not applied because they belong to the
-    date of each model. The difference is therefore caused by the settings and by rows added or corrected since: more
-    rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because
-    they are not among the relevant pairs. The features of customers are those at each dataset's cutoff 'validation',
-    because later ones may count actions of the window.
+    window. Both rank for the same customers with the same histories. Trends and the popularity damping are not applied
+    because they belong to the date of each model, and the re-ranking is not because its cost is intended. The
+    difference is therefore caused by the other settings and by rows added or corrected since: more rows improve the new
+    model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because they are not among the
+    relevant pairs. The features of customers are those at each dataset's cutoff 'validation', because later ones may
+    count actions of the window.
 
     Both fits use the serving model's seed and, for equal settings, its number of epochs. Equal settings and rows
     therefore give equal results.
@@ -88,7 +89,8 @@ def _fit_without_relevant_pairs(
 
     The model is fitted to the rows at 'now' without the relevant pairs of the window.
     """
-    now, config = model.dataset.select_cutoff("now"), model.card.config
+    now = model.dataset.select_cutoff("now")
+    config = model.card.config.model_copy(update={"popularity_damping": 0.0})
     interactions = Interactions.from_table(
         _remove_pairs(now.interactions, window.pairs), now.product_features["product_id"]
     )

@@ -3,8 +3,14 @@
 ACCURACY_METRICS = ("precision", "recall", "ndcg", "map", "hit_rate")
 """Metrics of `compute_accuracy`, in its order."""
 
-EXPOSURE_METRICS = ("novelty", "long_tail_share")
-"""Metrics of `compute_exposure`, in its order."""
+CONCENTRATION_METRICS = ("coverage", "top_product_share", "top_ten_share")
+"""Metrics of `compute_concentration`, in its order; of all lists together."""
 
-REPORTED_METRICS = (*ACCURACY_METRICS, "coverage", *EXPOSURE_METRICS)
-"""Metrics of `ml.ranking_metrics`, in the order of its columns."""
+EXPOSURE_METRICS = ("novelty", "long_tail_share", "diversity", "calibration_error", "serendipity")
+"""Metrics of models_ml.evaluation.exposure, in its order."""
+
+LIST_METRICS = (*CONCENTRATION_METRICS, *EXPOSURE_METRICS)
+"""Metrics that describe whole lists; segments of products have none."""
+
+REPORTED_METRICS = (*ACCURACY_METRICS, *LIST_METRICS)
+"""Metrics of `ml.ranking_metrics`."""

@@ -1,4 +1,4 @@
-"""Ranking metrics per customer: accuracy (relevant products in the lists) and exposure (novelty, long tail, coverage).
+"""Ranking metrics per customer: accuracy (relevant products in the lists) and exposure (which products are listed).
 
 A metric is a tensor over customers; means, segments and bootstrap intervals are computed from these tensors.
 docs/evaluation.md defines the metrics.
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models_ml.data.category_mix import CALIBRATION_SMOOTHING, find_entries
+from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
+from models_ml.neighbors.similarity import multiply_to_dense, normalize_by_product
 
 
 @dataclass(frozen=True)
@@ -80,29 +83,118 @@ def compute_accuracy(rows: Tensor, ranks: Tensor, relevant_counts: Tensor, k_val
     return torch.stack(metrics, 1)
 
 
-def compute_exposure(positions: Tensor, information: Tensor, is_long_tail: Tensor, k: int) -> Tensor:
-    """Return the `EXPOSURE_METRICS` of each user's first `k` ranks, float64 of shape (users, metrics).
+def compute_list_means(positions: Tensor, values: Tensor, k: int) -> Tensor:
+    """Return the means of `values` over each user's first `k` ranks, float64 of shape (users, values).
 
-    `positions` (users, ranks) are the listed products, -1 for an unused rank. `information` (products) is the
-    self-information in bits, `is_long_tail` (products) whether a product is outside the head. The metrics of an empty
-    list are 0.
+    `positions` (users, ranks) are the listed products, -1 for an unused rank. `values` (products, values) has a row per
+    product. The means of an empty list are 0.
     """
     listed_positions = positions[:, :k]
-    values = torch.stack([information.double(), is_long_tail.double()], 1)[listed_positions.clamp(min=0)]
     is_filled = (listed_positions >= 0)[..., None]
-    return (values * is_filled).sum(1) / is_filled.sum(1).clamp(min=1)
+    listed_values = values.double()[listed_positions.clamp(min=0)]
+    return (listed_values * is_filled).sum(1) / is_filled.sum(1).clamp(min=1)
 
 
-def compute_coverage(positions: Tensor, product_count: int, k: int) -> float:
-    """Return the share of products that are in the first `k` ranks of at least one user.
+def compute_concentration(positions: Tensor, product_count: int, k: int) -> list[float]:
+    """Return the `CONCENTRATION_METRICS` of the first `k` ranks of all users.
 
-    `positions` are those of `compute_exposure`.
+    `positions` are those of `compute_list_means`. An empty list counts as a list without the most listed product.
     """
     listed_positions = positions[:, :k]
-    return (
-        int((torch.bincount(listed_positions[listed_positions >= 0], minlength=product_count) > 0).sum())
-        / product_count
-    )
+    counts = torch.bincount(listed_positions[listed_positions >= 0], minlength=product_count)
+    top_counts = counts.sort(descending=True).values[:10].tolist()
+    coverage = int((counts > 0).sum()) / product_count
+    return [coverage, top_counts[0] / len(positions), sum(top_counts) / max(int(counts.sum()), 1)]
+
+
+def compute_diversity(positions: Tensor, histories: Csr, k_values: Sequence[int], block_mib: int) -> Tensor:
+    """Return each list's diversity at each of `k_values`, float64 of shape (lists, k_values).
+
+    The diversity is the mean of 1 - similarity over all pairs of listed products; a list with fewer than two products
+    has 0. The similarity of two products is the cosine of their customers in `histories` (customers x products), each
+    customer with weight 1; a product without customers is similar to none. `positions` (lists, ranks) are columns of
+    `histories`, -1 for an unused rank. Temporary buffers have about `block_mib` MiB.
+
+    Sources: Ziegler, McNee, Konstan, Lausen, "Improving recommendation lists through topic diversification" (WWW 2005);
+    Smyth, McClave, "Similarity vs. diversity" (ICCBR 2001).
+    """
+    similarities = _sum_similarities_to_preceding(positions, histories, block_mib)
+    diversities = []
+    for k in k_values:
+        product_count = (positions[:, :k] >= 0).sum(1)
+        pair_count = (product_count * (product_count - 1) / 2).double()
+        mean_similarity = similarities[:, :k].sum(1) / pair_count.clamp(min=1)
+        diversities.append(torch.where(pair_count > 0, 1 - mean_similarity, 0))
+    return torch.stack(diversities, 1)
+
+
+def _sum_similarities_to_preceding(positions: Tensor, histories: Csr, block_mib: int) -> Tensor:
+    """Return the sum of each listed product's similarities to the products of better rank, float64 (lists, ranks)."""
+    rank_count = positions.shape[1]
+    listed = torch.unique(positions[positions >= 0])
+    column = torch.full((histories.column_count,), -1)
+    column[listed] = torch.arange(len(listed))
+    normalized = normalize_by_product(histories.remap_columns(column, len(listed)))
+    transposed = normalized.transpose().to_torch_coo()
+    columns = torch.where(positions < 0, -1, column[positions.clamp(min=0)])
+    place_of_product = columns.flatten().sort(stable=True)
+    sums = torch.zeros(columns.numel(), dtype=torch.float64)
+    # The sparse product and its dense copy have six 32-bit numbers per cell.
+    for start, stop in iter_row_blocks(len(listed), max(1, block_mib * 2**18 // (6 * max(1, len(listed))))):
+        similarities = multiply_to_dense(normalized.slice_rows(start, stop), transposed)
+        first, last = torch.searchsorted(place_of_product.values, torch.tensor([start, stop])).tolist()
+        max_places = max(1, block_mib * 2**15 // rank_count)
+        for places in torch.split(place_of_product.indices[first:last], max_places):
+            others = columns[places // rank_count]
+            is_preceding = (torch.arange(rank_count) < (places % rank_count)[:, None]) & (others >= 0)
+            products = columns.flatten()[places] - start
+            values = similarities[products[:, None], others.clamp(min=0)]
+            sums[places] = (values * is_preceding).sum(1, dtype=torch.float64)
+    return sums.view(columns.shape)
+
+
+def compute_calibration_error(list_categories: Tensor, category_shares: Csr, k_values: Sequence[int]) -> Tensor:
+    """Return each customer's calibration error at each of `k_values`, float64 of shape (customers, k_values).
+
+    The error is the Kullback-Leibler divergence KL(p || q') in nats of the list's category mix from that of the
+    history: the shares p in the history, q in the list and q' = (1 - a) q + a p, with a = 0.01
+    (`CALIBRATION_SMOOTHING`), which keeps it finite. An empty list has q = 0 and the largest error, -log a.
+    `list_categories` (customers, ranks) has the category of each listed product, -1 for an unused rank;
+    `category_shares` are those of models_ml.data.category_mix. A customer without a history has NaN.
+
+    Source: Steck, "Calibrated recommendations" (RecSys 2018).
+    """
+    entry, is_in_history = find_entries(category_shares, list_categories)
+    rows = category_shares.row_of_entry
+    shares, errors = category_shares.values.double(), []
+    has_history = category_shares.lengths > 0
+    for k in k_values:
+        counts = torch.bincount(entry[:, :k][is_in_history[:, :k]], minlength=len(shares)).double()
+        list_lengths = (list_categories[:, :k] >= 0).sum(1).clamp(min=1)
+        smoothed = (1 - CALIBRATION_SMOOTHING) * counts / list_lengths[rows] + CALIBRATION_SMOOTHING * shares
+        terms = shares * (shares / smoothed).log()
+        error = torch.zeros(len(list_categories), dtype=torch.float64).index_add(0, rows, terms)
+        errors.append(torch.where(has_history, error.clamp(min=0), torch.nan))
+    return torch.stack(errors, 1)
+
+
+def compute_serendipity(positions: Tensor, is_hit: Tensor, expected: Tensor, k_values: Sequence[int]) -> Tensor:
+    """Return each user's serendipity at each of `k_values`, float64 of shape (users, k_values).
+
+    The serendipity is the number of relevant listed products that are not in the list of a primitive method, divided by
+    k. `positions` (users, ranks) are the listed products, -1 for an unused rank; `is_hit` has the same shape, and
+    `expected` (users, ranks) has the list of the primitive method.
+
+    Source: Ge, Delgado-Battenfeld, Jannach, "Beyond accuracy: evaluating recommender systems by coverage and
+    serendipity" (RecSys 2010), in the form of Kaminskas, Bridge, "Diversity, serendipity, novelty, and coverage" (ACM
+    TiiS 2016).
+    """
+    values = []
+    for k in k_values:
+        rows, ranks = torch.nonzero(is_hit[:, :k], as_tuple=True)
+        is_expected = (expected[rows, :k] == positions[rows, ranks][:, None]).any(1)
+        values.append(torch.bincount(rows[~is_expected], minlength=len(positions)).double() / k)
+    return torch.stack(values, 1)
 
 
 def compute_self_information(customer_counts: Tensor, customer_count: int) -> Tensor:

@@ -49,6 +49,7 @@ def evaluate_since_training(
         model.factors.scoring_factors,
         config,
         model.graph,
+        recommender.reranker,
     )
     popularity_ranking = window.rank_by_global_score(window.get_feature("popularity"), config)
     ndcg, popularity_ndcg = (window.evaluate(ranking, (k,))[0].ndcg for ranking in (model_ranking, popularity_ranking))

@@ -1,5 +1,6 @@
 """Results of the evaluation of a run, as tables of the schema ml."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
@@ -11,14 +12,14 @@ from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import RankingMethod
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
-from models_ml.evaluation.metric_names import ACCURACY_METRICS, EXPOSURE_METRICS, REPORTED_METRICS
-from models_ml.evaluation.metrics import (
-    compute_accuracy,
-    compute_coverage,
-    compute_exposure,
-    compute_self_information,
-    find_long_tail,
+from models_ml.evaluation.exposure import measure_exposure
+from models_ml.evaluation.metric_names import (
+    ACCURACY_METRICS,
+    CONCENTRATION_METRICS,
+    EXPOSURE_METRICS,
+    REPORTED_METRICS,
 )
+from models_ml.evaluation.metrics import compute_accuracy, compute_concentration
 from models_ml.evaluation.segments import (
     OVERALL,
     PRODUCT_SEGMENTS,
@@ -121,9 +122,8 @@ class EvaluationReport:
 
     def add_overall(self, window: EvaluationWindow, ranking: Ranking) -> None:
         """Add the metrics of the model's `ranking` of known customers, over all of them."""
-        self._evaluate_segment(
-            window, build_overall_segment(window), {MODEL_METHOD: _MethodLists(window, ranking, self.config)}
-        )
+        lists = _build_method_lists(window, {MODEL_METHOD: ranking}, self.config)
+        self._evaluate_segment(window, build_overall_segment(window), lists)
 
     def add(
         self,
@@ -140,9 +140,7 @@ class EvaluationReport:
         rankings = dict(self._iter_rankings(window, ranking, baselines))
         rankings |= {f"{ABLATION_PREFIX}{feature}": ablation for feature, ablation in ablations.items()}
         labels = label_pairs(window, self.config)
-        method_lists = {
-            method: _MethodLists(window, method_ranking, self.config) for method, method_ranking in rankings.items()
-        }
+        method_lists = _build_method_lists(window, rankings, self.config)
         for segment in iter_segments(window, labels):
             self._compare(window, segment, self._evaluate_segment(window, segment, method_lists))
         self._pairs.append(
@@ -180,9 +178,14 @@ class EvaluationReport:
             means = values[method].mean(0).tolist()
             for k, means_at_k in zip(self.config.k_values, means, strict=True):
                 row = self._build_key(window, segment, method) | {"k": k, "users": len(rows)}
-                row |= dict(zip(_get_segment_metrics(segment), means_at_k, strict=True))
-                if "novelty" in row:
-                    row["coverage"] = compute_coverage(lists.positions[rows], len(window.catalog), k)
+                row |= {
+                    metric: mean
+                    for metric, mean in zip(_get_segment_metrics(segment), means_at_k, strict=True)
+                    if not math.isnan(mean)
+                }
+                if segment.name not in PRODUCT_SEGMENTS:
+                    concentration = compute_concentration(lists.positions[rows], len(window.catalog), k)
+                    row |= dict(zip(CONCENTRATION_METRICS, concentration, strict=True))
                 self._metrics.append(row)
         return values
 
@@ -202,6 +205,8 @@ class EvaluationReport:
                 for metric, (difference, lower, upper) in zip(
                     _get_segment_metrics(segment), estimates_at_k, strict=True
                 ):
+                    if math.isnan(difference):
+                        continue
                     row = self._build_key(window, segment, method) | {"metric": metric, "k": k, "users": user_count}
                     row |= {"difference": difference, "lower_bound": lower, "upper_bound": upper}
                     self._differences.append(row)
@@ -220,16 +225,11 @@ class EvaluationReport:
 class _MethodLists:
     """The lists of a method with their hits and exposure."""
 
-    def __init__(self, window: EvaluationWindow, ranking: Ranking, config: TrainConfig) -> None:
-        self.positions, self.k_values = ranking.positions, config.k_values
+    def __init__(self, window: EvaluationWindow, ranking: Ranking, exposure: Tensor, config: TrainConfig) -> None:
+        self.positions, self.exposure, self.k_values = ranking.positions, exposure, config.k_values
         hit_pairs = window.find_hit_pairs(ranking)
         self.hit_rows, self.hit_ranks = torch.nonzero(hit_pairs >= 0, as_tuple=True)
         self.hit_pairs = hit_pairs[self.hit_rows, self.hit_ranks]
-        information = compute_self_information(window.product_customer_counts, window.interactions.strength.row_count)
-        is_long_tail = find_long_tail(window.product_customer_counts, config.head_share)
-        self.exposure = torch.stack(
-            [compute_exposure(self.positions, information, is_long_tail, k) for k in self.k_values], 1
-        )
 
     def evaluate(self, segment: Segment, rows: Tensor, relevant_counts: Tensor) -> Tensor:
         """Return the metrics of a segment for the customers at `rows`, float64 of (customers, k_values, metrics).
@@ -243,6 +243,13 @@ class _MethodLists:
             segment_row[self.hit_rows[is_in_segment]], self.hit_ranks[is_in_segment], relevant_counts, self.k_values
         )
         return accuracy if segment.name in PRODUCT_SEGMENTS else torch.cat([accuracy, self.exposure[rows]], 2)
+
+
+def _build_method_lists(
+    window: EvaluationWindow, rankings: Mapping[str, Ranking], config: TrainConfig
+) -> dict[str, _MethodLists]:
+    exposure = measure_exposure(window, rankings, config)
+    return {name: _MethodLists(window, ranking, exposure[name], config) for name, ranking in rankings.items()}
 
 
 def _get_segment_metrics(segment: Segment) -> tuple[str, ...]:

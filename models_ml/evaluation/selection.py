@@ -75,6 +75,10 @@ def select_params(
     without trends and without a graph; the fits to all windows run epoch by epoch together. The trend power is then
     selected for this number of epochs, and at last the weight and the popularity power of the item graph.
 
+    The popularity damping and the re-ranking are applied to the returned ranking alone: a selection with damped scores
+    chooses other parameters against the damping. On the demo shop, with a damping of 0.3, it chose an item graph, and
+    the ten most listed products had 21 % of all places instead of 16 % without damping.
+
     Raises:
         ModelError: The factors diverge or collapse to zero.
     """
@@ -163,4 +167,18 @@ def _select_other_params(
     params = SelectedParams(
         epochs, trend_power, graph_weight=graph_weight, graph_popularity_power=graph_power, validation_ndcg=best.ndcg
     )
-    return params, best.ranking
+    return params, _damp_and_rerank(fits[0], config, params, factors[0], best.ranking)
+
+
+def _damp_and_rerank(
+    fit: _WindowFit, config: TrainConfig, params: SelectedParams, factors: _Factors, ranking: Ranking
+) -> Ranking:
+    """Return the ranking with the popularity damping and the re-ranking; `ranking` is the one without them."""
+    window, trainer = fit.window, fit.trainer
+    reranker = window.build_reranker(config, trainer.device)
+    if not (config.popularity_damping or reranker.is_active):
+        return ranking
+    damping = trainer.item_features.compute_damping(config.popularity_damping)
+    multipliers = fit.trends**params.trend_power * damping
+    graph = ItemGraph.fit(trainer.strength, config, params.graph_weight, params.graph_popularity_power, multipliers)
+    return window.rank_for_known_customers(factors.users, factors.products * damping[:, None], config, graph, reranker)

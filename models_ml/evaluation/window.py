@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models_ml.config import TrainConfig
+from models_ml.data.category_mix import encode_categories
 from models_ml.data.dataset import TABLE_LAYOUTS, Dataset, require_columns
 from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
 from models_ml.data.id_map import IdMap
@@ -19,6 +20,7 @@ from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.evaluation.metrics import RankingMetrics, compute_ranking_metrics
+from models_ml.inference.reranking import Reranker
 from models_ml.inference.scoring import rank_top_n
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import RankingModel
@@ -217,14 +219,22 @@ class EvaluationWindow:
     def rank_by_model(self, model: RankingModel, customer_features: FeatureMatrix, config: TrainConfig) -> Ranking:
         """Rank the products of `interactions` for all customers by a model.
 
-        New customers without a feature that the model knows get recently popular products.
+        The config's re-ranking applies to known customers. New customers without a feature that the model knows get
+        recently popular products.
         """
         factors, known_count = model.factors, len(self.known_positions)
         device = factors.product_factors.device
         features = customer_features.select(self.customer_ids).to(device)
         user_factors = factors.fold_in(self.histories.to(device), features.slice_rows(0, known_count))
         ranking = self.append_new_customers(
-            self.rank_for_known_customers(user_factors, factors.scoring_factors, config, model.graph), config
+            self.rank_for_known_customers(
+                user_factors,
+                factors.scoring_factors,
+                config,
+                model.graph,
+                self.build_reranker(config, device),
+            ),
+            config,
         )
         rows = torch.nonzero(features.lengths.cpu()[known_count:] > 0).flatten() + known_count
         if factors.customer_coefficients is None or not len(rows):
@@ -237,19 +247,33 @@ class EvaluationWindow:
         ranking.scores[rows] = by_features.scores
         return ranking
 
+    def build_reranker(self, config: TrainConfig, device: torch.device) -> Reranker:
+        """Return the re-ranking of lists of the products of `interactions` on `device`."""
+        categories, _ = encode_categories(self.product_features["category"])
+        return Reranker(config, self.interactions.strength.to(device), categories[self.catalog_positions].to(device))
+
     def rank_for_known_customers(
-        self, user_factors: Tensor, product_factors: Tensor, config: TrainConfig, graph: ItemGraph | None = None
+        self,
+        user_factors: Tensor,
+        product_factors: Tensor,
+        config: TrainConfig,
+        graph: ItemGraph | None = None,
+        reranker: Reranker | None = None,
     ) -> Ranking:
         """Rank the products of `interactions` for the known customers by dot products of factors.
 
         `user_factors` (known customers, factors) and `product_factors` (products of `interactions`, factors) are on the
-        same device. The scores of a `graph` of the products are added.
+        same device. The scores of a `graph` of the products are added. A `reranker` puts the lists into its order.
         """
         histories = self.histories.to(user_factors.device)
         block_rows = config.compute_block_rows(len(product_factors))
-        ranking = Ranking.from_top_n(
-            rank_top_n(user_factors, product_factors, get_max_k(config), histories, block_rows, graph)
-        )
+        n = get_max_k(config)
+        pool_size = n if reranker is None else reranker.get_pool_size(n)
+        top = rank_top_n(user_factors, product_factors, pool_size, histories, block_rows, graph)
+        if reranker is not None:
+            positions, scores = reranker.rerank(*top, histories)
+            top = positions[:, :n], scores[:, :n]
+        ranking = Ranking.from_top_n(top)
         return Ranking(self.map_to_catalog(ranking.positions), ranking.scores)
 
     def rank_for_all_customers(self, customer_factors: Tensor, product_factors: Tensor, config: TrainConfig) -> Ranking:

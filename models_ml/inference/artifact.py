@@ -47,7 +47,7 @@ class ModelCard(BaseModel):
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Identifies artifacts of RecoMart."""
-    format_version: Literal[6] = 6
+    format_version: Literal[7] = 7
     """Version of the folder's layout and of the names in the card."""
     run_id: str
     """Id of the training run."""
@@ -187,7 +187,7 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         "product_factors": factors,
         "eigenvalues": factors[1:],
         "product_weight": factors[:1],
-        "trends": factors[:1],
+        "multipliers": factors[:1],
         "row_starts": (card.users + 1,),
         "columns": (card.interactions,),
         "strengths": (card.interactions,),
@@ -196,6 +196,7 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         "customer_coefficients": (len(card.customer_features), card.config.factors),
         "feature_row_starts": (card.customers_with_features + 1,),
         **dict.fromkeys(("feature_columns", "feature_values"), (card.customer_feature_entries,)),
+        "categories": factors[:1] if card.config.rerank_method == "calibrated" else (0,),
     }
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     sizes = (card.users, card.products, card.customers_with_features)

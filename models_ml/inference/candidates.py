@@ -19,11 +19,14 @@ CELLS_PER_CANDIDATE = 64
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows of ml.candidates for every known customer, best first, computed while they are read.
+    """Rows of ml.candidates for every known customer, in the order of the re-ranking, computed while they are read.
 
     A customer has the `n` best products among those they have not purchased, and in addition the products of
     `purchased` (users x products) that are among their `n` best products of all. SQL decides whether purchased products
     may be recommended, and has enough candidates in both cases.
+
+    The re-ranking applies to the products that the customer has not purchased. A purchased product keeps the rank that
+    its score has. The score of a product is that of the model in both cases.
 
     Columns: run_id, user_id, product_id, rank (from 1), score, reason_product_id, reason_share.
     """
@@ -59,6 +62,7 @@ class Candidates:
         product_count = len(self.recommender.products)
         block_rows = self.recommender.card.config.compute_block_rows(max(product_count, CELLS_PER_CANDIDATE * self.n))
         features = self.recommender.customer_features.select(self.recommender.users.ids).to(history.values.device)
+        reranker = self.recommender.reranker
         scorer = BlockScorer(model.factors.scoring_factors, min(block_rows, history.row_count))
         for start, stop in iter_row_blocks(history.row_count, block_rows):
             block, block_features = history.slice_rows(start, stop), features.slice_rows(start, stop)
@@ -67,6 +71,9 @@ class Candidates:
             top_products = select_top_n(scores, self.n)
             best_unpurchased = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
             positions, merged_scores = _merge_top_lists(best_unpurchased, top_products, product_count)
+            if reranker.is_active:
+                reranked = reranker.rerank(*best_unpurchased, block)
+                positions, merged_scores = _replace_in_order(positions, merged_scores, reranked, product_count)
             reasons, shares = find_strongest_reasons(model, block, positions, block_features)
             yield self._build_table(start, positions, merged_scores, reasons, shares)
 
@@ -107,3 +114,19 @@ def _merge_top_lists(
     by_score = scores.gather(1, by_position).argsort(dim=1, descending=True, stable=True)
     order = by_position.gather(1, by_score)
     return positions.gather(1, order), scores.gather(1, order)
+
+
+def _replace_in_order(
+    positions: Tensor, scores: Tensor, new_order: tuple[Tensor, Tensor], product_count: int
+) -> tuple[Tensor, Tensor]:
+    """Return lists in which the products of `new_order` share their places among themselves in its order.
+
+    `positions` and `scores` are those of `_merge_top_lists`; `new_order` has positions and scores of some of the
+    products of each row.
+    """
+    row_offset = torch.arange(len(positions), device=positions.device)[:, None] * product_count
+    is_filled = new_order[0] >= 0
+    is_replaced = torch.isin(row_offset + positions, (row_offset + new_order[0])[is_filled]) & (positions >= 0)
+    positions, scores = positions.clone(), scores.clone()
+    positions[is_replaced], scores[is_replaced] = new_order[0][is_filled], new_order[1][is_filled]
+    return positions, scores

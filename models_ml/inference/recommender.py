@@ -20,6 +20,7 @@ from models_ml.errors import ModelError
 from models_ml.inference.artifact import ArtifactIds, ModelCard, read_artifact, write_artifact
 from models_ml.inference.baskets import Basket, build_basket_row, build_row
 from models_ml.inference.explanations import find_strongest_reasons
+from models_ml.inference.reranking import Reranker
 from models_ml.inference.results import (
     Contribution,
     Explanation,
@@ -44,6 +45,8 @@ class Recommender:
     model: RankingModel
     customer_features: FeatureMatrix
     """Declared features of customers at the training, also of customers without a history."""
+    categories: Tensor | None = None
+    """int64 of shape (products): the category of each product, for the calibrated re-ranking; None for other models."""
     is_recommendable: Tensor | None = None
     """bool of shape (products): whether a product may be recommended; None allows all products."""
 
@@ -68,7 +71,7 @@ class Recommender:
         )
         factors = FactorModel(
             product_factors=tensors["product_factors"],
-            trends=tensors["trends"],
+            multipliers=tensors["multipliers"],
             eigenvalues=tensors["eigenvalues"],
             trained_product_count=card.trained_products,
             confidence=confidence,
@@ -85,7 +88,8 @@ class Recommender:
         users, described = (IdMap(user_ids, "customer") for user_ids in (ids.users, ids.customers_with_features))
         values = [FeatureValue(*value) for value in card.customer_features]
         customer_features = FeatureMatrix(described, features, values)
-        return cls(card, users, IdMap(ids.products, "product"), history, model, customer_features)
+        categories = tensors["categories"] if card.config.rerank_method == "calibrated" else None
+        return cls(card, users, IdMap(ids.products, "product"), history, model, customer_features, categories)
 
     def save(self, path: Path) -> None:
         """Write the artifact folder `path` atomically.
@@ -99,7 +103,7 @@ class Recommender:
             coefficients = torch.empty((0, self.card.config.factors))
         tensors = {
             "product_factors": factors.product_factors,
-            "trends": factors.trends,
+            "multipliers": factors.multipliers,
             "eigenvalues": factors.eigenvalues,
             "product_weight": factors.confidence.product_weight,
             "graph_row_starts": neighbors.row_starts,
@@ -112,9 +116,18 @@ class Recommender:
             "feature_row_starts": self.customer_features.matrix.row_starts,
             "feature_columns": self.customer_features.matrix.columns,
             "feature_values": self.customer_features.matrix.values,
+            "categories": torch.empty(0, dtype=torch.int64) if self.categories is None else self.categories,
         }
         ids = ArtifactIds(self.users.ids, self.products.ids, self.customer_features.ids.ids)
         write_artifact(path, self.card, ids, tensors)
+
+    @property
+    def reranker(self) -> Reranker:
+        """The re-ranking of the candidates."""
+        categories = self.categories
+        if categories is None:
+            categories = torch.zeros(len(self.products), dtype=torch.int64, device=self.history.values.device)
+        return Reranker(self.card.config, self.history, categories)
 
     def remove_customer(self, user_id: str) -> "Recommender":
         """Return a recommender without the id, the history and the features of a customer.
@@ -258,7 +271,7 @@ class Recommender:
             return self._recommend_popular(n, is_allowed, [product_id])
         is_allowed[position] = False
         is_allowed &= self._index.norms > 0
-        # The index has scoring factors: product factors times the product's trend, which does not change a cosine.
+        # The index has scoring factors: product factors times the product's multiplier, which changes no cosine.
         additions = self._score_by_graph(build_row({position: 1.0}, len(self.products), is_allowed.device))
         positions, scores = self._index.search(
             self.model.factors.product_factors[position], n, is_allowed, additions, by_cosine=True

@@ -55,12 +55,12 @@ class ItemGraph:
 
     @classmethod
     def fit(
-        cls, strength: Csr, config: TrainConfig, weight: float, popularity_power: float, trends: Tensor
+        cls, strength: Csr, config: TrainConfig, weight: float, popularity_power: float, multipliers: Tensor
     ) -> "ItemGraph":
         """Return the graph of the pairs of `strength` (customers x products).
 
-        The similarities are multiplied by the neighbor's number of customers to the power `popularity_power` and by its
-        `trends`, float32 of shape (products). With weight 0 the graph is empty.
+        The similarities are multiplied by the neighbor's number of customers to the power `popularity_power` and by the
+        multiplier of its scores (`multipliers`, float32 of shape (products)). With weight 0 the graph is empty.
         """
         if not weight:
             return cls.empty(strength.column_count, strength.values.device)
@@ -71,7 +71,7 @@ class ItemGraph:
             max_neighbors=config.graph_neighbors,
             block_rows=config.compute_block_rows(CELLS_PER_SIMILARITY * strength.column_count),
         )
-        return cls(neighbors.replace_values(neighbors.values * trends[neighbors.columns.long()]), weight)
+        return cls(neighbors.replace_values(neighbors.values * multipliers[neighbors.columns.long()]), weight)
 
     @classmethod
     def empty(cls, product_count: int, device: torch.device | None = None) -> "ItemGraph":

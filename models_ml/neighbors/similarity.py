@@ -74,6 +74,22 @@ def _select_dense(pattern: Tensor, values: Tensor, n: int) -> tuple[Tensor, Tens
     return row, positions[row, rank], best[row, rank]
 
 
+def normalize_by_product(weights: Csr) -> Csr:
+    """Return the customers of each product, products x customers, with equal weights and the Euclidean norm 1."""
+    by_product = weights.transpose()
+    norms = by_product.lengths.clamp(min=1).float().sqrt()
+    return by_product.replace_values(1 / torch.repeat_interleave(norms, by_product.lengths))
+
+
+def compute_cosines(weights: Csr) -> Tensor:
+    """Return the cosines of the customers of all pairs of products, float32 of shape (products, products).
+
+    Every pair of `weights` (customers x products) counts as 1. A product without customers has cosine 0.
+    """
+    normalized = normalize_by_product(weights)
+    return multiply_to_dense(normalized, normalized.transpose().to_torch_coo())
+
+
 def multiply_to_dense(left: Csr, right: Tensor) -> Tensor:
     """Return the dense product of `left` and the sparse COO tensor `right`, float32 of shape (rows, columns)."""
     return _multiply(left, right).to_dense()

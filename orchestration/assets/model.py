@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from models_ml.evaluation.metric_names import REPORTED_METRICS
 from orchestration.assets.common import (
@@ -85,6 +86,7 @@ def _build_training_metadata(settings: Settings, training: TrainingSummary) -> d
         f"{row['method']}_{name}_at_{row['k']}": float(row[name])
         for row in test.to_dict("records")
         for name in REPORTED_METRICS
+        if pd.notna(row[name])
     }
     return {
         DATASET_VERSIONS_KEY: {

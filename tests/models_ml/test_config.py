@@ -33,17 +33,19 @@ def test_adapt_to_matrix_reduces_damping() -> None:
         ("activity_thresholds", (1, 5), "above 1"),
         ("trend_powers", (-1.0,), "greater than or equal to 0"),
         ("trend_powers", (float("nan"),), "less than or equal to 2"),
+        ("popularity_damping", -0.1, "greater than or equal to 0"),
+        ("popularity_damping", float("nan"), "less than or equal to 1"),
     ],
 )
-def test_config_rejects_invalid_settings(setting: str, value: tuple[float, ...], message: str) -> None:
+def test_config_rejects_invalid_settings(setting: str, value: object, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        TrainConfig(**{setting: value})
+        TrainConfig.model_validate({setting: value})
 
 
 def test_differences_ignore_other_settings() -> None:
     config = TrainConfig()
     assert config.describe_differences(TrainConfig(k_values=(10,), block_mib=8, warm_epochs=1)) == ""
     assert (
-        config.describe_differences(TrainConfig(factors=32, trend_powers=(0.0,)))
-        == "factors was 256, is 32, trend_powers"
+        config.describe_differences(TrainConfig(factors=32, trend_powers=(0.0,), popularity_damping=1))
+        == f"factors was 256, is 32, trend_powers, popularity_damping was {config.popularity_damping:g}, is 1"
     )

@@ -218,3 +218,36 @@ def test_incomplete_oracle_is_skipped(dataset: Dataset, oracle: OracleFactors, c
     result = train(dataset, config, "run", oracle_factors=(users, products.slice(3)))
     assert "unknown product ids" in result.skip_reasons["oracle"]
     assert set(result.ranking_metrics["method"].to_pylist()) == {"als", *build_baselines(None, config)}
+
+
+def test_damping_reduces_concentration(dataset: Dataset, config: TrainConfig, tmp_path: Path) -> None:
+    """The damped model is reproducible, and the artifact and its baskets have the damped scores."""
+    settings = config.model_copy(update={"max_epochs": 3, "graph_weights": ()})
+    undamped, damped, repeated = (
+        train(dataset, settings.model_copy(update={"popularity_damping": damping}), "run")
+        for damping in (0.0, 0.8, 0.8)
+    )
+    assert undamped.recommender.card.selected_params == damped.recommender.card.selected_params
+    for cutoff in ("validation", "test"):
+        rows = [
+            next(row for row in get_overall_metrics(run) if (row["cutoff"], row["method"]) == (cutoff, "als"))
+            for run in (undamped, damped)
+        ]
+        assert rows[0]["novelty"] < rows[1]["novelty"]
+    damped.recommender.save(tmp_path / "run")
+    loaded = Recommender.load(tmp_path / "run")
+    for recommender in (repeated.recommender, loaded):
+        for name in ("product_factors", "multipliers"):
+            values, expected = (getattr(r.model.factors, name) for r in (recommender, damped.recommender))
+            assert values.numpy().tobytes() == expected.numpy().tobytes()
+    basket = ["p1", "p2", "p5"]
+    items = loaded.recommend(basket=basket, n=200).items
+    positions = torch.from_numpy(loaded.products.get_positions(pa.array([item.product_id for item in items])))
+    plain = {item.product_id: item.score for item in undamped.recommender.recommend(basket=basket, n=200).items}
+    ratios = torch.tensor([item.score / plain[item.product_id] for item in items])
+    multipliers, plain_multipliers = (
+        run.recommender.model.factors.multipliers[positions] for run in (damped, undamped)
+    )
+    torch.testing.assert_close(ratios, multipliers / plain_multipliers, rtol=1e-3, atol=1e-3)
+    explanation = loaded.explain(items[0].product_id, basket=basket)
+    assert sum(item.contribution for item in explanation.contributions) == pytest.approx(items[0].score, rel=1e-4)

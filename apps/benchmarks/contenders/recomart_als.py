@@ -24,7 +24,7 @@ from orchestration.process_memory import get_peak_memory_mib
 def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: float) -> RankingResult:
     """Tune on the validation folds, train on everything before the test window, and evaluate on the test window."""
     split = split_source.read(config)
-    start_seconds = time.perf_counter()
+    start_seconds, search = time.perf_counter(), dict[str, object]()
     if tune_seconds > 0:
         tuned = tune(
             split.validation,
@@ -35,6 +35,7 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
             ),
         )
         config, selected_params = tuned.config, tuned.selected_params
+        search = {"search": tuned.summarize_progress()}
     else:
         selected_params, _ = select_params(split.validation, config, lambda _: None)
     tune_seconds_used = time.perf_counter() - start_seconds
@@ -46,7 +47,8 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
     users = factors.fold_in(test.histories.to(trainer.device), customer_features.to(trainer.device))
     fit_seconds = curve[-1].seconds + time.perf_counter() - start_seconds
     start_seconds = time.perf_counter()
-    ranking = test.rank_for_known_customers(users, factors.scoring_factors, config, graph)
+    reranker = test.build_reranker(config, trainer.device)
+    ranking = test.rank_for_known_customers(users, factors.scoring_factors, config, graph, reranker)
     scoring_seconds = time.perf_counter() - start_seconds
     return evaluate_ranking("als", test, ranking, config).model_copy(
         update={
@@ -54,7 +56,7 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
             "fit_seconds": fit_seconds,
             "scoring_seconds": scoring_seconds,
             "peak_memory_mib": get_peak_memory_mib(),
-            "config": {"train": config.model_dump(), "selected_params": asdict(selected_params)},
+            "config": {"train": config.model_dump(), "selected_params": asdict(selected_params)} | search,
             "curves": {config.factors: curve},
         }
     )
@@ -83,16 +85,16 @@ def _train_with_curve(
     trainer = AlsTrainer(
         window.interactions.strength, scaled_config, item_features, customer_features=customer_features
     )
-    trends = trainer.item_features.trends**selected_params.trend_power
+    multipliers = trainer.compute_multipliers(selected_params.trend_power)
     graph = ItemGraph.fit(
-        trainer.strength, config, selected_params.graph_weight, selected_params.graph_popularity_power, trends
+        trainer.strength, config, selected_params.graph_weight, selected_params.graph_popularity_power, multipliers
     )
     seconds, curve = time.perf_counter() - start_seconds, list[CurvePoint]()
     evaluated = window.known_positions.to(trainer.device)
     for _ in range(selected_params.epochs):
         report = trainer.train_epoch()
         seconds += report.seconds
-        products = trainer.complete_product_factors() * trends[:, None]
+        products = trainer.complete_product_factors() * multipliers[:, None]
         ranking = window.rank_for_known_customers(trainer.user_factors[evaluated], products, config, graph)
         curve.append(CurvePoint(seconds=seconds, ndcg=window.evaluate(ranking, config.k_values)[0].ndcg))
         log_progress(

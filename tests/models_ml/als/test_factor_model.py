@@ -1,4 +1,6 @@
-"""Tests of fold-in and of scores with trends."""
+"""Tests of fold-in and of scores with trends and popularity damping."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr
 from models_ml.inference.explanations import iter_contributions
 from models_ml.neighbors.item_graph import ItemGraph
-from models_ml.ranking_model import RankingModel
+from models_ml.ranking_model import RankingModel, SelectedParams, fit_ranking_model
 from tests.models_ml.als.dense_reference import solve_rows
 from tests.models_ml.synthetic_tables import to_dense
 
@@ -39,7 +41,7 @@ def test_fold_in_of_empty_basket_is_zero(strength: Csr, config: TrainConfig) -> 
 
 
 def test_trends_scale_scores_and_contributions(strength: Csr, config: TrainConfig) -> None:
-    item_features = ItemFeatures(ItemFeatures.empty(40).content, torch.linspace(0.1, 4, 40))
+    item_features = replace(ItemFeatures.empty(40), trends=torch.linspace(0.1, 4, 40))
     plain, trending = (fit(strength, config, 3, item_features=item_features, trend_power=power) for power in (0.0, 0.5))
     users = plain.fold_in(strength)
     torch.testing.assert_close(trending.fold_in(strength), users)
@@ -49,4 +51,25 @@ def test_trends_scale_scores_and_contributions(strength: Csr, config: TrainConfi
     for block, contributions, _ in iter_contributions(
         RankingModel(trending, ItemGraph.empty(40)), strength, all_products
     ):
+        torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-4, atol=1e-5)
+
+
+def test_damping_scales_scores_and_contributions(strength: Csr, config: TrainConfig) -> None:
+    """Factors are unchanged, and contributions with an item graph add up to the damped scores."""
+    params = SelectedParams(3, 0.5, 0.3, 0.25)
+    item_features = replace(
+        ItemFeatures.empty(40), trends=torch.linspace(0.1, 4, 40), popularity=torch.linspace(5, 0, 40)
+    )
+    plain, damped = (
+        fit_ranking_model(strength, settings, params, item_features=item_features)
+        for settings in (config, config.model_copy(update={"popularity_damping": 0.4}))
+    )
+    multipliers = item_features.compute_damping(0.4)
+    assert torch.equal(damped.factors.product_factors, plain.factors.product_factors)
+    torch.testing.assert_close(damped.factors.multipliers, plain.factors.multipliers * multipliers)
+    neighbors = plain.graph.neighbors
+    torch.testing.assert_close(damped.graph.neighbors.values, neighbors.values * multipliers[neighbors.columns.long()])
+    scores = damped.factors.fold_in(strength) @ damped.factors.scoring_factors.T
+    damped.graph.add_scores(strength, scores)
+    for block, contributions, _ in iter_contributions(damped, strength, torch.arange(40).expand(60, -1)):
         torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-4, atol=1e-5)

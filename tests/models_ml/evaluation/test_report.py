@@ -8,8 +8,9 @@ import pytest
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.evaluation.baselines import OracleFactors
+from models_ml.evaluation.metric_names import ACCURACY_METRICS, CONCENTRATION_METRICS, EXPOSURE_METRICS
 from models_ml.evaluation.report import EvaluationReport
-from models_ml.evaluation.segments import SEGMENTS
+from models_ml.evaluation.segments import CUSTOMER_SEGMENTS, OVERALL, SEGMENTS
 from models_ml.training import TrainingResult, train
 from tests.models_ml.synthetic_tables import build_evaluation_pairs, build_interactions, build_product_features
 
@@ -89,13 +90,22 @@ def test_report_segment_counts_own_pairs(result: TrainingResult) -> None:
 
 def test_report_exposure_of_customer_segments(result: TrainingResult) -> None:
     metrics = index_metrics(result, "popularity", 5)
-    for (segment, _), row in metrics.items():
-        has_exposure = [row[name] is not None for name in ("coverage", "novelty", "long_tail_share")]
-        assert has_exposure == [segment in ("all", "activity", "customer")] * 3
+    for (segment, value), row in metrics.items():
+        has_exposure = [row[name] is not None for name in (*CONCENTRATION_METRICS, *EXPOSURE_METRICS)]
+        is_calibrated = (segment, value) != ("customer", "new")
+        expected = [is_calibrated if name == "calibration_error" else True for name in EXPOSURE_METRICS]
+        assert has_exposure == ([True] * 3 + expected if segment in (OVERALL, *CUSTOMER_SEGMENTS) else [False] * 8)
     # The lists hold p2 to p5 and fresh of seven products; each has at most one of the two customers.
     assert metrics["all", "all"]["coverage"] == 5 / 7
     assert metrics["all", "all"]["novelty"] == pytest.approx(1)
     assert metrics["all", "all"]["long_tail_share"] == pytest.approx((1 + 2 / 5) / 2)
+    # fresh is in both lists; it is the only product for busy.
+    assert metrics["all", "all"]["top_product_share"] == 1
+    assert metrics["all", "all"]["top_ten_share"] == 1
+    assert metrics["all", "all"]["serendipity"] == 0
+    # The products p2 to p5 have the same customer, fresh has none: 6 of 10 pairs have similarity 1.
+    assert metrics["activity", "1-4"]["diversity"] == pytest.approx(4 / 10)
+    assert metrics["activity", "5+"]["diversity"] == 0
 
 
 def test_report_differences_within_intervals(trained: TrainingResult) -> None:
@@ -119,7 +129,8 @@ def test_report_differences_within_intervals(trained: TrainingResult) -> None:
     }
     assert popularity_differences.keys() == {
         (metric, k)
-        for metric in ("precision", "recall", "ndcg", "map", "hit_rate", "novelty", "long_tail_share")
+        for metric in (*ACCURACY_METRICS, *EXPOSURE_METRICS)
+        if metric != "calibration_error"
         for k in (5, 10, 20)
     }
     assert popularity_differences["ndcg", 10]["lower_bound"] > 0

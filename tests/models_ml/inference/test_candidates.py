@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import torch
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.inference.candidates import Candidates
+from models_ml.inference.recommender import Recommender
 from models_ml.training import TrainingResult, train
 from tests.models_ml.synthetic_tables import (
     build_current_dataset,
@@ -99,3 +102,45 @@ def test_candidates_of_older_model(trained: TrainingResult) -> None:
     recommendations = model.recommend(basket={"p1": 2.0, "p2": 1.0}, n=10)
     new_products = [product for product in table["product_id"].to_pylist() if product not in ("p1", "p2")]
     assert new_products[:10] == [item.product_id for item in recommendations.items]
+
+
+@pytest.mark.parametrize("method", ["mmr", "calibrated"])
+def test_candidates_follow_reranking(trained: TrainingResult, dataset: Dataset, method: str, tmp_path: Path) -> None:
+    """The scores are those without re-ranking, purchased products keep their ranks, and the artifact gives the same."""
+    model = trained.recommender
+    settings = {"rerank_method": method, "rerank_weight": 0.5, "rerank_depth": 20, "candidates_per_user": 30}
+    card = model.card.model_copy(update={"config": model.card.config.model_copy(update=settings)})
+    categories = torch.arange(len(model.products)) % 5 if method == "calibrated" else None
+    reranked = replace(model, card=card, categories=categories)
+    reranked.save(tmp_path / "run")
+    plain_card = card.model_copy(update={"config": card.config.model_copy(update={"rerank_method": "none"})})
+    plain_rows, rows, loaded_rows = (
+        pa.concat_tables(Candidates.create(recommender, dataset.current_interactions).iter_blocks()).to_pylist()
+        for recommender in (replace(model, card=plain_card), reranked, Recommender.load(tmp_path / "run"))
+    )
+    assert [(row["user_id"], row["product_id"]) for row in rows] == [
+        (row["user_id"], row["product_id"]) for row in loaded_rows
+    ]
+    purchases = {
+        (row["user_id"], row["product_id"]) for row in dataset.current_interactions.to_pylist() if row["has_purchased"]
+    }
+    # The reasons of a product are those of its score.
+    assert sorted(rows, key=str) != sorted(plain_rows, key=str)
+    without_rank = [sorted({**row, "rank": 0}.items(), key=str) for row in rows]
+    assert sorted(without_rank, key=str) == sorted(
+        (sorted({**row, "rank": 0}.items(), key=str) for row in plain_rows), key=str
+    )
+    lists: dict[str, list[str]] = {}
+    plain_lists: dict[str, list[str]] = {}
+    for source, target in ((rows, lists), (plain_rows, plain_lists)):
+        for row in source:
+            target.setdefault(row["user_id"], []).append(row["product_id"])
+            assert row["rank"] == len(target[row["user_id"]])
+    assert sum(lists[user] != plain_lists[user] for user in lists) > 250
+    for user, products in lists.items():
+        is_purchased = [(user, product) in purchases for product in products]
+        assert is_purchased == [(user, product) in purchases for product in plain_lists[user]]
+        places = [place for place, purchased in enumerate(is_purchased) if not purchased]
+        # Products after the depth keep their ranks.
+        assert all(products[place] == plain_lists[user][place] for place in places[20:])
+        assert all(products[place] == plain_lists[user][place] for place, bought in enumerate(is_purchased) if bought)

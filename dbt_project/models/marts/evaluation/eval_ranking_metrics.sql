@@ -15,6 +15,11 @@ select
     metrics.hit_rate,
     metrics.coverage,
     metrics.novelty,
-    metrics.long_tail_share
+    metrics.long_tail_share,
+    metrics.top_product_share,
+    metrics.top_ten_share,
+    metrics.diversity,
+    metrics.calibration_error,
+    metrics.serendipity
 from {{ ref('stg_ml__ranking_metrics') }} as metrics
 inner join {{ ref('stg_ml__model_runs') }} as runs on metrics.run_id = runs.run_id

@@ -14,5 +14,10 @@ select
     metrics.hit_rate,
     metrics.coverage,
     metrics.novelty,
-    metrics.long_tail_share
+    metrics.long_tail_share,
+    metrics.top_product_share,
+    metrics.top_ten_share,
+    metrics.diversity,
+    metrics.calibration_error,
+    metrics.serendipity
 from {{ source('ml', 'ranking_metrics') }} as metrics
