@@ -87,8 +87,9 @@ def compute_product_trends(product_features: pa.Table, products: IdMap, config: 
 def compute_relative_popularity(product_features: pa.Table, products: IdMap) -> Tensor:
     """Return each product's number of recently active customers, relative to the mean over products with some.
 
-    The arguments are those of `compute_product_trends`, the result is float32 of shape (products). When no product has
-    recent customers, all customers count. A product without any customers has 1: nothing is known about its popularity.
+    The arguments are those of `compute_product_trends`, the result is float32 of shape (products). A product without
+    any customers has 1, because nothing is known about its popularity, and all have 1 when no product has recent
+    customers.
     """
     require_columns(product_features, ("product_id", "popularity", "active_users_28d"), "product features")
     position = products.find_positions(product_features["product_id"])
@@ -96,9 +97,8 @@ def compute_relative_popularity(product_features: pa.Table, products: IdMap) -> 
         product_features[name].to_numpy().astype(np.float64)[position >= 0]
         for name in ("popularity", "active_users_28d")
     )
-    counts = recent_customers if recent_customers.any() else customers
     popularity = torch.ones(len(products))
-    if counts.any():
-        relative = np.where(customers > 0, counts / counts[counts > 0].mean(), 1)
+    if recent_customers.any():
+        relative = np.where(customers > 0, recent_customers / recent_customers[recent_customers > 0].mean(), 1)
         popularity[torch.from_numpy(position[position >= 0])] = torch.from_numpy(relative.astype(np.float32))
     return popularity

@@ -1,5 +1,6 @@
 """Tests of training runs on a shop with known true factors and on incomplete shops."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,11 @@ def test_incomplete_oracle_is_skipped(dataset: Dataset, oracle: OracleFactors, c
 def test_damping_reduces_concentration(dataset: Dataset, config: TrainConfig, tmp_path: Path) -> None:
     """The damped model is reproducible, and the artifact and its baskets have the damped scores."""
     settings = config.model_copy(update={"max_epochs": 3, "graph_weights": ()})
+    features = dataset.product_features
+    recent = features.set_column(
+        features.schema.get_field_index("active_users_28d"), "active_users_28d", features["popularity"]
+    )
+    dataset = replace(dataset, product_features=recent)
     undamped, damped, repeated = (
         train(dataset, settings.model_copy(update={"popularity_damping": damping}), "run")
         for damping in (0.0, 0.8, 0.8)
