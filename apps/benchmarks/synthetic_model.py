@@ -163,6 +163,7 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
     now = get_utc_now()
     config = TrainConfig(factors=shop.factors)
     confidence = Confidence(1.0, config.strength_scale, config.user_damping, torch.ones(shop.products))
+    graph = draw_item_graph(shop.products, shop.seed)
     card = ModelCard(
         run_id=run_id,
         trained_at=now,
@@ -179,6 +180,8 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
         user_damping=config.user_damping,
         unobserved_pair_weight=config.unobserved_weight / shop.products,
         regularization=config.regularization,
+        graph_weight=graph.weight,
+        graph_entries=graph.neighbors.entry_count,
     )
     factor_model = FactorModel(
         product_factors=factors @ basis.float(),
@@ -190,7 +193,6 @@ def _build_recommender(shop: SyntheticShop, run_id: str) -> Recommender:
         regularization=card.regularization,
         block_mib=config.block_mib,
     )
-    graph = draw_item_graph(shop.products, shop.seed)
     users = IdMap([f"U{number:07d}" for number in range(shop.customers)], "customer")
     products = IdMap([f"P{number:07d}" for number in range(shop.products)], "product")
     model = RankingModel(factor_model, graph)

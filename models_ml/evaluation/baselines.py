@@ -20,6 +20,7 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.window import EvaluationWindow, Ranking, get_max_k
 from models_ml.neighbors.similarity import (
     CELLS_PER_SIMILARITY,
+    find_neighbors,
     find_neighbors_by_powers,
     multiply_to_dense,
 )
@@ -31,10 +32,15 @@ Last.fm, the third on the demo shop."""
 GRAPH_FILTER_WEIGHTS = (0.3, 0.0, 0.1, 1.0)
 """Candidate weights of the low-pass filter in the user-item graph."""
 
+GRAPH_FILTER_NEIGHBORS = 500
+"""Maximum number of similar products that the linear filter of the user-item graph keeps for each product. With 200,
+the validation NDCG@20 without the low-pass filter is 6 % lower on Last.fm and 5 % lower on Online Retail than with
+all."""
+
 MAX_SINGULAR_VECTORS = 256
 """Maximum number of singular vectors of the low-pass filter."""
 
-SINGULAR_VECTOR_ITERATIONS = 4
+SINGULAR_VECTOR_ITERATIONS = 2
 """Iterations of the randomized decomposition."""
 
 ROWS_PER_SINGULAR_VECTOR = 16
@@ -93,8 +99,8 @@ def rank_by_graph_filter(window: EvaluationWindow, config: TrainConfig, weights:
         r N'N + weight * r D_i^-1/2 V V' D_i^1/2
 
     where V are the right singular vectors of the largest singular values of N: a linear and an ideal low-pass filter.
-    Each of the `weights` gives one ranking. Products without a score above zero are not listed. Memory holds a block of
-    products for all customers.
+    Each of the `weights` gives one ranking. N'N keeps the largest entries of each product. Products without a score
+    above zero are not listed.
 
     Source: Shen et al., "How powerful is graph convolution for recommendation?" (CIKM 2021), GF-CF.
     """
@@ -104,34 +110,17 @@ def rank_by_graph_filter(window: EvaluationWindow, config: TrainConfig, weights:
     normalized = pairs.replace_values(
         1 / customer_sums[pairs.row_of_entry].sqrt() / product_roots[pairs.columns.long()]
     )
-    by_product, normalized_coo = normalized.transpose(), normalized.to_torch_coo()
     vectors = _compute_singular_vectors(normalized, config)
-    histories = _to_binary(window.histories)
-    histories_csr = histories.to_torch_csr()
-    smoothed = histories_csr @ (vectors / product_roots[:, None])
-    targets = (vectors * product_roots[:, None]).T
-    block_products = config.compute_block_rows(max(CELLS_PER_SIMILARITY * pairs.column_count, histories.row_count))
-    tops: list[tuple[Tensor, Tensor] | None] = [None for _ in weights]
-    for start, stop in iter_row_blocks(pairs.column_count, block_products):
-        # N'N is symmetric: its rows of this block are its columns.
-        similarities = multiply_to_dense(by_product.slice_rows(start, stop), normalized_coo).T.contiguous()
-        linear, low_pass = histories_csr @ similarities, smoothed @ targets[:, start:stop]
-        column = torch.arange(pairs.column_count) - start
-        known = histories.remap_columns(column.where(column < stop - start, -1), stop - start)
-        for index, weight in enumerate(weights):
-            positions, best = _select_positive(linear + weight * low_pass, config, known)
-            top = positions.where(positions < 0, positions + start), best
-            tops[index] = _merge_tops(tops[index], top, get_max_k(config))
-    return [_combine_blocks(window, config, [top]) for top in tops if top is not None]
-
-
-def _merge_tops(first: tuple[Tensor, Tensor] | None, second: tuple[Tensor, Tensor], n: int) -> tuple[Tensor, Tensor]:
-    """Return the `n` best of two lists of products, whose positions are lower in the first list."""
-    if first is None:
-        return second
-    positions, scores = (torch.cat(tensors, 1) for tensors in zip(first, second, strict=True))
-    scores, order = scores.sort(dim=1, descending=True, stable=True)
-    return positions.gather(1, order)[:, :n], scores[:, :n]
+    sources, targets = vectors / product_roots[:, None], (vectors * product_roots[:, None]).T.contiguous()
+    block_rows = config.compute_block_rows(CELLS_PER_SIMILARITY * pairs.column_count)
+    neighbors = find_neighbors(pairs, 0.5, 0.5, GRAPH_FILTER_NEIGHBORS, block_rows).to_torch_coo()
+    blocks: list[list[tuple[Tensor, Tensor]]] = [[] for _ in weights]
+    for histories in _iter_history_blocks(window, block_rows):
+        linear = multiply_to_dense(histories, neighbors)
+        low_pass = histories.to_torch_csr() @ sources @ targets
+        for weight, weight_blocks in zip(weights, blocks, strict=True):
+            weight_blocks.append(_select_positive(linear + weight * low_pass, config, histories))
+    return [_combine_blocks(window, config, weight_blocks) for weight_blocks in blocks]
 
 
 def _compute_singular_vectors(matrix: Csr, config: TrainConfig) -> Tensor:

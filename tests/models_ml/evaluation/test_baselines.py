@@ -83,7 +83,7 @@ def test_item_similarity_lists_similar_products(window: EvaluationWindow, config
 def test_graph_filter_equals_dense_reference(
     dataset: Dataset, config: TrainConfig, vectors: int, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # 100 cells divide the 120 products into blocks of 21.
+    # 100 cells divide the 120 products and the customers into blocks of 21.
     monkeypatch.setattr(baselines, "CELLS_PER_SIMILARITY", cells)
     monkeypatch.setattr(baselines, "MAX_SINGULAR_VECTORS", vectors)
     monkeypatch.setattr(baselines, "ROWS_PER_SINGULAR_VECTOR", 2)
