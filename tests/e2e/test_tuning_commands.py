@@ -1,4 +1,4 @@
-"""The commands tune and train: adopted settings, warm starts, and invalid settings."""
+"""The commands tune, trade-offs and train: adopted settings, warm starts, and invalid settings."""
 
 import json
 import shutil
@@ -38,6 +38,23 @@ def test_tune_writes_and_adopts_settings(tuning_settings: Settings, recomart: Re
     assert len((folder / "trials.csv").read_text().splitlines()) == 1 + 5
     adopted = json.loads((folder / "config.json").read_text())
     assert read_train_config(tuning_settings).model_dump(mode="json", include=adopted.keys()) == adopted
+
+
+@pytest.mark.slow
+def test_trade_offs_of_demo_shop(tuning_settings: Settings, recomart: RecomartCli) -> None:
+    """A weak damping costs little NDCG and reduces the concentration; a calibrated list has a smaller error."""
+    options = ("--warehouse", tuning_settings.warehouse)
+    report = recomart.run_json("trade-offs", *options)
+    undamped, weak, *_ = report["trade_offs"]
+    assert (report["k"], undamped["popularity_damping"], weak["popularity_damping"]) == (10, 0, 0.05)
+    assert weak["ndcg_change"] > -0.02
+    assert weak["top_ten_share"] < undamped["top_ten_share"]
+    assert weak["coverage"] > undamped["coverage"]
+    calibrated = [row["calibration_error"] for row in report["trade_offs"] if row["rerank_method"] == "calibrated"]
+    assert calibrated == sorted(calibrated, reverse=True)
+    printed = recomart("trade-offs", *options).stdout
+    assert "Popularity damping, top 10, validation window" in printed
+    assert "Re-ranking, top 10, validation window" in printed
 
 
 @pytest.mark.slow

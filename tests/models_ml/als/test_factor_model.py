@@ -62,7 +62,7 @@ def test_damping_scales_scores_and_contributions(strength: Csr, config: TrainCon
     )
     plain, damped = (
         fit_ranking_model(strength, settings, params, item_features=item_features)
-        for settings in (config, config.model_copy(update={"popularity_damping": 0.4}))
+        for settings in (config.model_copy(update={"popularity_damping": damping}) for damping in (0.0, 0.4))
     )
     multipliers = item_features.compute_damping(0.4)
     assert torch.equal(damped.factors.product_factors, plain.factors.product_factors)
