@@ -19,13 +19,13 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method
+from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method, rank_by_purchases
 from models_ml.evaluation.report import EvaluationReport, MetricRow
 from models_ml.evaluation.selection import EpochCallback, EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
-from models_ml.ranking_model import SelectedParams, fit_ranking_model
+from models_ml.ranking_model import RankingModel, SelectedParams, fit_ranking_model
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def train(
 ) -> TrainingResult:
     """Train and evaluate a model on a dataset.
 
-    1. Select the number of epochs, the trend power and the item graph on the validation window.
+    1. Select the number of epochs, the trend power and the item graph on the validation window, and the weight of the
+       repeat term in a shop with repeat purchases.
     2. Fit with these parameters to the data before the test window, and evaluate on the test window.
     3. Fit the final model with these parameters to the interactions at the cutoff 'now'.
 
@@ -110,7 +111,9 @@ def train(
     elif validation is not None and len(validation.known_positions) < config.min_selection_users:
         reason = f"default: the validation window has only {len(validation.known_positions)} customers"
     elif validation is not None:
-        selected_params, ranking = select_params(validation, config, record_epoch)
+        selected_params, ranking = select_params(validation.without_repeats(), config, record_epoch)
+        if validation.repeat_scores is not None:
+            selected_params, ranking = _select_repeat_weight(validation, config, selected_params)
         reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
         report.add_overall(validation, ranking)
     test = report.build_window("test", config.max_evaluation_users)
@@ -123,6 +126,8 @@ def train(
             for feature in (dataset.own_features if config.ablations else ())
         }
         baselines = build_baselines(validation, config)
+        if test.repeat_scores is not None:
+            baselines["buy_again"] = rank_by_purchases
         if oracle_factors is not None:
             baselines["oracle"] = build_oracle_method(oracle_factors)
         report.add(test, ranking, ablations, baselines)
@@ -139,6 +144,23 @@ def train(
     )
 
 
+def _select_repeat_weight(
+    window: EvaluationWindow, config: TrainConfig, params: SelectedParams
+) -> tuple[SelectedParams, Ranking]:
+    """Return `params` with the weight of the repeat term that has the best NDCG in `window`, and its ranking.
+
+    The other parameters were selected on new products, so that a large repeat term cannot hide their ranking.
+    """
+    model, customer_features = _fit(window, config, params)
+    rankings = {
+        weight: window.rank_by_model(replace(model, repeat_weight=weight), customer_features, config)
+        for weight in sorted(config.repeat_weights)
+    }
+    ndcgs = {weight: window.evaluate(ranking, (config.selection_k,))[0].ndcg for weight, ranking in rankings.items()}
+    best = max(ndcgs, key=lambda weight: ndcgs[weight])
+    return replace(params, repeat_weight=best, validation_ndcg=ndcgs[best]), rankings[best]
+
+
 def _fit_and_rank(
     window: EvaluationWindow,
     config: TrainConfig,
@@ -146,6 +168,17 @@ def _fit_and_rank(
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Ranking:
     """Return the ranking of a model fitted to the data before a window, for all customers of the window."""
+    model, customer_features = _fit(window, config, selected_params, on_epoch)
+    return window.rank_by_model(model, customer_features, config)
+
+
+def _fit(
+    window: EvaluationWindow,
+    config: TrainConfig,
+    selected_params: SelectedParams,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> tuple[RankingModel, FeatureMatrix]:
+    """Return the model fitted to the data before a window, and the customers' features."""
     customer_features = window.build_customer_features(config)
     model = fit_ranking_model(
         window.interactions.strength,
@@ -155,7 +188,7 @@ def _fit_and_rank(
         item_features=window.build_item_features(config),
         customer_features=customer_features.select(window.interactions.users.ids),
     )
-    return window.rank_by_model(model, customer_features, config)
+    return model, customer_features
 
 
 def _fit_recommender(
@@ -199,6 +232,8 @@ def _fit_recommender(
         graph_weight=selected_params.graph_weight,
         graph_popularity_power=selected_params.graph_popularity_power,
         graph_entries=model.graph.neighbors.entry_count,
+        repeat_weight=selected_params.repeat_weight,
+        repeat_entries=0 if interactions.repeat_scores is None else interactions.repeat_scores.entry_count,
         warm_from=None if warm_start_model is None else warm_start_model.card.run_id,
         users=len(interactions.users),
         products=len(interactions.products),
@@ -220,6 +255,7 @@ def _fit_recommender(
         interactions.strength.to(device),
         model,
         replace(customer_features, matrix=customer_features.matrix.to(device)),
+        None if interactions.repeat_scores is None else interactions.repeat_scores.to(device),
     )
     return recommender, fit_seconds
 

@@ -18,6 +18,7 @@ from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.data.top_n import select_top_n
 from models_ml.errors import ModelError
 from models_ml.evaluation.window import EvaluationWindow, Ranking, get_max_k
+from models_ml.inference.scoring import rank_top_n
 from models_ml.neighbors.similarity import CELLS_PER_SIMILARITY, find_neighbors, multiply_to_dense
 
 ITEM_ITEM_POWERS = ((0.5, 0.5), (0.0, 0.5), (0.0, 0.75), (0.5, 0.25))
@@ -46,6 +47,30 @@ def rank_by_recent_popularity(window: EvaluationWindow, config: TrainConfig) -> 
     return window.rank_by_global_score(window.get_feature("recent_popularity"), config)
 
 
+def rank_by_purchases(window: EvaluationWindow, config: TrainConfig) -> Ranking:
+    """Rank the products that a customer bought by their purchase days, then all others by their number of customers.
+
+    Raises:
+        ModelError: The window has no repeat purchases.
+    """
+    if window.purchase_days is None:
+        raise ModelError("buy again needs repeat purchases: the shop has none in this window")
+    popularity = window.get_feature("popularity")[window.catalog_positions]
+    scores = (popularity / (popularity.max() + 1))[:, None]
+    customer_factors = torch.ones((len(window.known_positions), 1))
+    ranking = Ranking.from_top_n(
+        rank_top_n(
+            customer_factors,
+            scores,
+            get_max_k(config),
+            block_rows=config.compute_block_rows(len(scores)),
+            excluded=window.excluded,
+            additions=window.purchase_days,
+        )
+    )
+    return window.append_new_customers(Ranking(window.map_to_catalog(ranking.positions), ranking.scores), config)
+
+
 def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig, powers: tuple[float, float]) -> Ranking:
     """Rank products by the sum of their similarities to the products of the history (item-item neighbors).
 
@@ -62,7 +87,7 @@ def rank_by_item_similarity(window: EvaluationWindow, config: TrainConfig, power
         histories = weights.select_rows(window.known_positions[start:stop])
         scores = multiply_to_dense(histories, neighbors)
         scores[scores <= 0] = -torch.inf
-        blocks.append(select_top_n(scores, get_max_k(config), histories))
+        blocks.append(select_top_n(scores, get_max_k(config), window.excluded.slice_rows(start, stop)))
     return _combine_blocks(window, config, blocks)
 
 
@@ -90,7 +115,8 @@ def rank_by_ease(window: EvaluationWindow, config: TrainConfig, regularization: 
     blocks = []
     for start, stop in iter_row_blocks(len(window.known_positions), config.compute_block_rows(histories.column_count)):
         block = histories.select_rows(window.known_positions[start:stop])
-        blocks.append(select_top_n(block.to_torch_csr() @ weights, get_max_k(config), block))
+        scores, excluded = block.to_torch_csr() @ weights, window.excluded.slice_rows(start, stop)
+        blocks.append(select_top_n(scores, get_max_k(config), excluded))
     return _combine_blocks(window, config, blocks)
 
 

@@ -11,7 +11,12 @@ from models_ml.evaluation.report import ABLATION_PREFIX, MODEL_METHOD
 from models_ml.evaluation.segments import OVERALL
 from models_ml.inference.artifact import ModelCard
 
-METHOD_NAMES = {"item_item": "item-item", "ease": "EASE", "recent_popularity": "recent popularity"}
+METHOD_NAMES = {
+    "item_item": "item-item",
+    "ease": "EASE",
+    "recent_popularity": "recent popularity",
+    "buy_again": "buy again",
+}
 """Names of the baselines in findings, where they differ from the values of the column `method`."""
 
 

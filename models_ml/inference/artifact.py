@@ -47,7 +47,7 @@ class ModelCard(BaseModel):
 
     format: Literal["recomart-recommender"] = "recomart-recommender"
     """Identifies artifacts of RecoMart."""
-    format_version: Literal[6] = 6
+    format_version: Literal[7] = 7
     """Version of the folder's layout and of the names in the card."""
     run_id: str
     """Id of the training run."""
@@ -70,6 +70,10 @@ class ModelCard(BaseModel):
     """Power of the neighbors' numbers of customers in the item graph."""
     graph_entries: int = 0
     """Number of pairs of a product and a neighbor in the item graph."""
+    repeat_weight: float = 0.0
+    """Weight of the repeat scores in the scores of products that a customer may buy again."""
+    repeat_entries: int = 0
+    """Number of repeat scores; 0 in a shop without repeat purchases."""
     warm_from: str | None = None
     """Run whose product factors were the initial factors; None without a warm start."""
     users: int
@@ -104,7 +108,9 @@ class ModelCard(BaseModel):
     @property
     def selected_params(self) -> SelectedParams:
         """The parameters of a cold start that the validation window selected."""
-        return SelectedParams(self.epochs, self.trend_power, self.graph_weight, self.graph_popularity_power)
+        return SelectedParams(
+            self.epochs, self.trend_power, self.graph_weight, self.graph_popularity_power, self.repeat_weight
+        )
 
     @property
     def trained_epochs(self) -> int:
@@ -183,6 +189,8 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         "strengths": (card.interactions,),
         "graph_row_starts": (card.products + 1,),
         **dict.fromkeys(("graph_columns", "graph_similarities"), (card.graph_entries,)),
+        "repeat_row_starts": (card.users + 1,),
+        **dict.fromkeys(("repeat_columns", "repeat_scores"), (card.repeat_entries,)),
         "customer_coefficients": (len(card.customer_features), card.config.factors),
         "feature_row_starts": (card.customers_with_features + 1,),
         **dict.fromkeys(("feature_columns", "feature_values"), (card.customer_feature_entries,)),
