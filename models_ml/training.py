@@ -20,6 +20,7 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method, rank_by_purchases
+from models_ml.evaluation.repeat_selection import select_repeat_params
 from models_ml.evaluation.report import EvaluationReport, MetricRow
 from models_ml.evaluation.selection import EpochCallback, EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow, Ranking
@@ -80,8 +81,8 @@ def train(
 ) -> TrainingResult:
     """Train and evaluate a model on a dataset.
 
-    1. Select the number of epochs, the trend power and the item graph on the validation window, and the weight of the
-       repeat term in a shop with repeat purchases.
+    1. Select the number of epochs, the trend power and the item graph on the validation window. In a shop with repeat
+       purchases, these are selected on new products; then the trend power and the repeat term on all products.
     2. Fit with these parameters to the data before the test window, and evaluate on the test window.
     3. Fit the final model with these parameters to the interactions at the cutoff 'now'.
 
@@ -113,7 +114,9 @@ def train(
     elif validation is not None:
         selected_params, ranking = select_params(validation.without_repeats(), config, record_epoch)
         if validation.repeat_scores is not None:
-            selected_params, ranking = _select_repeat_weight(validation, config, selected_params)
+            selected_params, ranking = select_repeat_params(
+                validation, config, selected_params, *_fit(validation, config, selected_params)
+            )
         reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
         report.add_overall(validation, ranking)
     test = report.build_window("test", config.max_evaluation_users)
@@ -142,23 +145,6 @@ def train(
         epoch_records=epoch_records,
         **report.tables,
     )
-
-
-def _select_repeat_weight(
-    window: EvaluationWindow, config: TrainConfig, params: SelectedParams
-) -> tuple[SelectedParams, Ranking]:
-    """Return `params` with the weight of the repeat term that has the best NDCG in `window`, and its ranking.
-
-    The other parameters were selected on new products, so that a large repeat term cannot hide their ranking.
-    """
-    model, customer_features = _fit(window, config, params)
-    rankings = {
-        weight: window.rank_by_model(replace(model, repeat_weight=weight), customer_features, config)
-        for weight in sorted(config.repeat_weights)
-    }
-    ndcgs = {weight: window.evaluate(ranking, (config.selection_k,))[0].ndcg for weight, ranking in rankings.items()}
-    best = max(ndcgs, key=lambda weight: ndcgs[weight])
-    return replace(params, repeat_weight=best, validation_ndcg=ndcgs[best]), rankings[best]
 
 
 def _fit_and_rank(
