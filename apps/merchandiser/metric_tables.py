@@ -7,15 +7,16 @@ METHOD_LABELS = {
     MODEL_METHOD: "This model",
     "item_item": "Item-item",
     "ease": "EASE",
+    "buy_again": "Buy again",
     "recent_popularity": "Recent popularity",
     "popularity": "Popularity",
     "oracle": "Best possible",
 }
 METHODS_HELP = (
     "Item-item: products that share customers with the customer's past products. EASE: a linear model of all pairs of "
-    "products. Recent popularity: popular products, "
-    "where newer actions count more. Best possible: the real preferences of a demo shop's customers. Without ...: the "
-    "model without a feature that an analyst declared."
+    "products. Buy again: the products that the customer bought most often, then popular ones. Recent popularity: "
+    "popular products, where newer actions count more. Best possible: the real preferences of a demo shop's customers. "
+    "Without ...: the model without a feature that an analyst declared."
 )
 METRIC_LABELS = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}
 METRIC_HELP = {
