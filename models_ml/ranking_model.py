@@ -23,10 +23,10 @@ class SelectedParams:
     """Weight of the item graph's scores; 0 for factors alone."""
     graph_popularity_power: float = 0.0
     """Power of the neighbors' numbers of customers in the item graph."""
-    repeat_weight: float = 0.0
-    """Weight of the probability of the next purchase in the score of a product that the customer has bought."""
     validation_ndcg: float | None = None
     """NDCG at the config's `selection_k` in the validation window; None for parameters that were not selected there."""
+    repeat_weight: float = 0.0
+    """Weight of the probability of the next purchase in the score of a product that the customer has bought."""
 
     @classmethod
     def from_defaults(cls, config: TrainConfig) -> "SelectedParams":

@@ -109,7 +109,11 @@ class ModelCard(BaseModel):
     def selected_params(self) -> SelectedParams:
         """The parameters of a cold start that the validation window selected."""
         return SelectedParams(
-            self.epochs, self.trend_power, self.graph_weight, self.graph_popularity_power, self.repeat_weight
+            self.epochs,
+            self.trend_power,
+            self.graph_weight,
+            self.graph_popularity_power,
+            repeat_weight=self.repeat_weight,
         )
 
     @property
