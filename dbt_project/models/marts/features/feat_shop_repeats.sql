@@ -26,7 +26,7 @@ decisions as (
 select
     cutoff,
     as_of,
-    max({{ days_between('as_of', 'window_end_at') }}) over () as horizon_days,
+    max(case when cutoff = 'test' then {{ days_between('as_of', 'window_end_at') }} end) over () as horizon_days,
     purchase_count,
     repeat_count,
     coalesce({{ safe_divide('repeat_count', 'purchase_count') }}, 0) as repeat_share,

@@ -22,7 +22,7 @@ with pairs as (
         max(days.purchase_date) as last_purchase_date,
         max(days.purchased_at) as last_purchased_at,
         {{ dbt.datediff('max(days.purchased_at)', 'shop.as_of', 'second') }} as seconds_since_purchase,
-        {{ dbt.datediff('min(days.purchased_at)', 'shop.as_of', 'second') }} as observed_seconds
+        greatest({{ dbt.datediff('min(days.purchased_at)', 'shop.as_of', 'second') }}, 1) as observed_seconds
     from {{ ref('int_purchase_days') }} as days
     inner join {{ ref('feat_shop_repeats') }} as shop on days.purchased_at < shop.as_of
     inner join {{ ref('feat_user_product_interactions') }} as interactions
