@@ -67,8 +67,9 @@ def tune_config(
     if window is None or len(window.known_positions) < config.min_selection_users:
         raise RecomartError("tuning failed: the validation window has too few customers. Load more days first")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
+    # The repeat term is selected in each training, after the settings of the search.
     tuned = tune(
-        window,
+        window.without_repeats(),
         config,
         seconds=seconds,
         max_trials=max_trials,

@@ -60,7 +60,8 @@ class Split:
         for name, window in zip(("validation", "test"), windows, strict=True):
             if window is None:
                 raise ModelError(f"the {name} window has no customers with a history and new products")
-        return cls(*(window for window in windows if window is not None))
+        # Other libraries rank new products only.
+        return cls(*(window.without_repeats() for window in windows if window is not None))
 
 
 def _split_newest(rows: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:
