@@ -63,7 +63,7 @@
     {% endfor %}
     {% if var('repeat_purchases') not in ['auto', 'always', 'never'] %}
         {% do messages.append(
-            'repeat_purchases is ' ~ var('repeat_purchases') ~ ' and must be auto, always or never'
+            'repeat_purchases is ' ~ var('repeat_purchases') ~ ' and must be a word: auto, always or never'
         ) %}
     {% endif %}
     {% if var('sample_share') != 1 and target.name != 'dev' and messages | length == 0 %}
