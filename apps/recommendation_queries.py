@@ -199,7 +199,10 @@ class RecommendationQueries:
         # The published interactions, which the lists are scored with, may be newer than the model's training data.
         interactions = None if user_id is None else self.serving_copy.get_interactions(user_id)
         explanation = self.recommender.explain(
-            product_id, user_id=user_id, basket=basket if interactions is None else interactions
+            product_id,
+            user_id=user_id,
+            basket=basket if interactions is None else interactions,
+            repeat_scores=None if user_id is None else self.serving_copy.get_repeat_scores(user_id),
         )
         notes = []
         if explanation.unknown_products:

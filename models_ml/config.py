@@ -15,6 +15,7 @@ MODEL_DEFINING_SETTINGS = frozenset(
         *("trend_powers", "trend_prior_customers", "popularity_damping"),
         *("rerank_method", "rerank_weight", "rerank_depth"),
         *("graph_weights", "graph_popularity_powers", "graph_neighbors"),
+        "repeat_weights",
     }
 )
 """Settings that define the model and its lists; the others limit the computation or configure the evaluation."""
@@ -131,6 +132,16 @@ class TrainConfig(BaseModel):
 
     graph_neighbors: int = Field(default=100, ge=1)
     """Maximum number of neighbors of a product in the item graph."""
+
+    repeat_weights: tuple[Annotated[float, Field(ge=0, le=1000)], ...] = Field(
+        default=(0.0, 1.0, 2.0, 4.0, 8.0, 16.0), min_length=1
+    )
+    """Candidate weights of the repeat term: the score of a product that the customer may buy again grows by its repeat
+    score, the probability of the next purchase, times the weight that the validation window selects. On Online Retail,
+    4 is best."""
+
+    default_repeat_weight: float = Field(default=4.0, ge=0, le=1000)
+    """The weight of the repeat term when the validation window is empty or too small."""
 
     cg_steps: int = Field(default=1, ge=1, le=100)
     """Conjugate gradient steps per half epoch. A second step makes an epoch 1.5 times as long and gives no better

@@ -28,22 +28,32 @@ class SelectedParams:
     validation_ndcg: float | None = None
     """NDCG at the config's `selection_k`, mean over the validation windows, without the popularity damping and the
     re-ranking; None for parameters that were not selected there."""
+    repeat_weight: float = 0.0
+    """Weight of the probability of the next purchase in the score of a product that the customer has bought."""
 
     @classmethod
     def from_defaults(cls, config: TrainConfig) -> "SelectedParams":
         """Return the config's defaults: without a validation window there is no graph."""
-        return cls(config.default_epochs, config.default_trend_power)
+        return cls(config.default_epochs, config.default_trend_power, repeat_weight=config.default_repeat_weight)
 
 
 @dataclass(frozen=True)
 class RankingModel:
     """A score is the dot product of customer and scoring factors, plus the graph's score.
 
-    Both parts contain the product's multiplier.
+    Both parts contain the product's multiplier. The score of a product that the customer may buy again has a further
+    term, its repeat score times `repeat_weight`.
     """
 
     factors: FactorModel
     graph: ItemGraph
+    repeat_weight: float = 0.0
+
+    def weight_repeats(self, repeat_scores: Csr | None) -> Csr | None:
+        """Return the repeat terms of the pairs of `repeat_scores`."""
+        return (
+            None if repeat_scores is None else repeat_scores.replace_values(repeat_scores.values * self.repeat_weight)
+        )
 
 
 def fit_ranking_model(
@@ -80,4 +90,4 @@ def fit_ranking_model(
         params.graph_popularity_power,
         factors.multipliers,
     )
-    return RankingModel(factors, graph)
+    return RankingModel(factors, graph, params.repeat_weight)

@@ -20,13 +20,14 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
-from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method
+from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method, rank_by_purchases
+from models_ml.evaluation.repeat_selection import select_repeat_params
 from models_ml.evaluation.report import EvaluationReport, MetricRow
 from models_ml.evaluation.selection import EpochCallback, EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
-from models_ml.ranking_model import SelectedParams, fit_ranking_model
+from models_ml.ranking_model import RankingModel, SelectedParams, fit_ranking_model
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def train(
 ) -> TrainingResult:
     """Train and evaluate a model on a dataset.
 
-    1. Select the regularization, the number of epochs, the trend power and the item graph on the validation window.
+    1. Select the regularization, the number of epochs, the trend power and the item graph on the validation window. In
+       a shop with repeat purchases, these are selected on new products; then the trend power and the repeat term on all
+       products.
     2. Fit with these parameters to the data before the test window, and evaluate on the test window.
     3. Fit the final model with these parameters to the interactions at the cutoff 'now'.
 
@@ -111,7 +114,11 @@ def train(
     elif validation is not None and len(validation.known_positions) < config.min_selection_users:
         reason = f"default: the validation window has only {len(validation.known_positions)} customers"
     elif validation is not None:
-        selected_params, ranking = select_params((validation,), config, record_epoch)
+        selected_params, ranking = select_params((validation.without_repeats(),), config, record_epoch)
+        if validation.repeat_scores is not None:
+            selected_params, ranking = select_repeat_params(
+                validation, config, selected_params, *_fit(validation, config, selected_params)
+            )
         reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
         report.add_overall(validation, ranking)
     test = report.build_window("test", config.max_evaluation_users)
@@ -124,6 +131,8 @@ def train(
             for feature in (dataset.own_features if config.ablations else ())
         }
         baselines = build_baselines(validation, config)
+        if test.repeat_scores is not None:
+            baselines["buy_again"] = rank_by_purchases
         if oracle_factors is not None:
             baselines["oracle"] = build_oracle_method(oracle_factors)
         report.add(test, ranking, ablations, baselines)
@@ -147,6 +156,17 @@ def _fit_and_rank(
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Ranking:
     """Return the ranking of a model fitted to the data before a window, for all customers of the window."""
+    model, customer_features = _fit(window, config, selected_params, on_epoch)
+    return window.rank_by_model(model, customer_features, config)
+
+
+def _fit(
+    window: EvaluationWindow,
+    config: TrainConfig,
+    selected_params: SelectedParams,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> tuple[RankingModel, FeatureMatrix]:
+    """Return the model fitted to the data before a window, and the customers' features."""
     customer_features = window.build_customer_features(config)
     model = fit_ranking_model(
         window.interactions.strength,
@@ -156,7 +176,7 @@ def _fit_and_rank(
         item_features=window.build_item_features(config),
         customer_features=customer_features.select(window.interactions.users.ids),
     )
-    return window.rank_by_model(model, customer_features, config)
+    return model, customer_features
 
 
 def _fit_recommender(
@@ -201,6 +221,8 @@ def _fit_recommender(
         graph_weight=selected_params.graph_weight,
         graph_popularity_power=selected_params.graph_popularity_power,
         graph_entries=model.graph.neighbors.entry_count,
+        repeat_weight=selected_params.repeat_weight,
+        repeat_entries=0 if interactions.repeat_scores is None else interactions.repeat_scores.entry_count,
         warm_from=None if warm_start_model is None else warm_start_model.card.run_id,
         users=len(interactions.users),
         products=len(interactions.products),
@@ -224,6 +246,7 @@ def _fit_recommender(
         model,
         replace(customer_features, matrix=customer_features.matrix.to(device)),
         _build_categories(features, interactions.products, device) if config.rerank_method == "calibrated" else None,
+        None if interactions.repeat_scores is None else interactions.repeat_scores.to(device),
     )
     return recommender, fit_seconds
 

@@ -148,6 +148,17 @@ def read_interactions(settings: Settings) -> pa.Table:
     return apply_layout(rows, "interactions")
 
 
+def read_shop_repeats(settings: Settings) -> dict[str, Any] | None:
+    """Return the row of marts.feat_shop_repeats at cutoff `now`; None without actions.
+
+    Raises:
+        RecomartError: The marts are not built, or the warehouse is in use.
+    """
+    with open_reader(settings) as connection:
+        rows = connection.sql("from marts.feat_shop_repeats where cutoff = 'now'").to_arrow_table().to_pylist()
+    return rows[0] if rows else None
+
+
 def _read_sorted_rows(
     connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, from_clause: str
 ) -> pa.Table:

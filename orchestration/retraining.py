@@ -62,6 +62,8 @@ late or were removed after the training are not found."""
 
 AS_OF_QUERY = "select max(as_of) from marts.ml_interactions where cutoff = 'now'"
 
+HAS_REPEATS_QUERY = "select count(repeat_score) > 0 from marts.ml_interactions where cutoff = 'now'"
+
 DAY = timedelta(days=1)
 
 
@@ -116,9 +118,15 @@ def _apply_policy(
             f"declared features have changed since the model was trained: {changed_features}", is_warm_start=False
         )
     with open_reader(settings) as connection:
+        has_repeats, *_ = fetch_first_row(connection, HAS_REPEATS_QUERY) or (False,)
         changed_weights = _find_changed_weights(connection, latest_run)
         pair_count, changed_pair_count = _count_changed_pairs(connection, settings, latest_run)
         (as_of,) = fetch_first_row(connection, AS_OF_QUERY) or (None,)
+    if has_repeats != (recommender.repeat_scores is not None):
+        change = "are" if has_repeats else "are no longer"
+        return TrainingRequest(
+            f"purchased products {change} recommended again since the model was trained", is_warm_start=False
+        )
     # A changed weight is a reason only if it changes the training data. The weight of an unused event type does not.
     if changed_weights and read_marts(settings)[0].dataset_hash != latest_run.dataset_hash:
         return TrainingRequest(

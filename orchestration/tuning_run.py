@@ -71,8 +71,9 @@ def tune_config(
     dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage, "tuning")
     window = _build_validation_window(dataset, config, "tuning")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
+    # The repeat term is selected in each training, after the settings of the search.
     tuned = tune(
-        (window,),
+        (window.without_repeats(),),
         config,
         seconds=seconds,
         max_trials=max_trials,

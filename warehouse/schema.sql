@@ -153,8 +153,10 @@ create table if not exists ml.metric_differences (
 
 create table if not exists ml.evaluation_pairs (
     run_id varchar not null, cutoff varchar not null, user_id varchar not null, product_id varchar not null,
-    activity varchar, customer varchar not null, product varchar not null, category varchar not null
+    activity varchar, customer varchar not null, product varchar not null, category varchar not null, purchase varchar
 );
+
+alter table ml.evaluation_pairs add column if not exists purchase varchar;
 
 create table if not exists ml.evaluation_candidates (
     run_id varchar not null, cutoff varchar not null, method varchar not null,

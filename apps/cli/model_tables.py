@@ -1,6 +1,7 @@
 """Tables about models: metrics, gates, the model registry and tuning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +18,17 @@ def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = No
     else:
         print_table("Ranking metrics at K", to_records(metrics), [*columns, *ACCURACY_METRICS])
         print_table("Products of the lists at K", to_records(metrics), [*columns, *LIST_METRICS])
+
+
+def print_repeats(shop_repeats: Mapping[str, Any] | None) -> None:
+    """Print the share of repeat purchases and whether they are recommended, from a row of feat_shop_repeats."""
+    if shop_repeats is None or not shop_repeats["purchase_count"]:
+        return
+    recommendation = "recommended again when due" if shop_repeats["is_repeat_shop"] else "not recommended again"
+    print_line(
+        f"{100 * shop_repeats['repeat_share']:.0f} % of purchases are repeats: purchased products are {recommendation} "
+        f"(repeat_purchases: {shop_repeats['repeat_purchases']})"
+    )
 
 
 def print_models(runs: Sequence[ModelRun]) -> None:
@@ -53,18 +65,16 @@ def _describe_state(run: ModelRun, serving_run: ModelRun | None) -> str:
     )
 
 
-def print_comparison(run_id: str | None, metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:
+def print_comparison(model: str, metrics: pd.DataFrame, differences: pd.DataFrame, *, by_segment: bool) -> None:
     """Print metrics and their differences to the baselines at one list length, for all customers or by segment.
 
-    `run_id` is the run of the published model. `metrics` and `differences` are rows of `ServingCopy.get_metrics` and
-    `ServingCopy.get_metric_differences`.
+    `model` names the model, such as `the published model 20260101T000000Z`. `metrics` and `differences` are rows of
+    `ServingCopy.get_metrics` and `ServingCopy.get_metric_differences`.
     """
     (k,) = set(metrics["k"])
     segment_columns = ["segment_value"] if by_segment else []
     columns = ["cutoff", *segment_columns, "method", "users"]
-    print_table(
-        f"Ranking metrics of the published model {run_id}, top {k}", to_records(metrics), [*columns, *ACCURACY_METRICS]
-    )
+    print_table(f"Ranking metrics of {model}, top {k}", to_records(metrics), [*columns, *ACCURACY_METRICS])
     # A copy that an earlier version published lacks newer metrics.
     if list_metrics := [metric for metric in LIST_METRICS if metric in metrics and metrics[metric].notna().any()]:
         print_table(f"Products of the lists, top {k}", to_records(metrics), [*columns, *list_metrics])

@@ -4,6 +4,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from apps.cli import console, model_tables
@@ -34,12 +35,13 @@ def list_models(
 
 
 class SegmentName(StrEnum):
-    """The name of a grouping of customers or products."""
+    """The name of a grouping of customers, products or purchases."""
 
     ACTIVITY = "activity"
     CUSTOMER = "customer"
     PRODUCT = "product"
     CATEGORY = "category"
+    PURCHASE = "purchase"
 
 
 @app.command()
@@ -48,50 +50,110 @@ def evaluate(
     by: Annotated[
         SegmentName | None,
         typer.Option(
-            help="Group by customer activity, known or new customers, known or new products, or product category."
+            help="Group by customer activity, known or new customers, known or new products, product category, or new "
+            "and repeat purchases."
         ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(help="Start of the run id of another model; by default the published one, or the newest."),
     ] = None,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
     """Show the ranking metrics of the published model and the baselines.
 
+    Without a published model, the newest one is shown, also if it was rejected.
     Differences to the baselines have 95 % intervals. docs/evaluation.md defines the metrics.
     With --json, the output has all list lengths and segments and ignores --k and --by.
     """
     settings = load_settings(warehouse=warehouse)
     with ServingCopy(settings) as copy:
-        published_run_id = copy.published.run_id
+        runs = copy.get_model_runs()
+        run_id = _select_run(runs, copy.published.run_id, run)
         if as_json:
             console.print_json(
                 {
-                    "run_id": published_run_id,
-                    "metrics": copy.get_metrics(),
-                    "differences": copy.get_metric_differences(),
+                    "run_id": run_id,
+                    "is_published": run_id is not None and run_id == copy.published.run_id,
+                    "rejection_reason": _get_rejection_reason(runs, run_id),
+                    "repeat_purchases": copy.get_shop_repeats(),
+                    "metrics": copy.get_metrics(run_id=run_id),
+                    "differences": copy.get_metric_differences(run_id=run_id),
                     "segments": {
                         segment: {
-                            "metrics": copy.get_metrics(segment),
-                            "differences": copy.get_metric_differences(segment),
+                            "metrics": copy.get_metrics(segment, run_id),
+                            "differences": copy.get_metric_differences(segment, run_id),
                         }
                         for segment in SegmentName
                     },
                 }
             )
             return
-        segment = "all" if by is None else by.value
-        metrics, differences = copy.get_metrics(segment), copy.get_metric_differences(segment)
+        # A shop with repeat purchases shows new and repeat purchases below all of them.
+        segments = ("all", SegmentName.PURCHASE) if by is None else (by,)
+        metrics = pd.concat([copy.get_metrics(segment, run_id) for segment in segments])
+        differences = pd.concat([copy.get_metric_differences(segment, run_id) for segment in segments])
         missing_metrics_reason = copy.explain_missing_metrics()
+        shop_repeats = copy.get_shop_repeats()
+        published_run_id = copy.published.run_id
+    model_tables.print_repeats(shop_repeats)
     if metrics.empty:
-        console.print_line(missing_metrics_reason)
-        _print_serving_note(settings, published_run_id)
-        return
-    if k not in set(metrics["k"]):
-        lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))
-        raise RecomartError(f"no metrics for --k {k}. Choose from {lengths}")
-    model_tables.print_comparison(
-        published_run_id, metrics[metrics["k"] == k], differences[differences["k"] == k], by_segment=by is not None
-    )
+        console.print_line(
+            missing_metrics_reason
+            if run_id in (None, published_run_id)
+            else f"Model {run_id} could not be evaluated: its test window has no relevant products of customers."
+        )
+    else:
+        if k not in set(metrics["k"]):
+            lengths = ", ".join(str(length) for length in sorted(set(metrics["k"])))
+            raise RecomartError(f"no metrics for --k {k}. Choose from {lengths}")
+        model_tables.print_comparison(
+            f"the published model {run_id}" if run_id == published_run_id else f"model {run_id}",
+            metrics[metrics["k"] == k],
+            differences[differences["k"] == k],
+            by_segment=metrics["segment_value"].nunique() > 1 or by is not None,
+        )
+    _print_run_notes(runs, run_id, published_run_id)
     _print_serving_note(settings, published_run_id)
+
+
+def _select_run(runs: pd.DataFrame, published_run_id: str | None, run_prefix: str | None) -> str | None:
+    """Return the run whose id begins with `run_prefix`; by default the published run or, without one, the newest.
+
+    The result is None without a run. `runs` are the rows of `ServingCopy.get_model_runs`, newest first.
+
+    Raises:
+        RecomartError: No run, or more than one, has such an id.
+    """
+    run_ids: list[str] = runs["run_id"].tolist()
+    if run_prefix is None:
+        return published_run_id or next(iter(run_ids), None)
+    matches = [run_id for run_id in run_ids if run_id.startswith(run_prefix)]
+    if len(matches) != 1:
+        raise RecomartError(
+            f"{len(matches)} runs of the published copy have an id that begins with {run_prefix!r}. `recomart models` "
+            "lists the models"
+        )
+    return matches[0]
+
+
+def _get_rejection_reason(runs: pd.DataFrame, run_id: str | None) -> str | None:
+    """Return why the gates rejected a model; None for one that passed them."""
+    reasons = runs.loc[runs["run_id"] == run_id, "rejection_reason"].dropna()
+    return None if reasons.empty else str(reasons.iloc[0])
+
+
+def _print_run_notes(runs: pd.DataFrame, run_id: str | None, published_run_id: str | None) -> None:
+    """Print why the shown model is not the published one, and whether the newest one was rejected."""
+    if runs.empty:
+        return
+    newest_run_id = str(runs["run_id"].iloc[0])
+    if published_run_id is None:
+        console.print_line("No model is published: all customers get popular products.")
+    if (reason := _get_rejection_reason(runs, newest_run_id)) and newest_run_id != published_run_id:
+        hint = "" if run_id == newest_run_id else f". `recomart evaluate --run {newest_run_id}` shows its metrics"
+        console.print_line(f"The newest model {newest_run_id} was rejected: {reason}{hint}")
 
 
 def _print_serving_note(settings: Settings, published_run_id: str | None) -> None:

@@ -86,6 +86,7 @@ def run_full_pipeline(
     status_rows = read_feed_status(settings)
     with ServingCopy(settings) as copy:
         metrics, missing_metrics_reason = copy.get_metrics(), copy.explain_missing_metrics()
+        shop_repeats = copy.get_shop_repeats()
     if as_json:
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
@@ -94,6 +95,7 @@ def run_full_pipeline(
         for warning in result.warnings if result else []:
             console.print_line(f"dbt test warned: {warning}")
     data_tables.print_status(status_rows)
+    model_tables.print_repeats(shop_repeats)
     model_tables.print_metrics(metrics, missing_metrics_reason)
     if not report.reasons:
         console.print_line(f"{NOTHING_NEW_MESSAGE}. `recomart run --force` runs every step.")

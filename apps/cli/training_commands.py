@@ -10,6 +10,7 @@ from apps.cli.options import ConfigFile, Json, Warehouse, load_settings
 from models_ml.evaluation.baselines import read_oracle
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
+from orchestration.dataset_versions import read_shop_repeats
 from orchestration.model_steps import describe_scoring, describe_training
 from orchestration.progress import describe_dbt
 from orchestration.steps import build_recommendations, publish_copy
@@ -62,6 +63,7 @@ def train(
     if as_json:
         console.print_json(summary)
     else:
+        model_tables.print_repeats(read_shop_repeats(settings))
         model_tables.print_metrics(summary.metrics)
         training_tables.print_gates(summary.gates)
         if scoring is not None:

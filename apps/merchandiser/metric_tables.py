@@ -8,14 +8,16 @@ METHOD_LABELS = {
     "item_item": "Item-item",
     "user_item_graph": "User-item graph",
     "ease": "EASE",
+    "buy_again": "Buy again",
     "recent_popularity": "Recent popularity",
     "popularity": "Popularity",
     "oracle": "Best possible",
 }
 METHODS_HELP = (
     "Item-item: products that share customers with the customer's past products. User-item graph: the same, smoothed "
-    "by the main patterns of all histories. EASE: a linear model of all pairs of products. Recent popularity: popular "
-    "products, where newer actions count more. Best possible: the real preferences of a demo shop's customers. "
+    "by the main patterns of all histories. EASE: a linear model of all pairs of products. Buy again: the customer's "
+    "most bought products, then popular ones. Recent popularity: popular products, where newer actions count more. "
+    "Best possible: the real preferences of a demo shop's customers. "
     "Without ...: the model without a feature that an analyst declared."
 )
 METRIC_LABELS = {"precision": "Precision", "recall": "Recall", "ndcg": "NDCG"}

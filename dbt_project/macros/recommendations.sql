@@ -16,6 +16,14 @@
     replace(replace({{ text }}, '{category}', coalesce({{ category }}, '')), '{product}', coalesce({{ product }}, ''))
 {%- endmacro %}
 
+{% macro fill_purchase_placeholders(text, count, date) -%}
+    replace(
+        replace({{ text }}, '{count}', coalesce(cast({{ count }} as {{ dbt.type_string() }}), '')),
+        '{date}',
+        coalesce(cast({{ date }} as {{ dbt.type_string() }}), '')
+    )
+{%- endmacro %}
+
 {#- Category caps apply first, then brand caps apply to the products that they leave. A product that the cap of its
     brand drops has therefore used a place of its category. -#}
 {% macro apply_caps(lists) -%}

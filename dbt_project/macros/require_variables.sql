@@ -34,6 +34,9 @@
         'min_whole_catalog_share': positive_share,
         'max_stale_share': share,
         'max_coverage_drop': share,
+        'min_repeat_share': share,
+        'min_repeat_share_purchases': whole_number,
+        'repeat_due_share': {'at least': 0},
         'sample_share': positive_share,
     } %}
     {% set messages = [] %}
@@ -58,6 +61,11 @@
             ) %}
         {% endif %}
     {% endfor %}
+    {% if var('repeat_purchases') not in ['auto', 'always', 'never'] %}
+        {% do messages.append(
+            'repeat_purchases is ' ~ var('repeat_purchases') ~ ' and must be a word: auto, always or never'
+        ) %}
+    {% endif %}
     {% if var('sample_share') != 1 and target.name != 'dev' and messages | length == 0 %}
         {% do messages.append('sample_share is ' ~ var('sample_share') ~ ' and must be 1 in target ' ~ target.name) %}
     {% endif %}

@@ -32,11 +32,14 @@ TABLE_LAYOUTS = {
                 ("strength", pa.float64()),
                 ("interaction_count", pa.int64()),
                 ("has_purchased", pa.bool_()),
+                ("purchase_days", pa.int64()),
+                ("repeat_score", pa.float64()),
                 ("first_interaction_at", pa.timestamp("us")),
                 ("last_interaction_at", pa.timestamp("us")),
             ]
         ),
         ("cutoff", "user_id", "product_id"),
+        nullable_columns=("repeat_score",),
     ),
     "product_features": TableLayout(
         pa.schema(
@@ -74,6 +77,7 @@ TABLE_LAYOUTS = {
                 ("user_id", pa.large_string()),
                 ("product_id", pa.large_string()),
                 ("is_known_user", pa.bool_()),
+                ("is_repeat", pa.bool_()),
             ]
         ),
         ("cutoff", "user_id", "product_id"),

@@ -21,12 +21,18 @@ class Interactions:
     products: IdMap
     strength: Csr
     """Customers x products; every value is finite and above zero."""
+    repeat_scores: Csr | None = None
+    """Customers x products: probability that the customer buys the product again, for the pairs whose product may be
+    recommended again; None without such a pair."""
+    purchase_days: Csr | None = None
+    """Number of days on which the customer bought the product, for the pairs of `repeat_scores`."""
 
     @classmethod
     def from_table(cls, table: pa.Table, catalog: pa.ChunkedArray | None = None) -> "Interactions":
         """Create the matrix from a table with user_id, product_id (text) and strength (number), one row per pair.
 
-        The products are the products of the rows and of the `catalog` (a column of product ids).
+        The products are the products of the rows and of the `catalog` (a column of product ids). The columns
+        repeat_score, null for a product that is not recommended again, and purchase_days may be missing.
 
         Raises:
             ModelError: The table is empty, a column is missing, an id is null, a pair occurs twice, or a strength is
@@ -47,7 +53,20 @@ class Interactions:
             raise ModelError(
                 f"the interactions: {error.count:,} rows repeat a pair, such as {pair}. Give one row per pair"
             ) from None
-        return cls(users, products, strength)
+        if "repeat_score" not in table.column_names or table["repeat_score"].null_count == table.num_rows:
+            return cls(users, products, strength)
+        is_repeat = table["repeat_score"].is_valid()
+        mask = torch.from_numpy(is_repeat.to_numpy())
+        repeat_scores, purchase_days = (
+            Csr.from_pairs(
+                rows[mask],
+                columns[mask],
+                torch.from_numpy(table[name].filter(is_repeat).to_numpy().astype(np.float32)),
+                strength.shape,
+            )
+            for name in ("repeat_score", "purchase_days")
+        )
+        return cls(users, products, strength, repeat_scores, purchase_days)
 
 
 def _combine_product_ids(product_ids: pa.ChunkedArray, catalog: pa.ChunkedArray | None) -> pa.ChunkedArray:

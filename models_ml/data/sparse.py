@@ -47,10 +47,21 @@ class Csr:
             raise DuplicatePairError(int(order[repeat_positions[0, 0]]), len(repeat_positions))
         return cls(_compute_row_starts(rows, shape[0]), columns[order].int(), values[order].float(), shape[1])
 
+    @classmethod
+    def empty(cls, row_count: int, column_count: int) -> "Csr":
+        """Return a matrix without entries."""
+        no_columns = torch.empty(0, dtype=torch.int32)
+        return cls(torch.zeros(row_count + 1, dtype=torch.int32), no_columns, torch.empty(0), column_count)
+
     @property
     def row_count(self) -> int:
         """Number of rows."""
         return len(self.row_starts) - 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of columns."""
+        return self.row_count, self.column_count
 
     @property
     def entry_count(self) -> int:
@@ -121,6 +132,29 @@ class Csr:
         shift = torch.repeat_interleave(self.row_starts.long()[rows] - starts[:-1], lengths)
         entries = torch.arange(len(shift), device=rows.device) + shift
         return Csr(starts.int(), self.columns[entries], self.values[entries], self.column_count)
+
+    def get_values(self, columns: Tensor) -> Tensor:
+        """Return the value of each row at its `columns` (int64 of shape (rows, n)), 0 without an entry or column -1."""
+        keys = self.row_of_entry * self.column_count + self.columns.long()
+        if not len(keys):
+            return torch.zeros(columns.shape, device=columns.device)
+        wanted = torch.arange(self.row_count, device=columns.device)[:, None] * self.column_count + columns
+        place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+        return torch.where((keys[place] == wanted) & (columns >= 0), self.values[place], 0)
+
+    def add_to(self, dense: Tensor) -> None:
+        """Add the values to `dense`, which has at least as many columns, in place."""
+        dense[self.row_of_entry, self.columns.long()] += self.values
+
+    def without(self, pairs: "Csr") -> "Csr":
+        """Return the matrix without the entries at the `pairs` of a matrix of the same shape."""
+        keys, removed_keys = (
+            matrix.row_of_entry * self.column_count + matrix.columns.long() for matrix in (self, pairs)
+        )
+        is_kept = ~torch.isin(keys, removed_keys, assume_unique=True)
+        starts = torch.zeros(len(keys) + 1, dtype=torch.int64, device=keys.device)
+        torch.cumsum(is_kept, 0, out=starts[1:])
+        return Csr(starts[self.row_starts.long()].int(), self.columns[is_kept], self.values[is_kept], self.column_count)
 
     def remap_columns(self, position: Tensor, column_count: int) -> "Csr":
         """Move each column to its new `position` (int64 of shape (columns)); columns below 0 are dropped."""

@@ -18,6 +18,7 @@ from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.data.top_n import select_top_n
 from models_ml.errors import ModelError
 from models_ml.evaluation.window import EvaluationWindow, Ranking, get_max_k
+from models_ml.inference.scoring import rank_top_n
 from models_ml.neighbors.similarity import (
     CELLS_PER_SIMILARITY,
     find_neighbors,
@@ -69,6 +70,30 @@ def rank_by_recent_popularity(window: EvaluationWindow, config: TrainConfig) -> 
     return window.rank_by_global_score(window.get_feature("recent_popularity"), config)
 
 
+def rank_by_purchases(window: EvaluationWindow, config: TrainConfig) -> Ranking:
+    """Rank the products that a customer bought by their purchase days, then all others by their number of customers.
+
+    Raises:
+        ModelError: The window has no repeat purchases.
+    """
+    if window.purchase_days is None:
+        raise ModelError("buy again needs repeat purchases: the shop has none in this window")
+    popularity = window.get_feature("popularity")[window.catalog_positions]
+    scores = (popularity / (popularity.max() + 1))[:, None]
+    customer_factors = torch.ones((len(window.known_positions), 1))
+    ranking = Ranking.from_top_n(
+        rank_top_n(
+            customer_factors,
+            scores,
+            get_max_k(config),
+            block_rows=config.compute_block_rows(len(scores)),
+            excluded=window.excluded,
+            additions=window.purchase_days,
+        )
+    )
+    return window.append_new_customers(Ranking(window.map_to_catalog(ranking.positions), ranking.scores), config)
+
+
 def rank_by_item_similarity(
     window: EvaluationWindow, config: TrainConfig, powers: Sequence[tuple[float, float]]
 ) -> list[Ranking]:
@@ -84,9 +109,9 @@ def rank_by_item_similarity(
     rankings = []
     for neighbors in find_neighbors_by_powers(weights, powers, config.max_neighbors, block_rows):
         similarities, blocks = neighbors.to_torch_coo(), []
-        for histories in _iter_history_blocks(window, block_rows):
+        for histories, excluded in _iter_history_blocks(window, block_rows):
             scores = multiply_to_dense(histories, similarities)
-            blocks.append(_select_positive(scores, config, histories))
+            blocks.append(_select_positive(scores, config, excluded))
         rankings.append(_combine_blocks(window, config, blocks))
     return rankings
 
@@ -115,11 +140,11 @@ def rank_by_graph_filter(window: EvaluationWindow, config: TrainConfig, weights:
     block_rows = config.compute_block_rows(CELLS_PER_SIMILARITY * pairs.column_count)
     neighbors = find_neighbors(pairs, 0.5, 0.5, GRAPH_FILTER_NEIGHBORS, block_rows).to_torch_coo()
     blocks: list[list[tuple[Tensor, Tensor]]] = [[] for _ in weights]
-    for histories in _iter_history_blocks(window, block_rows):
+    for histories, excluded in _iter_history_blocks(window, block_rows):
         linear = multiply_to_dense(histories, neighbors)
         low_pass = histories.to_torch_csr() @ sources @ targets
         for weight, weight_blocks in zip(weights, blocks, strict=True):
-            weight_blocks.append(_select_positive(linear + weight * low_pass, config, histories))
+            weight_blocks.append(_select_positive(linear + weight * low_pass, config, excluded))
     return [_combine_blocks(window, config, weight_blocks) for weight_blocks in blocks]
 
 
@@ -161,8 +186,8 @@ def rank_by_ease(window: EvaluationWindow, config: TrainConfig, regularizations:
         weights = inverse.div_(-inverse.diagonal().clone())
         weights.fill_diagonal_(0)
         blocks = [
-            select_top_n(histories.to_torch_csr() @ weights, get_max_k(config), histories)
-            for histories in _iter_history_blocks(window, config.compute_block_rows(pairs.column_count))
+            select_top_n(histories.to_torch_csr() @ weights, get_max_k(config), excluded)
+            for histories, excluded in _iter_history_blocks(window, config.compute_block_rows(pairs.column_count))
         ]
         rankings.append(_combine_blocks(window, config, blocks))
     return rankings
@@ -204,17 +229,17 @@ def _select_setting(
     return lambda window, window_config: rank(window, window_config, (best,))[0]
 
 
-def _iter_history_blocks(window: EvaluationWindow, block_rows: int) -> Iterator[Csr]:
-    """Yield the histories of the known customers in blocks, with value 1."""
+def _iter_history_blocks(window: EvaluationWindow, block_rows: int) -> Iterator[tuple[Csr, Csr]]:
+    """Yield the histories of the known customers in blocks, with value 1, and the pairs that no list has."""
     histories = _to_binary(window.histories)
     for start, stop in iter_row_blocks(histories.row_count, block_rows):
-        yield histories.slice_rows(start, stop)
+        yield histories.slice_rows(start, stop), window.excluded.slice_rows(start, stop)
 
 
-def _select_positive(scores: Tensor, config: TrainConfig, histories: Csr) -> tuple[Tensor, Tensor]:
-    """Return the best products with a score above zero, without those of the histories."""
+def _select_positive(scores: Tensor, config: TrainConfig, excluded: Csr) -> tuple[Tensor, Tensor]:
+    """Return the best products with a score above zero, without the excluded ones."""
     scores[scores <= 0] = -torch.inf
-    return select_top_n(scores, get_max_k(config), histories)
+    return select_top_n(scores, get_max_k(config), excluded)
 
 
 def _combine_blocks(window: EvaluationWindow, config: TrainConfig, blocks: list[tuple[Tensor, Tensor]]) -> Ranking:

@@ -137,7 +137,9 @@ def _compute_ndcg(
         window.histories.to(position.device).remap_columns(position, len(products)), features
     )
     product_factors = factors.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
-    ranking = window.rank_for_known_customers(user_factors, product_factors, config, model.graph.align(position))
+    ranking = window.rank_for_known_customers(
+        user_factors, product_factors, config, model.graph.align(position), repeat_weight=model.repeat_weight
+    )
     hits = window.find_hit_pairs(ranking) >= 0
     relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]
     rows, ranks = torch.nonzero(hits, as_tuple=True)

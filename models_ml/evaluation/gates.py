@@ -16,6 +16,7 @@ METHOD_NAMES = {
     "user_item_graph": "the user-item graph",
     "ease": "EASE",
     "recent_popularity": "recent popularity",
+    "buy_again": "buy again",
 }
 """Names of the baselines in findings, where they differ from the values of the column `method`."""
 

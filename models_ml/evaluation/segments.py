@@ -21,10 +21,10 @@ OVERALL = "all"
 """Name and value of the segment of all known customers and all products."""
 
 CUSTOMER_SEGMENTS = ("activity", "customer")
-PRODUCT_SEGMENTS = ("product", "category")
+PRODUCT_SEGMENTS = ("product", "category", "purchase")
 SEGMENTS = CUSTOMER_SEGMENTS + PRODUCT_SEGMENTS
 
-KNOWN, NEW = "known", "new"
+KNOWN, NEW, REPEAT = "known", "new", "repeat"
 UNKNOWN_CATEGORY, OTHER_CATEGORIES = "(unknown)", "(other)"
 
 
@@ -40,7 +40,7 @@ class Segment(NamedTuple):
 def label_pairs(window: EvaluationWindow, config: TrainConfig) -> pa.Table:
     """Return the segment values of each pair of the window, text columns `SEGMENTS`.
 
-    `activity` is null for new customers.
+    `activity` is null for new customers, `purchase` in a shop without repeat purchases.
     """
     is_known = window.customer_row_of_pair < len(window.known_positions)
     is_seen = (window.product_customer_counts > 0)[window.catalog_position_of_pair.clamp(min=0)] & (
@@ -52,6 +52,7 @@ def label_pairs(window: EvaluationWindow, config: TrainConfig) -> pa.Table:
             "customer": _label_known(is_known),
             "product": _label_known(is_seen),
             "category": _label_category(window, is_known, config),
+            "purchase": _label_purchase(window),
         }
     )
 
@@ -93,6 +94,13 @@ def _label_activity(window: EvaluationWindow, config: TrainConfig) -> pa.Array:
 
 def _label_known(is_known: Tensor) -> pa.Array:
     return pc.if_else(pa.array(is_known.numpy()), KNOWN, NEW)
+
+
+def _label_purchase(window: EvaluationWindow) -> pa.Array:
+    """Return whether each product is new to the customer or bought again."""
+    if window.repeat_scores is None:
+        return pa.nulls(window.pairs.num_rows, pa.string())
+    return pc.if_else(window.pairs["is_repeat"].combine_chunks(), REPEAT, NEW)
 
 
 def _label_category(window: EvaluationWindow, is_known: Tensor, config: TrainConfig) -> pa.Array:

@@ -102,7 +102,8 @@ class Split:
             window = EvaluationWindow.from_dataset(dataset, name, max_users)
             if window is None:
                 raise ModelError(f"the {name} window has no customers with a history and new products")
-            windows.append(window)
+            # Other libraries rank new products only.
+            windows.append(window.without_repeats())
         validation, test = windows
         return cls((validation,), test, "the validation window of the dataset version")
 

@@ -1,4 +1,4 @@
-"""Temporal evaluation: rank products with the data before a window, and compare with the new products in it."""
+"""Temporal evaluation: rank products with the data before a window, and compare with the relevant products in it."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -58,11 +58,11 @@ class Ranking:
 
 @dataclass(frozen=True)
 class EvaluationWindow:
-    """Customers of a window with their interactions before it and their new products in it.
+    """Customers of a window with their interactions before it and their relevant products in it.
 
-    All new products of a customer are relevant. No method ranks products of the customer's history. A known customer
-    has a history at the cutoff; a new customer has none. Per-customer rows are in this order: known customers by id,
-    then new customers by id.
+    All new products of a customer are relevant, and in a shop with repeat purchases those that the customer buys again.
+    No method ranks other products of the customer's history. A known customer has a history at the cutoff; a new
+    customer has none. Per-customer rows are in this order: known customers by id, then new customers by id.
     """
 
     cutoff: str
@@ -80,7 +80,7 @@ class EvaluationWindow:
     customer_ids: pa.Array
     """Ids of all customers, known and new."""
     pairs: pa.Table
-    """Relevant pairs (user_id, product_id), ordered by customer, then product."""
+    """Relevant pairs (user_id, product_id, is_repeat), ordered by customer, then product."""
 
     @classmethod
     def create(
@@ -92,17 +92,20 @@ class EvaluationWindow:
         max_users: int,
         features: pa.Table | None = None,
     ) -> "EvaluationWindow | None":
-        """Return the window, or None when no known customer has a new product in it.
+        """Return the window, or None when no known customer has a relevant product in it.
 
         `interactions`, `product_features`, `pairs` (rows of marts.ml_evaluation_pairs) and `features` (None when
-        nothing is declared) are those of `cutoff`. The window has at most `max_users` known and at most `max_users` new
-        customers, sampled evenly by id. A customer whose `is_known_user` contradicts `interactions` is left out.
+        nothing is declared) are those of `cutoff`. Without a column is_repeat, all pairs are new. The window has at
+        most `max_users` known and at most `max_users` new customers, sampled evenly by id. A customer whose
+        `is_known_user` contradicts `interactions` is left out.
 
         Raises:
             ModelError: A column is missing, or a pair occurs twice.
         """
         require_columns(product_features, ("product_id", "popularity"), "the product features")
         require_columns(pairs, ("user_id", "product_id", "is_known_user"), "the evaluation pairs")
+        if "is_repeat" not in pairs.column_names:
+            pairs = pairs.append_column("is_repeat", pa.repeat(False, pairs.num_rows))
         has_history = pc.is_in(pairs["user_id"], interactions.users.ids)
         known_pairs = _limit_customers(pairs.filter(pc.and_(pairs["is_known_user"], has_history)), max_users)
         new_pairs = _limit_customers(pairs.filter(pc.invert(pc.or_(pairs["is_known_user"], has_history))), max_users)
@@ -130,7 +133,8 @@ class EvaluationWindow:
     def from_dataset(cls, dataset: Dataset, cutoff: str, max_users: int) -> "EvaluationWindow | None":
         """Return the window of a dataset at `cutoff`; see `create` for `max_users`.
 
-        Returns None when there are no interactions before the window, or no known customer has a new product in it.
+        Returns None when there are no interactions before the window, or no known customer has a relevant product in
+        it.
 
         Raises:
             ModelError: A column is missing, or a pair occurs twice.
@@ -164,6 +168,11 @@ class EvaluationWindow:
         """Return the window without the values of one declared feature."""
         return replace(self, features=self.features.filter(pc.not_equal(self.features["feature"], feature)))
 
+    def without_repeats(self) -> "EvaluationWindow":
+        """Return the window of the same customers in which only new products are ranked and relevant."""
+        interactions = replace(self.interactions, repeat_scores=None, purchase_days=None)
+        return replace(self, interactions=interactions, pairs=self.pairs.filter(pc.invert(self.pairs["is_repeat"])))
+
     def build_item_features(self, config: TrainConfig) -> ItemFeatures:
         """Return the item features at the cutoff, one row per product of `interactions`."""
         return ItemFeatures.from_tables(self.product_features, self.features, self.interactions.products, config)
@@ -190,6 +199,23 @@ class EvaluationWindow:
     def histories(self) -> Csr:
         """Histories of the known customers, customers x products of `interactions`."""
         return self.interactions.strength.select_rows(self.known_positions)
+
+    @cached_property
+    def repeat_scores(self) -> Csr | None:
+        """Repeat scores of the known customers, customers x products of `interactions`; None without repeats."""
+        scores = self.interactions.repeat_scores
+        return None if scores is None else scores.select_rows(self.known_positions)
+
+    @cached_property
+    def purchase_days(self) -> Csr | None:
+        """Purchase days of the known customers, for the pairs of `repeat_scores`."""
+        days = self.interactions.purchase_days
+        return None if days is None else days.select_rows(self.known_positions)
+
+    @cached_property
+    def excluded(self) -> Csr:
+        """Pairs that no method ranks: the histories without the products that may be recommended again."""
+        return self.histories if self.repeat_scores is None else self.histories.without(self.repeat_scores)
 
     @cached_property
     def catalog_positions(self) -> Tensor:
@@ -233,6 +259,7 @@ class EvaluationWindow:
                 config,
                 model.graph,
                 self.build_reranker(config, device),
+                model.repeat_weight,
             ),
             config,
         )
@@ -259,17 +286,26 @@ class EvaluationWindow:
         config: TrainConfig,
         graph: ItemGraph | None = None,
         reranker: Reranker | None = None,
+        repeat_weight: float = 0.0,
     ) -> Ranking:
         """Rank the products of `interactions` for the known customers by dot products of factors.
 
         `user_factors` (known customers, factors) and `product_factors` (products of `interactions`, factors) are on the
-        same device. The scores of a `graph` of the products are added. A `reranker` puts the lists into its order.
+        same device. The scores of a `graph` of the products are added, and `repeat_weight` times the repeat scores. A
+        `reranker` puts the lists into its order.
         """
-        histories = self.histories.to(user_factors.device)
-        block_rows = config.compute_block_rows(len(product_factors))
-        n = get_max_k(config)
-        pool_size = n if reranker is None else reranker.get_pool_size(n)
-        top = rank_top_n(user_factors, product_factors, pool_size, histories, block_rows, graph)
+        device, repeats, n = user_factors.device, self.repeat_scores, get_max_k(config)
+        histories = self.histories.to(device)
+        top = rank_top_n(
+            user_factors,
+            product_factors,
+            n if reranker is None else reranker.get_pool_size(n),
+            histories,
+            config.compute_block_rows(len(product_factors)),
+            graph,
+            self.excluded.to(device),
+            None if repeats is None else repeats.replace_values(repeats.values * repeat_weight).to(device),
+        )
         if reranker is not None:
             positions, scores = reranker.rerank(*top, histories)
             top = positions[:, :n], scores[:, :n]
@@ -282,26 +318,26 @@ class EvaluationWindow:
         The shapes are (customers, factors) for `customer_factors` and (catalog, factors) for `product_factors`.
         """
         known, new = customer_factors[: len(self.known_positions)], customer_factors[len(self.known_positions) :]
-        columns = self.catalog_positions[self.histories.columns.long()].int()
-        histories = Csr(self.histories.row_starts, columns, self.histories.values, len(self.catalog))
+        columns = self.catalog_positions[self.excluded.columns.long()].int()
+        excluded = Csr(self.excluded.row_starts, columns, self.excluded.values, len(self.catalog))
         block_rows = config.compute_block_rows(len(product_factors))
-        ranking = Ranking.from_top_n(rank_top_n(known, product_factors, get_max_k(config), histories, block_rows))
+        ranking = Ranking.from_top_n(rank_top_n(known, product_factors, get_max_k(config), excluded, block_rows))
         return ranking.append(Ranking.from_top_n(rank_top_n(new, product_factors, get_max_k(config), None, block_rows)))
 
     def rank_by_global_score(self, scores: Tensor, config: TrainConfig) -> Ranking:
         """Rank the catalog for all customers by one score per product, float32 of shape (catalog)."""
-        max_history = int(self.histories.lengths.max())
-        # The pool is large enough to fill a list even if it contains the whole history of the customer.
-        pool = scores.sort(descending=True, stable=True).indices[: get_max_k(config) + max_history].sort().values
+        max_excluded = int(self.excluded.lengths.max())
+        # The pool is large enough to fill a list even if it contains all excluded products of the customer.
+        pool = scores.sort(descending=True, stable=True).indices[: get_max_k(config) + max_excluded].sort().values
         pool_position = torch.full((len(self.catalog),), -1)
         pool_position[pool] = torch.arange(len(pool))
-        columns = pool_position[self.catalog_positions[self.histories.columns.long()]]
-        rows, columns = self.histories.row_of_entry[columns >= 0], columns[columns >= 0]
-        histories = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(self.known_positions), len(pool)))
+        columns = pool_position[self.catalog_positions[self.excluded.columns.long()]]
+        rows, columns = self.excluded.row_of_entry[columns >= 0], columns[columns >= 0]
+        excluded = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(self.known_positions), len(pool)))
         customer_factors, pool_factors = torch.ones((len(self.known_positions), 1)), scores[pool][:, None]
         ranking = Ranking.from_top_n(
             rank_top_n(
-                customer_factors, pool_factors, get_max_k(config), histories, config.compute_block_rows(len(pool))
+                customer_factors, pool_factors, get_max_k(config), excluded, config.compute_block_rows(len(pool))
             )
         )
         positions = torch.where(ranking.positions < 0, -1, pool[ranking.positions.clamp(min=0)])
@@ -365,7 +401,9 @@ def get_max_k(config: TrainConfig) -> int:
 
 def _limit_customers(pairs: pa.Table, max_customers: int) -> pa.Table:
     """Return the pairs of at most `max_customers` customers, sampled evenly by id, ordered by customer and product."""
-    ordered = pairs.select(["user_id", "product_id"]).sort_by([("user_id", "ascending"), ("product_id", "ascending")])
+    ordered = pairs.select(["user_id", "product_id", "is_repeat"]).sort_by(
+        [("user_id", "ascending"), ("product_id", "ascending")]
+    )
     customers = pc.unique(ordered["user_id"])
     if len(customers) <= max_customers:
         return ordered

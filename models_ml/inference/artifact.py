@@ -72,6 +72,10 @@ class ModelCard(BaseModel):
     """Factor of the config's `regularization` that the validation window selected."""
     graph_entries: int = 0
     """Number of pairs of a product and a neighbor in the item graph."""
+    repeat_weight: float = 0.0
+    """Weight of the repeat scores in the scores of products that a customer may buy again."""
+    repeat_entries: int = 0
+    """Number of repeat scores; 0 in a shop without repeat purchases."""
     warm_from: str | None = None
     """Run whose product factors were the initial factors; None without a warm start."""
     users: int
@@ -114,6 +118,7 @@ class ModelCard(BaseModel):
             self.graph_weight,
             self.graph_popularity_power,
             self.regularization_scale,
+            repeat_weight=self.repeat_weight,
         )
 
     @property
@@ -193,6 +198,8 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
         "strengths": (card.interactions,),
         "graph_row_starts": (card.products + 1,),
         **dict.fromkeys(("graph_columns", "graph_similarities"), (card.graph_entries,)),
+        "repeat_row_starts": (card.users + 1,),
+        **dict.fromkeys(("repeat_columns", "repeat_scores"), (card.repeat_entries,)),
         "customer_coefficients": (len(card.customer_features), card.config.factors),
         "feature_row_starts": (card.customers_with_features + 1,),
         **dict.fromkeys(("feature_columns", "feature_values"), (card.customer_feature_entries,)),

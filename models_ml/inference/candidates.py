@@ -63,18 +63,22 @@ class Candidates:
         block_rows = self.recommender.card.config.compute_block_rows(max(product_count, CELLS_PER_CANDIDATE * self.n))
         features = self.recommender.customer_features.select(self.recommender.users.ids).to(history.values.device)
         reranker = self.recommender.reranker
+        repeat_terms = model.weight_repeats(self.recommender.repeat_scores)
         scorer = BlockScorer(model.factors.scoring_factors, min(block_rows, history.row_count))
         for start, stop in iter_row_blocks(history.row_count, block_rows):
             block, block_features = history.slice_rows(start, stop), features.slice_rows(start, stop)
             scores = scorer.score(model.factors.fold_in(block, block_features))
             model.graph.add_scores(block, scores)
+            block_terms = None if repeat_terms is None else repeat_terms.slice_rows(start, stop)
+            if block_terms is not None:
+                block_terms.add_to(scores)
             top_products = select_top_n(scores, self.n)
             best_unpurchased = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
             positions, merged_scores = _merge_top_lists(best_unpurchased, top_products, product_count)
             if reranker.is_active:
                 reranked = reranker.rerank(*best_unpurchased, block)
                 positions, merged_scores = _replace_in_order(positions, merged_scores, reranked, product_count)
-            reasons, shares = find_strongest_reasons(model, block, positions, block_features)
+            reasons, shares = find_strongest_reasons(model, block, positions, block_features, block_terms)
             yield self._build_table(start, positions, merged_scores, reasons, shares)
 
     def _build_table(

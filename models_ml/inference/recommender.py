@@ -1,6 +1,6 @@
 """Recommendations, similar products and explanations for a known customer or any basket."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,8 @@ class Recommender:
     """Declared features of customers at the training, also of customers without a history."""
     categories: Tensor | None = None
     """int64 of shape (products): the category of each product, for the calibrated re-ranking; None for other models."""
+    repeat_scores: Csr | None = None
+    """Probability that a customer buys a product again, users x products; None in a shop without repeat purchases."""
     is_recommendable: Tensor | None = None
     """bool of shape (products): whether a product may be recommended; None allows all products."""
 
@@ -84,12 +86,24 @@ class Recommender:
         neighbors = Csr(
             tensors["graph_row_starts"], tensors["graph_columns"], tensors["graph_similarities"], len(ids.products)
         )
-        model = RankingModel(factors, ItemGraph(neighbors, card.graph_weight))
+        model = RankingModel(factors, ItemGraph(neighbors, card.graph_weight), card.repeat_weight)
+        repeat_scores = Csr(
+            tensors["repeat_row_starts"], tensors["repeat_columns"], tensors["repeat_scores"], len(ids.products)
+        )
         users, described = (IdMap(user_ids, "customer") for user_ids in (ids.users, ids.customers_with_features))
         values = [FeatureValue(*value) for value in card.customer_features]
         customer_features = FeatureMatrix(described, features, values)
         categories = tensors["categories"] if card.config.rerank_method == "calibrated" else None
-        return cls(card, users, IdMap(ids.products, "product"), history, model, customer_features, categories)
+        return cls(
+            card,
+            users,
+            IdMap(ids.products, "product"),
+            history,
+            model,
+            customer_features,
+            categories,
+            repeat_scores if card.repeat_entries else None,
+        )
 
     def save(self, path: Path) -> None:
         """Write the artifact folder `path` atomically.
@@ -101,6 +115,7 @@ class Recommender:
         coefficients = factors.customer_coefficients
         if coefficients is None:
             coefficients = torch.empty((0, self.card.config.factors))
+        repeat_scores = self.repeat_scores or Csr.empty(*self.history.shape)
         tensors = {
             "product_factors": factors.product_factors,
             "multipliers": factors.multipliers,
@@ -112,6 +127,9 @@ class Recommender:
             "row_starts": self.history.row_starts,
             "columns": self.history.columns,
             "strengths": self.history.values,
+            "repeat_row_starts": repeat_scores.row_starts,
+            "repeat_columns": repeat_scores.columns,
+            "repeat_scores": repeat_scores.values,
             "customer_coefficients": coefficients,
             "feature_row_starts": self.customer_features.matrix.row_starts,
             "feature_columns": self.customer_features.matrix.columns,
@@ -136,9 +154,13 @@ class Recommender:
         """
         users, history = _remove_row(self.users, self.history, user_id)
         described, matrix = _remove_row(self.customer_features.ids, self.customer_features.matrix, user_id)
+        repeat_scores = None
+        if self.repeat_scores is not None:
+            _, repeat_scores = _remove_row(self.users, self.repeat_scores, user_id)
         counts = {
             "users": history.row_count,
             "interactions": history.entry_count,
+            "repeat_entries": repeat_scores.entry_count if repeat_scores else 0,
             "customers_with_features": matrix.row_count,
             "customer_feature_entries": matrix.entry_count,
         }
@@ -147,6 +169,7 @@ class Recommender:
             card=self.card.model_copy(update=counts),
             users=users,
             history=history,
+            repeat_scores=repeat_scores,
             customer_features=replace(self.customer_features, ids=described, matrix=matrix),
         )
 
@@ -164,9 +187,10 @@ class Recommender:
         return rows.filter(pc.is_in(rows["product_id"].cast(pa.large_string()), value_set=self.products.ids))
 
     def replace_histories(self, rows: pa.Table) -> "Recommender":
-        """Return a recommender with the customers and histories of `rows` (user_id, product_id, strength).
+        """Return a recommender with the customers and histories of `rows`, the columns of a dataset's interactions.
 
-        Rows of unknown products are dropped, and customers without other rows.
+        The columns user_id, product_id and strength are needed; without repeat_score, no product is bought again. Rows
+        of unknown products are dropped, and customers without other rows.
 
         Raises:
             ModelError: No row remains. (Interactions.from_table raises it for empty `rows`.)
@@ -175,7 +199,13 @@ class Recommender:
         if rows.num_rows and not known_rows.num_rows:
             raise ModelError("no product of the interactions is known to the model. Train again")
         histories = Interactions.from_table(known_rows, pa.chunked_array([self.products.ids]))
-        return replace(self, users=histories.users, history=histories.strength.to(self.history.values.device))
+        device, repeat_scores = self.history.values.device, histories.repeat_scores
+        return replace(
+            self,
+            users=histories.users,
+            history=histories.strength.to(device),
+            repeat_scores=None if repeat_scores is None else repeat_scores.to(device),
+        )
 
     def is_known_user(self, user_id: str) -> bool:
         """Return whether the customer has a history, or features with values that the model knows."""
@@ -280,11 +310,20 @@ class Recommender:
         items = [Recommendation(self.products.get_id(similar), score) for similar, score in ranked]
         return Recommendations(items, "model", [])
 
-    def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
+    def explain(
+        self,
+        product_id: str,
+        *,
+        user_id: str | None = None,
+        basket: Basket | None = None,
+        repeat_scores: Mapping[str, float] | None = None,
+    ) -> Explanation:
         """Return the contributions of a history, or of a basket, and of a customer's features to a product's score.
 
-        With a customer and a basket, the basket is the customer's history. Contributions are exact, by the closed form
-        of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section 5) and the terms of the item graph.
+        With a customer and a basket, the basket is the customer's history, and `repeat_scores` are the repeat scores of
+        its products. The contribution of a product to its own score includes its repeat term. Contributions are exact,
+        by the closed form of the customer's factors (Hu, Koren, Volinsky, ICDM 2008, section 5) and the terms of the
+        item graph.
 
         Raises:
             UnknownIdError: The product is unknown.
@@ -295,13 +334,17 @@ class Recommender:
         if history is None:
             return Explanation(product_id, None, [], [], "popularity", unknown_products)
         model, candidate = self.model.factors, self.model.factors.scoring_factors[position]
-        score = model.fold_in(history, features)[0] @ candidate + self._score_by_graph(history)[position]
+        repeat_term = 0.0
+        if bool((history.columns == position).any()):
+            repeat_term = self.model.repeat_weight * self._get_repeat_score(product_id, user_id, basket, repeat_scores)
+        score = model.fold_in(history, features)[0] @ candidate + self._score_by_graph(history)[position] + repeat_term
         from_graph = self.model.graph.compute_contributions(history, torch.tensor([[position]]).to(candidate.device))
         contributions = list[Contribution]()
         from_features = model.split_by_feature(features)[None] if features is not None else None
         # One history gives one block, an empty history none.
         for block in model.iter_history_blocks(history, features):
-            parts = (block.compute_influence()[0] @ candidate + from_graph[0, 0]).tolist()
+            from_repeat = repeat_term * (block.products[0] == position)
+            parts = (block.compute_influence()[0] @ candidate + from_graph[0, 0] + from_repeat).tolist()
             ranked = sorted(zip(parts, block.products[0].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
             contributions = [Contribution(self.products.get_id(past), part) for part, past in ranked]
             if from_features is not None:
@@ -310,6 +353,20 @@ class Recommender:
         if features is not None and from_features is not None:
             feature_contributions = self._build_feature_contributions(features, from_features[0] @ candidate)
         return Explanation(product_id, float(score), contributions, feature_contributions, "model", unknown_products)
+
+    def _get_repeat_score(
+        self,
+        product_id: str,
+        user_id: str | None,
+        basket: Basket | None,
+        repeat_scores: Mapping[str, float] | None,
+    ) -> float:
+        """Return the given repeat score of a product, or that of the customer's own history; 0 without one."""
+        if basket is not None or user_id is None or user_id not in self.users or self.repeat_scores is None:
+            return (repeat_scores or {}).get(product_id, 0.0)
+        row = self.users.get_position(user_id)
+        column = torch.tensor([[self.products.get_position(product_id)]], device=self.history.values.device)
+        return float(self.repeat_scores.slice_rows(row, row + 1).get_values(column))
 
     def _build_feature_contributions(self, features: Csr, parts: Tensor) -> list[FeatureContribution]:
         """Return the contributions of the features in the single row of `features`, the largest first."""

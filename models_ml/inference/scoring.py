@@ -15,24 +15,31 @@ def rank_top_n(
     histories: Csr | None = None,
     block_rows: int = 256,
     graph: ItemGraph | None = None,
+    excluded: Csr | None = None,
+    additions: Csr | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the positions (int64) and scores of each user's `n` best products, shape (users, min(n, products)).
 
     A score is the dot product of `user_factors` (users, factors) and `product_factors` (products, factors), plus the
-    score of the `graph` for the user's row of `histories` (users x products). The pairs of `histories` are skipped.
-    Ties are ordered by product position. Rows with fewer than `n` products are padded with position -1 and score -inf.
-    Memory holds at most `block_rows` x products scores.
+    score of the `graph` for the user's row of `histories` (users x products), plus the value of `additions` (users x
+    products). The pairs of `excluded`, by default those of `histories`, are skipped. Ties are ordered by product
+    position. Rows with fewer than `n` products are padded with position -1 and score -inf. Memory holds at most
+    `block_rows` x products scores.
     """
     n = min(n, len(product_factors))
     positions = torch.empty((len(user_factors), n), dtype=torch.int64, device=user_factors.device)
     scores = torch.empty((len(user_factors), n), dtype=user_factors.dtype, device=user_factors.device)
+    excluded = histories if excluded is None else excluded
     scorer = BlockScorer(product_factors, min(block_rows, len(user_factors)))
     for start, stop in iter_row_blocks(len(user_factors), block_rows):
         block_scores = scorer.score(user_factors[start:stop])
         block_histories = None if histories is None else histories.slice_rows(start, stop)
         if graph is not None and block_histories is not None:
             graph.add_scores(block_histories, block_scores)
-        positions[start:stop], scores[start:stop] = select_top_n(block_scores, n, block_histories)
+        if additions is not None:
+            additions.slice_rows(start, stop).add_to(block_scores)
+        block_excluded = None if excluded is None else excluded.slice_rows(start, stop)
+        positions[start:stop], scores[start:stop] = select_top_n(block_scores, n, block_excluded)
     return positions, scores
 
 

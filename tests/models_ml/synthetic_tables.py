@@ -1,6 +1,6 @@
 """Small tables with the columns of the marts, and small matrices."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -27,8 +27,18 @@ def to_dense(matrix: Csr) -> npt.NDArray[np.float64]:
     return array
 
 
-def build_interactions(cutoff: str, days: int, pairs: list[tuple[str, str, float, bool]]) -> pa.Table:
-    """Return rows of marts.ml_interactions at one cutoff from (user, product, strength, has_purchased)."""
+def build_interactions(
+    cutoff: str,
+    days: int,
+    pairs: list[tuple[str, str, float, bool]],
+    repeats: Mapping[tuple[str, str], tuple[int, float]] | None = None,
+) -> pa.Table:
+    """Return rows of marts.ml_interactions at one cutoff from (user, product, strength, has_purchased).
+
+    `repeats` has the purchase days and the repeat score of some pairs.
+    """
+    repeats = repeats or {}
+    purchases = [repeats.get((user, product), (0, None)) for user, product, *_ in pairs]
     users, products, strengths, purchased = zip(*pairs, strict=True) if pairs else ((), (), (), ())
     timestamp_type = pa.timestamp("us")
     return pa.table(
@@ -40,6 +50,8 @@ def build_interactions(cutoff: str, days: int, pairs: list[tuple[str, str, float
             "strength": pa.array(strengths, pa.float64()),
             "interaction_count": pa.array([1] * len(pairs), pa.int64()),
             "has_purchased": pa.array(purchased, pa.bool_()),
+            "purchase_days": pa.array([days for days, _ in purchases], pa.int64()),
+            "repeat_score": pa.array([score for _, score in purchases], pa.float64()),
             "first_interaction_at": pa.array([START] * len(pairs), timestamp_type),
             "last_interaction_at": pa.array([START] * len(pairs), timestamp_type),
         }
@@ -113,8 +125,13 @@ def build_feature_rows(
     )
 
 
-def build_evaluation_pairs(cutoff: str, pairs: list[tuple[str, str, bool]]) -> pa.Table:
-    """Return rows of marts.ml_evaluation_pairs at one cutoff from (user, product, is_known_user)."""
+def build_evaluation_pairs(
+    cutoff: str, pairs: list[tuple[str, str, bool]], repeated: Collection[tuple[str, str]] = ()
+) -> pa.Table:
+    """Return rows of marts.ml_evaluation_pairs at one cutoff from (user, product, is_known_user).
+
+    The pairs in `repeated` are repeat purchases.
+    """
     users, products, is_known_user = zip(*pairs, strict=True) if pairs else ((), (), ())
     return pa.table(
         {
@@ -122,6 +139,7 @@ def build_evaluation_pairs(cutoff: str, pairs: list[tuple[str, str, bool]]) -> p
             "user_id": pa.array(users, pa.string()),
             "product_id": pa.array(products, pa.string()),
             "is_known_user": pa.array(is_known_user, pa.bool_()),
+            "is_repeat": pa.array([(user, product) in repeated for user, product, _ in pairs], pa.bool_()),
         }
     )
 

@@ -197,6 +197,20 @@ def test_next_run_replaces_damaged_model(demo_copy: Settings) -> None:
     assert find_due_training(demo_copy, TrainConfig()) is None
 
 
+def test_training_due_in_new_repeat_shop(demo_copy: Settings) -> None:
+    with duckdb.connect(str(demo_copy.database)) as connection:
+        connection.execute(
+            "create table marts.changed as "
+            "select * replace (case when has_purchased then 0.5 end as repeat_score) from marts.ml_interactions"
+        )
+        connection.execute("drop view marts.ml_interactions")
+        connection.execute("alter table marts.changed rename to ml_interactions")
+    due = find_due_training(demo_copy, TrainConfig())
+    assert due is not None
+    assert due.reason == "purchased products are recommended again since the model was trained"
+    assert not due.is_warm_start
+
+
 def test_rejected_training_is_not_repeated(demo_copy: Settings) -> None:
     """A training is due again when its rows, the policy file or the serving model change."""
     serving_run_id = get_serving_run_id(demo_copy)

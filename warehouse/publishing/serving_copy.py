@@ -87,6 +87,22 @@ class ServingCopy:
         rows = self._query_frame("select product_id, strength from rec_user_interactions where user_id = ?", user_id)
         return dict(zip(rows["product_id"], rows["strength"], strict=True))
 
+    def get_repeat_scores(self, user_id: str) -> dict[str, float]:
+        """Return the repeat scores of the products that a customer may buy again, from `rec_user_interactions`."""
+        rows = self._query_frame("select * from rec_user_interactions where user_id = ?", user_id)
+        # A copy that an earlier version of RecoMart published has none.
+        if "repeat_score" not in rows:
+            return {}
+        rows = rows[rows["repeat_score"].notna()]
+        return dict(zip(rows["product_id"], rows["repeat_score"].astype(float), strict=True))
+
+    def get_shop_repeats(self) -> dict[str, Any] | None:
+        """Return the row of `feat_shop_repeats` at cutoff `now`, None in a copy of an earlier version."""
+        if self._query_frame("select 1 from duckdb_tables() where table_name = 'feat_shop_repeats'").empty:
+            return None
+        rows = self._query_frame("select * from feat_shop_repeats where cutoff = 'now'")
+        return None if rows.empty else {str(key): value for key, value in rows.iloc[0].to_dict().items()}
+
     def get_recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
         """Return a customer's recommendations, best first; rows of `rec_top_n`."""
         return self._query_frame("select * from rec_top_n where user_id = ? and rank <= ? order by rank", user_id, n)
@@ -203,20 +219,24 @@ class ServingCopy:
         """Return the rows of `dim_products` for the ids; ids that do not exist are skipped."""
         return self._query_frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
-    def get_metrics(self, segment: str = "all") -> pd.DataFrame:
-        """Return the ranking metrics of the published model and its baselines in the test window.
+    def get_metrics(self, segment: str = "all", run_id: str | None = None) -> pd.DataFrame:
+        """Return the ranking metrics of a model and its baselines in the test window.
 
         Rows of `eval_ranking_metrics`.
 
         Args:
-            segment: The segmentation of customers or products: all (one segment), activity, customer, product or
-                category.
+            segment: The segmentation of customers or products: all (one segment), activity, customer, product,
+                category or purchase.
+            run_id: The run of the model; the published one by default.
         """
-        return self._get_published_run_rows("eval_ranking_metrics", segment)
+        return self._get_run_rows("eval_ranking_metrics", segment, run_id)
 
-    def get_metric_differences(self, segment: str = "all") -> pd.DataFrame:
-        """Return the differences between the published model and its baselines; rows of `eval_metric_differences`."""
-        return self._get_published_run_rows("eval_metric_differences", segment)
+    def get_metric_differences(self, segment: str = "all", run_id: str | None = None) -> pd.DataFrame:
+        """Return the differences between a model and its baselines; rows of `eval_metric_differences`.
+
+        The arguments are those of `get_metrics`.
+        """
+        return self._get_run_rows("eval_metric_differences", segment, run_id)
 
     def explain_missing_metrics(self) -> str:
         """Explain why the published model has no ranking metrics."""
@@ -227,7 +247,7 @@ class ServingCopy:
             return "No model serves: all customers get popular products. `recomart models` shows why."
         return "The published model could not be evaluated: its test window has no new interactions of customers."
 
-    def _get_published_run_rows(self, table: str, segment: str) -> pd.DataFrame:
+    def _get_run_rows(self, table: str, segment: str, run_id: str | None) -> pd.DataFrame:
         # Without a published model the run id is null, which equals no run, so the result is empty.
         return self._query_frame(
             f"""
@@ -236,7 +256,7 @@ class ServingCopy:
             where run_id = ? and segment = ? and cutoff = 'test'
             order by segment_value, k, method
             """,
-            self.published.run_id,
+            run_id or self.published.run_id,
             segment,
         )
 

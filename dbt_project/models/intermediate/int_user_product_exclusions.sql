@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- End of the exclusion of products that may be recommended again some days after the newest purchase.
+-- End of the exclusion of products that a merchandising rule allows again some days after the newest purchase.
 with repurchases as (
 
     select
@@ -12,18 +12,44 @@ with repurchases as (
     where not purchases.is_return and rules.repurchase_after_days is not null
     group by purchases.user_id, purchases.product_id
 
-)
+),
+
+-- End of the exclusion in a shop with repeat purchases, for products without such a rule.
+due_products as (
+
+    select
+        repeats.user_id,
+        repeats.product_id,
+        repeats.due_at as exclusion_ends_at
+    from {{ ref('feat_user_product_repeats') }} as repeats
+    inner join {{ ref('feat_shop_repeats') }} as shop on repeats.cutoff = shop.cutoff
+    inner join {{ ref('rec_product_rules') }} as rules on repeats.product_id = rules.product_id
+    where repeats.cutoff = 'now' and shop.is_repeat_shop and not rules.has_repurchase_rule
+
+),
 
 -- Products that the user bought and kept; returned products may be recommended again.
+purchased_products as (
+
+    select
+        interactions.as_of,
+        interactions.user_id,
+        interactions.product_id,
+        coalesce(repurchases.exclusion_ends_at, due_products.exclusion_ends_at) as exclusion_ends_at
+    from {{ ref('feat_user_product_interactions') }} as interactions
+    left join repurchases
+        on interactions.user_id = repurchases.user_id
+        and interactions.product_id = repurchases.product_id
+    left join due_products
+        on interactions.user_id = due_products.user_id
+        and interactions.product_id = due_products.product_id
+    where interactions.cutoff = 'now' and interactions.purchased_quantity > 0
+
+)
+
 select
-    interactions.user_id,
-    interactions.product_id,
-    repurchases.exclusion_ends_at
-from {{ ref('feat_user_product_interactions') }} as interactions
-left join repurchases
-    on interactions.user_id = repurchases.user_id
-    and interactions.product_id = repurchases.product_id
-where
-    interactions.cutoff = 'now'
-    and interactions.purchased_quantity > 0
-    and (repurchases.exclusion_ends_at is null or repurchases.exclusion_ends_at > interactions.as_of)
+    user_id,
+    product_id,
+    exclusion_ends_at
+from purchased_products
+where exclusion_ends_at is null or exclusion_ends_at > as_of

@@ -55,7 +55,8 @@ def index_metrics(result: TrainingResult, method: str, k: int) -> dict[tuple[str
 def test_report_labels_pairs_with_segments(result: TrainingResult) -> None:
     labels = {(row["user_id"], row["product_id"]): row for row in result.evaluation_pairs.to_pylist()}
     assert labels.keys() == {(user, product) for user, product, _ in RELEVANT}
-    assert {pair: tuple(row[name] for name in SEGMENTS) for pair, row in labels.items()} == {
+    assert {row["purchase"] for row in labels.values()} == {None}
+    assert {pair: tuple(row[name] for name in SEGMENTS[:-1]) for pair, row in labels.items()} == {
         ("busy", "fresh"): ("5+", "known", "new", "mugs"),
         ("calm", "p2"): ("1-4", "known", "known", "pans"),
         ("calm", "p3"): ("1-4", "known", "known", "pans"),

@@ -56,3 +56,29 @@ def test_explain_missing_metrics_by_reason(
     publish(settings, ["rec_top_n", "eval_model_runs"])
     with ServingCopy(settings) as copy:
         assert copy.explain_missing_metrics().startswith(reason)
+
+
+@pytest.mark.parametrize("has_repeats", [True, False], ids=["this version", "earlier version"])
+def test_repeats_of_copy(tmp_path: Path, has_repeats: bool) -> None:
+    """A copy that an earlier version published has no repeat scores and no share of repeats."""
+    settings = Settings(warehouse=tmp_path)
+    repeat_score = ", case when product_id = 'tea' then 0.5 end as repeat_score" if has_repeats else ""
+    with open_writer(settings) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.rec_top_n as select null::text as run_id, 'u' as user_id")
+        connection.execute(
+            "create table marts.rec_user_interactions as "
+            f"select 'u' as user_id, product_id, 1.0 as strength{repeat_score} "
+            "from (values ('tea'), ('mug')) as products(product_id)"
+        )
+        connection.execute(
+            "create table marts.feat_shop_repeats as "
+            "select 'now' as cutoff, 0.25 as repeat_share, true as is_repeat_shop"
+        )
+    publish(settings, ["rec_top_n", "rec_user_interactions", *(["feat_shop_repeats"] if has_repeats else [])])
+    with ServingCopy(settings) as copy:
+        assert copy.get_interactions("u") == {"tea": 1.0, "mug": 1.0}
+        assert copy.get_repeat_scores("u") == ({"tea": 0.5} if has_repeats else {})
+        shop_repeats = copy.get_shop_repeats()
+        assert (shop_repeats is not None) == has_repeats
+        assert shop_repeats is None or float(shop_repeats["repeat_share"]) == 0.25

@@ -1,17 +1,46 @@
--- Pairs whose first action is in the window. Older pairs are left out, because a recommendation is only useful for a new
--- product. The minimum weight is above zero, because the weights of a purchase and its returns can add up to a rounding
--- error.
+-- Pairs whose first action is in the window. The minimum weight is above zero, because the weights of a purchase and its
+-- returns can add up to a rounding error.
 with new_pairs as (
 
     select
         windows.cutoff,
         history.user_id,
-        history.product_id
+        history.product_id,
+        false as is_repeat
     from {{ ref('int_user_product_history') }} as history
     inner join {{ ref('int_feature_cutoffs') }} as windows
         on {{ known_as_of('history', 'windows.window_end_at') }}
         and history.first_interaction_at >= windows.as_of
     where windows.cutoff in ('validation', 'test') and history.undecayed_weight > 0.000001
+
+),
+
+-- Products bought and kept before the window, and bought again in it. Other older pairs are left out.
+repeated_pairs as (
+
+    select
+        repeats.cutoff,
+        repeats.user_id,
+        repeats.product_id,
+        true as is_repeat
+    from {{ ref('feat_user_product_repeats') }} as repeats
+    inner join {{ ref('feat_shop_repeats') }} as shop on repeats.cutoff = shop.cutoff
+    inner join {{ ref('int_feature_cutoffs') }} as windows on repeats.cutoff = windows.cutoff
+    inner join {{ ref('int_purchase_days') }} as days
+        on repeats.user_id = days.user_id
+        and repeats.product_id = days.product_id
+        and windows.as_of <= days.purchased_at
+        and windows.window_end_at > days.purchased_at
+    where shop.is_repeat_shop and repeats.cutoff in ('validation', 'test')
+    group by repeats.cutoff, repeats.user_id, repeats.product_id
+
+),
+
+pairs as (
+
+    select * from new_pairs
+    union all
+    select * from repeated_pairs
 
 ),
 
@@ -23,14 +52,15 @@ known_users as (
 
 -- Pairs with a product that does not exist at the cutoff are left out, because no method can recommend it.
 select
-    new_pairs.cutoff,
-    new_pairs.user_id,
-    new_pairs.product_id,
-    known_users.user_id is not null as is_known_user
-from new_pairs
+    pairs.cutoff,
+    pairs.user_id,
+    pairs.product_id,
+    known_users.user_id is not null as is_known_user,
+    pairs.is_repeat
+from pairs
 inner join {{ ref('ml_product_features') }} as known_products
-    on new_pairs.cutoff = known_products.cutoff
-    and new_pairs.product_id = known_products.product_id
+    on pairs.cutoff = known_products.cutoff
+    and pairs.product_id = known_products.product_id
 left join known_users
-    on new_pairs.cutoff = known_users.cutoff
-    and new_pairs.user_id = known_users.user_id
+    on pairs.cutoff = known_users.cutoff
+    and pairs.user_id = known_users.user_id

@@ -1,4 +1,18 @@
-with recommendations_with_reason_key as (
+-- Purchases of products that the shop recommends again.
+with repeats as (
+
+    select
+        repeats.user_id,
+        repeats.product_id,
+        repeats.purchase_days,
+        repeats.last_purchase_date
+    from {{ ref('feat_user_product_repeats') }} as repeats
+    inner join {{ ref('feat_shop_repeats') }} as shop on repeats.cutoff = shop.cutoff
+    where repeats.cutoff = 'now' and shop.is_repeat_shop
+
+),
+
+recommendations_with_reason_key as (
 
     select
         recommendations.*,
@@ -8,8 +22,12 @@ with recommendations_with_reason_key as (
         products.price,
         -- Of the reason product. If there is none, of the recommended product itself.
         strongest_actions.product_name as reason_product_name,
+        repeats.purchase_days,
+        repeats.last_purchase_date,
         case
             when recommendations.source = 'pinned' then 'pinned'
+            when repeats.purchase_days > 1 then 'bought_again'
+            when repeats.purchase_days = 1 then 'bought_once'
             when recommendations.reason_product_id is not null and strongest_actions.reason_key is not null
                 then strongest_actions.reason_key
             when recommendations.source = 'model' and strongest_actions.reason_key is not null
@@ -27,6 +45,9 @@ with recommendations_with_reason_key as (
     left join {{ ref('int_strongest_actions') }} as strongest_actions
         on recommendations.user_id = strongest_actions.user_id
         and coalesce(recommendations.reason_product_id, recommendations.product_id) = strongest_actions.product_id
+    left join repeats
+        on recommendations.user_id = repeats.user_id
+        and recommendations.product_id = repeats.product_id
 
 )
 
@@ -43,7 +64,11 @@ select
     recommendations.source,
     recommendations.reason_product_id,
     {{ fill_placeholders(
-        'reason_texts.reason_text', 'recommendations.reason_product_name', 'recommendations.category'
+        fill_purchase_placeholders(
+            'reason_texts.reason_text', 'recommendations.purchase_days', 'recommendations.last_purchase_date'
+        ),
+        'recommendations.reason_product_name',
+        'recommendations.category',
     ) }} as reason
 from recommendations_with_reason_key as recommendations
 left join {{ ref('stg_ml__model_runs') }} as runs on runs.is_serving

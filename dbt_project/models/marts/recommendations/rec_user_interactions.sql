@@ -3,6 +3,7 @@
 select
     user_id,
     product_id,
-    strength
+    strength,
+    repeat_score
 from {{ ref('ml_interactions') }}
 where cutoff = 'now'

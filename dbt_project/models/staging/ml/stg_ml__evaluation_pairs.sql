@@ -6,5 +6,6 @@ select
     activity,
     customer,
     product,
-    category
+    category,
+    purchase
 from {{ source('ml', 'evaluation_pairs') }}

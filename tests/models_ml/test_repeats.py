@@ -1,0 +1,252 @@
+"""Repeat purchases: lists, reasons and metrics in a shop whose customers buy the same products again."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from models_ml.config import TrainConfig
+from models_ml.data.dataset import Dataset
+from models_ml.data.interactions import Interactions
+from models_ml.data.sparse import Csr
+from models_ml.errors import ModelError
+from models_ml.evaluation.baselines import rank_by_popularity, rank_by_purchases
+from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.inference.candidates import Candidates
+from models_ml.inference.explanations import find_strongest_reasons, iter_contributions
+from models_ml.inference.recommender import Recommender
+from models_ml.ranking_model import SelectedParams, fit_ranking_model
+from models_ml.training import TrainingResult, train
+from tests.models_ml.synthetic_tables import (
+    build_evaluation_pairs,
+    build_interactions,
+    build_product_features,
+    to_dense,
+)
+
+DAYS = {"validation": 80, "test": 90, "now": 100}
+WINDOW_DAYS = 10
+
+Purchases = dict[tuple[str, str], list[int]]
+
+
+def simulate_purchases(customer_count: int = 120, product_count: int = 60) -> Purchases:
+    """Return the days of each customer's purchases: of staples by their rate for some time, of other products once."""
+    rng = np.random.default_rng(3)
+    popularity = rng.dirichlet(np.ones(product_count) * 0.4)
+    purchases: Purchases = {}
+    for customer in range(customer_count):
+        for product in rng.choice(product_count, 6, replace=False):
+            start, length = rng.uniform(-30, 70), 60
+            days = rng.uniform(start, start + length, rng.poisson(length / rng.uniform(5, 30)))
+            purchases[f"u{customer}", f"p{product}"] = sorted({int(day) for day in days if 0 <= day < 100})
+        for product in rng.choice(product_count, 12, p=popularity):
+            purchases.setdefault((f"u{customer}", f"p{product}"), [int(rng.uniform(0, 100))])
+    return purchases
+
+
+def build_cutoff(cutoff: str, purchases: Purchases, is_repeat_shop: bool) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Return the interactions, the product features and the evaluation pairs at a cutoff."""
+    as_of = DAYS[cutoff]
+    past = {pair: [day for day in days if day < as_of] for pair, days in purchases.items()}
+    past = {pair: days for pair, days in past.items() if days}
+    repeats = {
+        # An estimate of the rate from the last weeks.
+        pair: (len(days), 1 - np.exp(-WINDOW_DAYS * sum(0.5 ** ((as_of - day) / 14) for day in days) * np.log(2) / 14))
+        for pair, days in past.items()
+    }
+    bought = {
+        pair
+        for pair, days in purchases.items()
+        if cutoff != "now" and any(as_of <= day < as_of + WINDOW_DAYS for day in days)
+    }
+    pairs = sorted(pair for pair in bought if pair not in past or is_repeat_shop)
+    known_users = {user for user, _ in past}
+    popularity = {product: float(sum(pair[1] == product for pair in past)) for _, product in purchases}
+    return (
+        build_interactions(
+            cutoff,
+            as_of,
+            [(*pair, float(len(days)), True) for pair, days in past.items()],
+            repeats if is_repeat_shop else None,
+        ),
+        build_product_features(cutoff, popularity, recent_popularity=popularity),
+        build_evaluation_pairs(cutoff, [(*pair, pair[0] in known_users) for pair in pairs], past.keys() & bought),
+    )
+
+
+def build_dataset(*, is_repeat_shop: bool = True) -> Dataset:
+    purchases = simulate_purchases()
+    tables = [build_cutoff(cutoff, purchases, is_repeat_shop) for cutoff in DAYS]
+    return Dataset.from_tables(*(pa.concat_tables(parts) for parts in zip(*tables, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def grocer() -> Dataset:
+    return build_dataset()
+
+
+@pytest.fixture(scope="module")
+def grocer_training(grocer: Dataset, config: TrainConfig) -> TrainingResult:
+    return train(grocer, config, "run")
+
+
+@pytest.fixture(scope="module")
+def window(grocer: Dataset) -> EvaluationWindow:
+    window = EvaluationWindow.from_dataset(grocer, "test", 1000)
+    assert window is not None
+    return window
+
+
+def get_pairs(window: EvaluationWindow, ranking: Ranking) -> set[tuple[str, str]]:
+    rows = window.build_candidate_table("run", "method", ranking).to_pylist()
+    return {(row["user_id"], row["product_id"]) for row in rows}
+
+
+def get_ndcg(result: TrainingResult, segment_value: str) -> dict[str, float]:
+    return {
+        row["method"]: row["ndcg"]
+        for row in result.ranking_metrics.to_pylist()
+        if (row["cutoff"], row["segment_value"], row["k"]) == ("test", segment_value, 10)
+        and row["segment"] in ("all", "purchase")
+    }
+
+
+def test_model_beats_buy_again(grocer_training: TrainingResult) -> None:
+    ndcg = get_ndcg(grocer_training, "all")
+    assert ndcg["als"] > ndcg["buy_again"] > ndcg["popularity"]
+    assert grocer_training.recommender.card.repeat_weight > 0
+
+
+def test_segments_of_new_and_repeat(grocer: Dataset, grocer_training: TrainingResult) -> None:
+    pairs = grocer_training.evaluation_pairs.to_pylist()
+    expected = {
+        (row["user_id"], row["product_id"]): "repeat" if row["is_repeat"] else "new"
+        for row in grocer.select_cutoff("test").evaluation_pairs.to_pylist()
+    }
+    assert {(row["user_id"], row["product_id"]): row["purchase"] for row in pairs} == expected
+    assert set(expected.values()) == {"new", "repeat"}
+    assert get_ndcg(grocer_training, "repeat")["als"] > get_ndcg(grocer_training, "new")["als"]
+
+
+def test_other_shop_has_new_products_only(config: TrainConfig) -> None:
+    """Without repeat scores, no list has a purchased product, and no segment or baseline of repeats is reported."""
+    dataset = build_dataset(is_repeat_shop=False)
+    result = train(dataset, config, "run")
+    metrics = result.ranking_metrics.to_pylist()
+    assert "purchase" not in {row["segment"] for row in metrics}
+    assert "buy_again" not in {row["method"] for row in metrics} | result.skip_reasons.keys()
+    past = {(row["user_id"], row["product_id"]) for row in dataset.select_cutoff("test").interactions.to_pylist()}
+    assert not past & {(row["user_id"], row["product_id"]) for row in result.evaluation_candidates.to_pylist()}
+    assert result.recommender.repeat_scores is None
+    candidates = pa.concat_tables(Candidates.create(result.recommender, dataset.current_interactions).iter_blocks())
+    assert all(row["reason_product_id"] != row["product_id"] for row in candidates.to_pylist())
+
+
+def test_lists_allow_only_repeatable_products(config: TrainConfig) -> None:
+    """A product that the customer only viewed stays out of every method's list."""
+    interactions = build_interactions(
+        "test", 90, [("u", "tea", 3.0, True), ("u", "mug", 1.0, False), ("v", "pan", 1.0, True)],
+        {("u", "tea"): (2, 0.5), ("v", "pan"): (1, 0.1)},
+    )  # fmt: skip
+    window = EvaluationWindow.create(
+        "test",
+        Interactions.from_table(interactions),
+        build_product_features("test", {"tea": 1.0, "mug": 3.0, "pan": 2.0, "new": 0.0}),
+        build_evaluation_pairs("test", [("u", "tea", True), ("u", "new", True)], [("u", "tea")]),
+        10,
+    )
+    assert window is not None
+    assert get_pairs(window, rank_by_popularity(window, config)) == {("u", "pan"), ("u", "tea"), ("u", "new")}
+    by_purchases = window.build_candidate_table("run", "method", rank_by_purchases(window, config)).to_pylist()
+    assert [row["product_id"] for row in by_purchases] == ["tea", "pan"]
+    new_only = window.without_repeats()
+    assert get_pairs(new_only, rank_by_popularity(new_only, config)) == {("u", "pan"), ("u", "new")}
+    assert new_only.pairs["product_id"].to_pylist() == ["new"]
+    with pytest.raises(ModelError, match="needs repeat purchases"):
+        rank_by_purchases(new_only, config)
+
+
+def test_buy_again_ranks_by_purchase_days(window: EvaluationWindow, grocer: Dataset, config: TrainConfig) -> None:
+    rows = grocer.select_cutoff("test").interactions.to_pylist()
+    days = {(row["user_id"], row["product_id"]): row["purchase_days"] for row in rows}
+    lists: dict[str, list[int]] = {}
+    for row in window.build_candidate_table("run", "method", rank_by_purchases(window, config)).to_pylist():
+        lists.setdefault(row["user_id"], []).append(days.get((row["user_id"], row["product_id"]), 0))
+    assert set(window.known_customer_ids.to_pylist()) <= lists.keys()
+    assert all(counts == sorted(counts, reverse=True) for counts in lists.values())
+
+
+@pytest.mark.parametrize("graph_weight", [0.0, 0.3])
+def test_contributions_include_repeat_terms(strength: Csr, graph_weight: float) -> None:
+    """A product's own past purchases contribute the term and are the reason; padding is product 0."""
+    params = SelectedParams(4, 0.0, graph_weight, 0.25, repeat_weight=2.0)
+    model = fit_ranking_model(strength, TrainConfig(factors=8, graph_neighbors=6, device="cpu"), params)
+    is_repeat = torch.rand(strength.entry_count, generator=torch.Generator().manual_seed(1)) < 0.5
+    scores_of_pairs = torch.rand(strength.entry_count, generator=torch.Generator().manual_seed(2))
+    repeat_scores = Csr.from_pairs(
+        strength.row_of_entry[is_repeat], strength.columns.long()[is_repeat], scores_of_pairs[is_repeat], (60, 40)
+    )
+    terms = model.weight_repeats(repeat_scores)
+    assert terms is not None
+    candidates = torch.arange(40).repeat(60, 1)
+    scores = model.factors.fold_in(strength) @ model.factors.product_factors.T
+    model.graph.add_scores(strength, scores)
+    scores += 2 * torch.from_numpy(to_dense(repeat_scores)).float()
+    for block, contributions, _ in iter_contributions(model, strength, candidates, repeat_terms=terms):
+        torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-3, atol=1e-5)
+    reasons, shares = find_strongest_reasons(model, strength, candidates, repeat_terms=terms)
+    is_own = torch.from_numpy(to_dense(repeat_scores) > 0)
+    assert torch.equal(reasons == candidates, is_own)
+    assert ((shares > 0) & (shares <= 1))[is_own].all()
+
+
+def test_candidates_equal_explanations(grocer: Dataset, grocer_training: TrainingResult, tmp_path: Path) -> None:
+    """Candidates, the artifact and explanations have the same scores, and contributions add up to them."""
+    grocer_training.recommender.save(tmp_path / "run")
+    recommender = Recommender.load(tmp_path / "run")
+    table = pa.concat_tables(Candidates.create(recommender, grocer.current_interactions).iter_blocks())
+    rows = [row for row in table.to_pylist() if row["user_id"] == "u7"]
+    history = {row["product_id"]: row for row in grocer.current_interactions.to_pylist() if row["user_id"] == "u7"}
+    assert rows[0]["product_id"] in history
+    for row in rows[:15]:
+        product = row["product_id"]
+        own = recommender.explain(product, user_id="u7")
+        published = recommender.explain(
+            product,
+            user_id="u7",
+            basket={past: values["strength"] for past, values in history.items()},
+            repeat_scores={past: values["repeat_score"] for past, values in history.items()},
+        )
+        assert (row["reason_product_id"] == product) == (product in history)
+        for explanation in (own, published):
+            assert explanation.score == pytest.approx(row["score"], rel=1e-4, abs=1e-5)
+            total = sum(part.contribution for part in explanation.contributions)
+            assert total == pytest.approx(row["score"], rel=1e-3, abs=1e-5)
+
+
+def test_removed_customer_has_no_repeats(grocer_training: TrainingResult, tmp_path: Path) -> None:
+    recommender = grocer_training.recommender
+    recommender.remove_customer("u7").save(tmp_path / "run")
+    remaining = Recommender.load(tmp_path / "run")
+    assert recommender.repeat_scores is not None
+    assert remaining.repeat_scores is not None
+    row = recommender.users.get_position("u7")
+    removed = recommender.repeat_scores.slice_rows(row, row + 1).entry_count
+    assert removed
+    assert remaining.repeat_scores.entry_count == recommender.repeat_scores.entry_count - removed
+    assert remaining.repeat_scores.row_count == recommender.repeat_scores.row_count - 1
+
+
+def test_matrix_without_pairs_and_values(strength: Csr) -> None:
+    half = strength.select_rows(torch.arange(60))
+    is_kept = torch.arange(half.entry_count) % 2 == 0
+    pairs = Csr.from_pairs(half.row_of_entry[is_kept], half.columns.long()[is_kept], half.values[is_kept], (60, 40))
+    dense = to_dense(strength)
+    assert (to_dense(strength.without(pairs)) == np.where(to_dense(pairs) != 0, 0, dense)).all()
+    columns = torch.arange(-1, 40).repeat(60, 1)
+    assert (pairs.get_values(columns)[:, 1:].double().numpy() == to_dense(pairs)).all()
+    assert not pairs.get_values(columns)[:, 0].any()
+    assert not Csr.empty(60, 40).get_values(columns).any()
