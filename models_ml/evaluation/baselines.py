@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from models_ml.als.parallel import CorePool
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import require_columns
 from models_ml.data.id_map import IdMap
@@ -152,7 +153,9 @@ def _compute_singular_vectors(matrix: Csr, config: TrainConfig) -> Tensor:
     """Return the right singular vectors of the largest singular values, float32 of shape (columns, vectors)."""
     smaller_side = min(matrix.row_count, matrix.column_count)
     count = min(MAX_SINGULAR_VECTORS, max(1, smaller_side // ROWS_PER_SINGULAR_VECTOR))
-    with torch.random.fork_rng(devices=[]):
+    # LAPACK synchronizes torch's threads often: beside other programs, two threads took a hundred times as long as one
+    # for a small shop.
+    with torch.random.fork_rng(devices=[]), CorePool(matrix.values.device):
         torch.manual_seed(config.seed)
         # More vectors than needed make the needed ones more exact.
         _, _, vectors = torch.svd_lowrank(
