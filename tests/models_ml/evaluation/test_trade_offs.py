@@ -55,7 +55,7 @@ def test_selection_ignores_damping_and_reranking(window: EvaluationWindow, confi
     quick = config.model_copy(update={"max_epochs": 2})
     changed = quick.model_copy(update={"popularity_damping": 0.8, "rerank_method": "mmr", "rerank_weight": 0.5})
     (params, plain), (changed_params, ranking) = (
-        select_params(window, settings, lambda _: None)
+        select_params((window,), settings, lambda _: None)
         for settings in (quick.model_copy(update={"popularity_damping": 0.0}), changed)
     )
     assert changed_params == params
