@@ -1,7 +1,7 @@
 """Contributions of past interactions and features to scores.
 
 The contributions to the score of the factors are those of Hu, Koren, Volinsky (ICDM 2008), section 5. The score of the
-item graph is the sum of one contribution per past product.
+item graph is the sum of one contribution per past product. A repeat term is a contribution of the product itself.
 """
 
 from collections.abc import Iterator
@@ -15,19 +15,14 @@ from models_ml.ranking_model import RankingModel
 
 
 def iter_contributions(
-    model: RankingModel,
-    strength: Csr,
-    candidates: Tensor,
-    features: Csr | None = None,
-    repeat_terms: Csr | None = None,
+    model: RankingModel, strength: Csr, candidates: Tensor, features: Csr | None = None
 ) -> Iterator[tuple[HistoryBlock, Tensor, Tensor]]:
     """Yield blocks of rows with the contributions to each candidate's score.
 
     `candidates` (rows, n) are product positions for each row of `strength`, -1 for an unused rank; `features` (rows x
-    feature values) are the customers' features, `repeat_terms` (rows x products) those of `model.weight_repeats`. A
-    product's own past purchases have contributed its repeat term. The contributions of a row's past products, float32
-    of (rows, n, length), and that of its features together, (rows, n), add up to the candidate's score; padding has
-    contribution 0.
+    feature values) are the customers' features. The contributions of a row's past products, float32 of (rows, n,
+    length), and that of its features together, (rows, n), add up to the candidate's score without a repeat term;
+    padding has contribution 0.
     """
     for block in model.factors.iter_history_blocks(strength, features, candidates.shape[1]):
         block_candidates = candidates[block.rows]
@@ -35,9 +30,6 @@ def iter_contributions(
         contributions = products @ block.compute_influence().mT
         if not model.graph.is_empty:
             contributions += model.graph.compute_contributions(strength.select_rows(block.rows), block_candidates)
-        if repeat_terms is not None:
-            is_own = _find_own_slots(block, block_candidates)
-            contributions += is_own * repeat_terms.select_rows(block.rows).get_values(block_candidates)[:, :, None]
         if block.prior_rhs is None:
             yield block, contributions, torch.zeros_like(contributions[:, :, 0])
         else:
@@ -57,7 +49,8 @@ def find_strongest_reasons(
     The reason is the position (int64) of the past product with the largest positive contribution; a product is never
     its own reason, unless it has a repeat term: its past purchases are then the reason. Without a reason the position
     is -1 and the share 0. The share is relative to the sum of the repeat term and of all positive contributions of
-    other products and of the customer's features. The other arguments are those of `iter_contributions`.
+    other products and of the customer's features. `repeat_terms` (rows x products) are those of
+    `model.weight_repeats`, the other arguments those of `iter_contributions`.
     """
     reasons = torch.full_like(candidates, -1)
     shares = torch.zeros(candidates.shape, device=candidates.device)
@@ -75,9 +68,3 @@ def find_strongest_reasons(
             shares[rows] = torch.where(own_terms > 0, own_terms / (total + own_terms), shares[rows])
             reasons[rows] = torch.where(own_terms > 0, targets, reasons[rows])
     return reasons, shares
-
-
-def _find_own_slots(block: HistoryBlock, candidates: Tensor) -> Tensor:
-    """Return whether each past product is the candidate itself, bool of shape (rows, n, length)."""
-    is_past = block.root_confidence > 0
-    return (block.products[:, None, :] == candidates[:, :, None]) & is_past[:, None, :]

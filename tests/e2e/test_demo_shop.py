@@ -144,7 +144,9 @@ def test_evaluate_shows_segments_and_intervals(demo_warehouse: Settings, recomar
     report = recomart.run_json("evaluate", "--warehouse", demo_warehouse.warehouse)
     assert {row["k"] for row in report["metrics"]} == {5, 10, 20}
     assert {row["segment_value"] for row in report["segments"]["customer"]["metrics"]} == {"known", "new"}
-    assert report["segments"].keys() == {"activity", "customer", "product", "category"}
+    assert report["segments"].keys() == {"activity", "customer", "product", "category", "purchase"}
+    assert report["segments"]["purchase"] == {"metrics": [], "differences": []}
+    assert not report["repeat_purchases"]["is_repeat_shop"]
     for row in report["differences"]:
         assert row["lower_bound"] <= row["difference"] <= row["upper_bound"], row
     printed = recomart("evaluate", "-k", "5", "--by", "customer", "--warehouse", demo_warehouse.warehouse).stdout

@@ -15,7 +15,7 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import rank_by_popularity, rank_by_purchases
 from models_ml.evaluation.window import EvaluationWindow, Ranking
 from models_ml.inference.candidates import Candidates
-from models_ml.inference.explanations import find_strongest_reasons, iter_contributions
+from models_ml.inference.explanations import find_strongest_reasons
 from models_ml.inference.recommender import Recommender
 from models_ml.ranking_model import SelectedParams, fit_ranking_model
 from models_ml.training import TrainingResult, train
@@ -179,27 +179,27 @@ def test_buy_again_ranks_by_purchase_days(window: EvaluationWindow, grocer: Data
     assert all(counts == sorted(counts, reverse=True) for counts in lists.values())
 
 
-@pytest.mark.parametrize("graph_weight", [0.0, 0.3])
-def test_contributions_include_repeat_terms(strength: Csr, graph_weight: float) -> None:
-    """A product's own past purchases contribute the term and are the reason; padding is product 0."""
-    params = SelectedParams(4, 0.0, graph_weight, 0.25, repeat_weight=2.0)
+def test_repeat_term_is_reason(strength: Csr) -> None:
+    """The reason of a product with a repeat term is the product; other products are never their own reason."""
+    params = SelectedParams(4, 0.0, 0.3, 0.25, repeat_weight=2.0)
     model = fit_ranking_model(strength, TrainConfig(factors=8, graph_neighbors=6, device="cpu"), params)
-    is_repeat = torch.rand(strength.entry_count, generator=torch.Generator().manual_seed(1)) < 0.5
-    scores_of_pairs = torch.rand(strength.entry_count, generator=torch.Generator().manual_seed(2))
+    is_repeat = torch.arange(strength.entry_count) % 2 == 0
     repeat_scores = Csr.from_pairs(
-        strength.row_of_entry[is_repeat], strength.columns.long()[is_repeat], scores_of_pairs[is_repeat], (60, 40)
+        strength.row_of_entry[is_repeat],
+        strength.columns.long()[is_repeat],
+        torch.full((int(is_repeat.sum()),), 0.25),
+        (60, 40),
     )
     terms = model.weight_repeats(repeat_scores)
     assert terms is not None
+    assert set(terms.values.tolist()) == {0.5}
     candidates = torch.arange(40).repeat(60, 1)
-    scores = model.factors.fold_in(strength) @ model.factors.product_factors.T
-    model.graph.add_scores(strength, scores)
-    scores += 2 * torch.from_numpy(to_dense(repeat_scores)).float()
-    for block, contributions, _ in iter_contributions(model, strength, candidates, repeat_terms=terms):
-        torch.testing.assert_close(contributions.sum(2), scores[block.rows], rtol=1e-3, atol=1e-5)
     reasons, shares = find_strongest_reasons(model, strength, candidates, repeat_terms=terms)
+    other_reasons, other_shares = find_strongest_reasons(model, strength, candidates)
     is_own = torch.from_numpy(to_dense(repeat_scores) > 0)
     assert torch.equal(reasons == candidates, is_own)
+    assert torch.equal(reasons[~is_own], other_reasons[~is_own])
+    assert torch.equal(shares[~is_own], other_shares[~is_own])
     assert ((shares > 0) & (shares <= 1))[is_own].all()
 
 

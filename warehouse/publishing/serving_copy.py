@@ -244,7 +244,10 @@ class ServingCopy:
         if published_run_id is None and runs.empty:
             return "No model serves yet: all customers get popular products. `recomart run` trains and evaluates one."
         if published_run_id is None:
-            return "No model serves: all customers get popular products. `recomart models` shows why."
+            return (
+                "No model serves: all customers get popular products. `recomart models` shows why, and "
+                "`recomart evaluate` the newest model's metrics."
+            )
         return "The published model could not be evaluated: its test window has no new interactions of customers."
 
     def _get_run_rows(self, table: str, segment: str, run_id: str | None) -> pd.DataFrame:
