@@ -1,6 +1,6 @@
 """Comparison of a new model with the serving model on pairs held out from both."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 import torch
@@ -54,7 +54,7 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     relevant pairs. The features of customers are those at each dataset's cutoff 'validation', because later ones may
     count actions of the window.
 
-    Both fits use the serving model's seed and, for equal settings, its number of epochs. Equal settings and rows
+    Both fits use the serving model's seed and, for equal settings, its selected parameters. Equal settings and rows
     therefore give equal results.
     """
     config = new.card.config.model_copy(update={"k_values": (k,)})
@@ -63,7 +63,7 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
         return None
     serving_ndcg, new_ndcg = (
         _compute_ndcg(window, *_fit_without_relevant_pairs(model, window), config)
-        for model in (serving, _align_seed_and_epochs(new, serving))
+        for model in (serving, _align_seed_and_params(new, serving))
     )
     user_count = len(serving_ndcg)
     block_rows = config.compute_block_rows(6 * user_count)
@@ -75,11 +75,15 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     )
 
 
-def _align_seed_and_epochs(new: ComparedModel, serving: ComparedModel) -> ComparedModel:
-    """Return the new model with the serving model's seed and, for equal settings, its number of epochs."""
+def _align_seed_and_params(new: ComparedModel, serving: ComparedModel) -> ComparedModel:
+    """Return the new model with the serving model's seed and, for equal settings, its selected parameters."""
     settings = new.card.config.model_copy(update={"seed": serving.card.config.seed})
-    epochs = serving.card.epochs if settings == serving.card.config else new.card.epochs
-    return ComparedModel(new.card.model_copy(update={"config": settings, "epochs": epochs}), new.dataset)
+    aligned: dict[str, object] = {"config": settings}
+    if settings == serving.card.config:
+        aligned |= asdict(serving.card.selected_params)
+        # The card has no field for it.
+        del aligned["validation_ndcg"]
+    return ComparedModel(new.card.model_copy(update=aligned), new.dataset)
 
 
 def _fit_without_relevant_pairs(

@@ -37,7 +37,13 @@ def run_comparison(new: ComparedModel, serving: ComparedModel) -> ModelCompariso
 
 def test_comparison_equal_for_equal_models(dataset: Dataset, trained: TrainingResult) -> None:
     card = trained.recommender.card
-    other = card.model_copy(update={"config": card.config.model_copy(update={"seed": 1}), "epochs": card.epochs + 3})
+    other = card.model_copy(
+        update={
+            "config": card.config.model_copy(update={"seed": 1}),
+            "epochs": card.epochs + 3,
+            "graph_weight": card.graph_weight + 0.4,
+        }
+    )
     comparison = run_comparison(ComparedModel(other, dataset), ComparedModel(card, dataset))
     assert comparison.user_count > 0
     assert comparison.new_ndcg == comparison.serving_ndcg > 0
