@@ -111,16 +111,19 @@ def train(
     if warm_start_model is not None:
         selected_params = warm_start_model.card.selected_params
         reason = f"the setting warm_epochs: a warm start from run {warm_start_model.card.run_id}"
-    elif validation is not None and len(validation.known_positions) < config.min_selection_users:
-        reason = f"default: the validation window has only {len(validation.known_positions)} customers"
     elif validation is not None:
-        selected_params, ranking = select_params((validation.without_repeats(),), config, record_epoch)
-        if validation.repeat_scores is not None:
-            selected_params, ranking = select_repeat_params(
-                validation, config, selected_params, *_fit(validation, config, selected_params)
-            )
-        reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
-        report.add_overall(validation, ranking)
+        new_products = validation.without_repeats()
+        customer_count = len(new_products.known_positions)
+        if customer_count < config.min_selection_users:
+            reason = f"default: the validation window has only {customer_count} customers"
+        else:
+            selected_params, ranking = select_params((new_products,), config, record_epoch)
+            if validation.repeat_scores is not None:
+                selected_params, ranking = select_repeat_params(
+                    validation, config, selected_params, *_fit(validation, config, selected_params)
+                )
+            reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
+            report.add_overall(validation, ranking)
     test = report.build_window("test", config.max_evaluation_users)
     if test is not None:
         ranking = _fit_and_rank(
@@ -192,6 +195,13 @@ def _fit_recommender(
     now = dataset.select_cutoff("now")
     rows, features = now.interactions, now.product_features
     interactions = Interactions.from_table(rows, features["product_id"])
+    has_repeats = interactions.repeat_scores is not None
+    if warm_start_model is not None and has_repeats != (warm_start_model.repeat_scores is not None):
+        change = "are" if has_repeats else "are not"
+        raise ModelError(
+            f"a warm start failed: purchased products {change} recommended again since the serving model was trained. "
+            "Train without --warm-start"
+        )
     customer_features = build_customer_features(now.features, interactions.users, config)
     start_seconds = time.perf_counter()
     model = fit_ranking_model(

@@ -23,12 +23,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from models_ml.evaluation.selection import EpochRecord, make_screening_config, select_params
+from models_ml.evaluation.selection import (
+    EpochRecord,
+    make_screening_config,
+    select_params,
+    select_regularization_scale,
+)
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
 
 PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
 """Parameters that the validation windows select in each trial."""
+
+OUT_OF_TIME = "is_out_of_time"
+"""User attribute of trials that were stopped for lack of time; a later search repeats them."""
 
 PROGRESS_SECONDS = (60.0, 120.0, 300.0, 600.0)
 """Times of a search at which its progress is reported."""
@@ -161,9 +169,11 @@ class _Search:
         on_trial: Callable[[TrialReport], None],
     ) -> None:
         strength = windows[0].interactions.strength
-        # The adaptation to the matrix is part of the initial settings; the search varies the adapted values.
+        # The adaptation to the matrix and the selected scale are part of the initial settings, as in a training; the
+        # search varies the resulting values.
         adapted = config.adapt_to_matrix(strength.density, strength.entry_count / strength.row_count)
-        self.config = adapted.model_copy(update={"regularization_scales": (1.0,)})
+        scaled = adapted.scale_regularization(select_regularization_scale(windows, adapted))
+        self.config = scaled.model_copy(update={"regularization_scales": (1.0,)})
         self.space = space
         self.seconds, self.max_trials, self.on_trial = seconds, max_trials, on_trial
         names = ("regularization", "unobserved_weight", "strength_scale", "user_damping", "product_damping")
@@ -262,7 +272,11 @@ class _Search:
         return self.studies["full"].best_params if trials else self.initial_settings | {"factors": self.config.factors}
 
     def _is_tried(self, stage: Stage, settings: dict[str, float | int]) -> bool:
-        return any(trial.params == settings for trial in _list_started_trials(self.studies[stage]))
+        """Return whether a trial of the settings ended for another reason than lack of time."""
+        return any(
+            trial.params == settings and OUT_OF_TIME not in trial.user_attrs
+            for trial in _list_started_trials(self.studies[stage])
+        )
 
     def _run_trial(self, stage: Stage, settings: dict[str, float | int] | None = None) -> None:
         """Run a trial of `settings`, or of the next settings of the stage's sampler.
@@ -300,8 +314,10 @@ class _Search:
         def report_epoch(epoch: EpochRecord) -> None:
             assert epoch.validation_ndcg is not None
             trial.report(epoch.validation_ndcg, epoch.report.epoch)
-            is_out_of_time = not is_first and time.perf_counter() - self.start_seconds > self.seconds
-            if is_out_of_time or trial.should_prune():
+            if not is_first and time.perf_counter() - self.start_seconds > self.seconds:
+                trial.set_user_attr(OUT_OF_TIME, True)
+                raise optuna.TrialPruned
+            if trial.should_prune():
                 raise optuna.TrialPruned
 
         try:

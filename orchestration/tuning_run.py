@@ -12,7 +12,7 @@ from models_ml.data.dataset import Dataset
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.trade_offs import TradeOff, measure_trade_offs
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.tuning import TrialReport, tune
+from models_ml.tuning import PARAM_NAMES, TrialReport, tune
 from orchestration.config_files import write_train_config
 from orchestration.training_run import load_training_dataset
 from warehouse.disk_full import raise_on_full_disk
@@ -73,7 +73,7 @@ def tune_config(
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
     # The repeat term is selected in each training, after the settings of the search.
     tuned = tune(
-        (window.without_repeats(),),
+        (window,),
         config,
         seconds=seconds,
         max_trials=max_trials,
@@ -126,8 +126,9 @@ def measure_setting_trade_offs(
 
 
 def _build_validation_window(dataset: Dataset, config: TrainConfig, action: str) -> EvaluationWindow:
-    """Return the validation window of a dataset; `action` names what needs it in the message of the error."""
+    """Return the validation window of new products; `action` names what needs it in the message of the error."""
     window = EvaluationWindow.from_dataset(dataset, "validation", config.max_selection_users)
+    window = None if window is None else window.without_repeats()
     if window is None or len(window.known_positions) < config.min_selection_users:
         raise RecomartError(f"{action} failed: the validation window has too few customers. Load more days first")
     return window
@@ -142,7 +143,7 @@ def _describe_trial(trial: TrialReport) -> str:
 def _plot_trials(trials: pd.DataFrame, file: Path) -> None:
     """Plot the NDCG of the finished trials by trial number and by each searched setting, a color for each stage."""
     finished_trials = trials[trials["ndcg"].notna()]
-    result_columns = ("number", "stage", "state", "ndcg", "epochs", "trend_power", "failure", "seconds")
+    result_columns = ("number", "stage", "state", "ndcg", *PARAM_NAMES, "failure", "seconds")
     plotted_columns = ["number", *(name for name in trials.columns if name not in result_columns)]
     figure = Figure(figsize=(3.2 * len(plotted_columns), 3), layout="constrained")
     for axes, name in zip(

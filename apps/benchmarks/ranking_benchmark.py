@@ -1,6 +1,7 @@
 """The benchmark of ranking quality: RecoMart's model and others on one split, each in a new process."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from pydantic import BaseModel, ConfigDict
 
@@ -42,7 +43,8 @@ class RankingComparison(BaseModel):
     """Factor length of `seconds_to_equal_ndcg`."""
 
     training_seconds_share: float | None
-    """`seconds_to_equal_ndcg` as a share of the other method's training seconds."""
+    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; infinite when RecoMart's model does not
+    reach the NDCG, None without a curve of the other method."""
 
 
 class RankingBenchmarkResult(BaseModel):
@@ -162,7 +164,7 @@ def compare_results(
         ndcg_gain=recomart_result.ndcg / other.ndcg - 1 if other.ndcg else float("inf"),
         seconds_to_equal_ndcg=seconds,
         factors_at_equal_ndcg=factors,
-        training_seconds_share=seconds / other_seconds if seconds is not None and other_seconds else None,
+        training_seconds_share=(inf if seconds is None else seconds / other_seconds) if other_seconds else None,
     )
 
 

@@ -98,7 +98,9 @@ def evaluate(
         shop_repeats = copy.get_shop_repeats()
         published_run_id = copy.published.run_id
     model_tables.print_repeats(shop_repeats)
-    if metrics.empty:
+    if metrics.empty and by == SegmentName.PURCHASE:
+        console.print_line("There are no metrics by purchase: purchased products are not recommended again.")
+    elif metrics.empty:
         console.print_line(
             missing_metrics_reason
             if run_id in (None, published_run_id)

@@ -82,7 +82,7 @@ def select_params(
     Raises:
         ModelError: The factors diverge or collapse to zero.
     """
-    scale = _select_regularization_scale(windows, config)
+    scale = select_regularization_scale(windows, config)
     params, ranking = _select_other_params(windows, config.scale_regularization(scale), on_epoch)
     return replace(params, regularization_scale=scale), ranking
 
@@ -98,7 +98,7 @@ def make_screening_config(config: TrainConfig) -> TrainConfig:
     )
 
 
-def _select_regularization_scale(windows: Sequence[EvaluationWindow], config: TrainConfig) -> float:
+def select_regularization_scale(windows: Sequence[EvaluationWindow], config: TrainConfig) -> float:
     """Return the scale with the best NDCG; the first one when no fit succeeds or on data that are not sparse."""
     first_scale = config.regularization_scales[0]
     if len(config.regularization_scales) == 1 or windows[0].interactions.strength.density >= config.sparse_density:

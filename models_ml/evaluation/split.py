@@ -100,10 +100,11 @@ class Split:
         windows = []
         for name, max_users in (("validation", config.max_selection_users), ("test", config.max_evaluation_users)):
             window = EvaluationWindow.from_dataset(dataset, name, max_users)
-            if window is None:
-                raise ModelError(f"the {name} window has no customers with a history and new products")
             # Other libraries rank new products only.
-            windows.append(window.without_repeats())
+            window = None if window is None else window.without_repeats()
+            if window is None or not len(window.known_positions):
+                raise ModelError(f"the {name} window has no customers with a history and new products")
+            windows.append(window)
         validation, test = windows
         return cls((validation,), test, "the validation window of the dataset version")
 

@@ -169,9 +169,20 @@ class EvaluationWindow:
         return replace(self, features=self.features.filter(pc.not_equal(self.features["feature"], feature)))
 
     def without_repeats(self) -> "EvaluationWindow":
-        """Return the window of the same customers in which only new products are ranked and relevant."""
-        interactions = replace(self.interactions, repeat_scores=None, purchase_days=None)
-        return replace(self, interactions=interactions, pairs=self.pairs.filter(pc.invert(self.pairs["is_repeat"])))
+        """Return the window of customers with new products, in which only new products are ranked and relevant.
+
+        It has no customers when all relevant products are repeats.
+        """
+        pairs = self.pairs.filter(pc.invert(self.pairs["is_repeat"]))
+        has_pairs = pc.is_in(self.customer_ids, pairs["user_id"].cast(pa.large_string()).combine_chunks())
+        is_kept = torch.from_numpy(has_pairs.to_numpy(zero_copy_only=False))
+        return replace(
+            self,
+            interactions=replace(self.interactions, repeat_scores=None, purchase_days=None),
+            known_positions=self.known_positions[is_kept[: len(self.known_positions)]],
+            customer_ids=self.customer_ids.filter(has_pairs),
+            pairs=pairs,
+        )
 
     def build_item_features(self, config: TrainConfig) -> ItemFeatures:
         """Return the item features at the cutoff, one row per product of `interactions`."""

@@ -41,7 +41,7 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
     tune_seconds_used = time.perf_counter() - start_seconds
     test = split.test
     trainer, graph, curve = _train_with_curve(test, config, selected_params)
-    customer_features = test.build_customer_features(config).select(test.customer_ids[: len(test.known_positions)])
+    customer_features = test.build_customer_features(config).select(test.known_customer_ids)
     start_seconds = time.perf_counter()
     factors = trainer.finalize(selected_params.trend_power)
     users = factors.fold_in(test.histories.to(trainer.device), customer_features.to(trainer.device))

@@ -1,5 +1,7 @@
 """Comparisons, differences and targets of the ranking benchmark."""
 
+from math import inf
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,7 @@ def test_compare_results_without_equal_ndcg() -> None:
     assert (comparison.seconds_to_equal_ndcg, comparison.factors_at_equal_ndcg, comparison.training_seconds_share) == (
         None,
         None,
-        None,
+        inf,
     )
 
 

@@ -36,3 +36,16 @@ def test_select_params_equal_windows(windows: tuple[EvaluationWindow, Evaluation
     """Several times the same window selects the same parameters, trends and graph included."""
     once, _ = select_params(windows[:1], config, lambda _: None)
     assert select_params((windows[0], windows[0]), config, lambda _: None)[0] == once
+
+
+def test_select_params_scales_regularization(
+    windows: tuple[EvaluationWindow, EvaluationWindow], config: TrainConfig
+) -> None:
+    """A scale whose factors collapse to zero is not selected on sparse data; other data have the first scale."""
+    scales = {"regularization_scales": (20.0, 1.0), "max_epochs": 3}
+    sparse = config.model_copy(update={**scales, "sparse_density": 1.0, "max_sparsity": 1.0})
+    assert select_params(windows[:1], sparse, lambda _: None)[0].regularization_scale == 1
+    selected = select_params(windows[:1], sparse.model_copy(update={"regularization_scales": (1.0,)}), lambda _: None)
+    assert select_params(windows[:1], sparse, lambda _: None)[0] == selected[0]
+    dense = config.model_copy(update={**scales, "sparse_density": 1e-6, "regularization_scales": (0.5, 1.0)})
+    assert select_params(windows[:1], dense, lambda _: None)[0].regularization_scale == 0.5
