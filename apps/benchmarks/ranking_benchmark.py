@@ -43,8 +43,8 @@ class RankingComparison(BaseModel):
     """Factor length of `seconds_to_equal_ndcg`."""
 
     training_seconds_share: float | None
-    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; infinite when RecoMart's model does not
-    reach the NDCG, None without a curve of the other method."""
+    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; infinite when RecoMart's model does
+    not reach the NDCG, None without a curve of the other method."""
 
 
 class RankingBenchmarkResult(BaseModel):
