@@ -168,6 +168,7 @@ class _Search:
         max_trials: int | None,
         on_trial: Callable[[TrialReport], None],
     ) -> None:
+        self.start_seconds = time.perf_counter()
         strength = windows[0].interactions.strength
         # The adaptation to the matrix and the selected scale are part of the initial settings, as in a training; the
         # search varies the resulting values.
@@ -182,12 +183,12 @@ class _Search:
         self.factor_counts = sorted({config.factors, *space.factors})
         screening_windows = [window.sample_customers(config.screening_users) for window in windows]
         self.stages: dict[Stage, tuple[TrainConfig, Sequence[EvaluationWindow]]] = {
-            "full": (self.config, windows),
+            # The popularity damping and the re-ranking have no effect on the NDCG of a trial.
+            "full": (self.config.model_copy(update={"popularity_damping": 0.0, "rerank_method": "none"}), windows),
             "screening": (make_screening_config(self.config), screening_windows),
         }
         self.studies = {stage: self._create_study(stage, len(windows), journal) for stage in self.stages}
         self.reports: list[TrialReport] = []
-        self.start_seconds = time.perf_counter()
 
     @property
     def initial_settings(self) -> dict[str, float]:

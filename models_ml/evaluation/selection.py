@@ -155,15 +155,15 @@ def _select_other_params(
         graphs = [
             ItemGraph.fit(fit.trainer.strength, config, 1.0, popularity_power, fit.trends**trend_power) for fit in fits
         ]
-        lighter = evaluations[trend_power]
+        previous = evaluations[trend_power]
         for weight in sorted(config.graph_weights):
             weighted = evaluate(factors, [replace(graph, weight=weight) for graph in graphs])
             if weighted.ndcg > best.ndcg:
                 best, graph_weight, graph_power = weighted, weight, popularity_power
             # The NDCG rises to one maximum and falls. On dense data it falls at once, and the search ends.
-            if weighted.ndcg <= lighter.ndcg:
+            if weighted.ndcg <= previous.ndcg:
                 break
-            lighter = weighted
+            previous = weighted
     params = SelectedParams(
         epochs, trend_power, graph_weight=graph_weight, graph_popularity_power=graph_power, validation_ndcg=best.ndcg
     )

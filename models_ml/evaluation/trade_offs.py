@@ -86,11 +86,7 @@ def _rank(
     rankings = []
     for variant in variants:
         multipliers = item_features.to(device).compute_damping(variant.popularity_damping)
-        neighbors = model.graph.neighbors
-        graph = replace(
-            model.graph,
-            neighbors=neighbors.replace_values(neighbors.values * multipliers[neighbors.columns.long()]),
-        )
+        graph = model.graph.scale(multipliers)
         reranker = window.build_reranker(variant, device)
         scoring_factors = model.factors.scoring_factors * multipliers[:, None]
         rankings.append(window.rank_for_known_customers(user_factors, scoring_factors, variant, graph, reranker))

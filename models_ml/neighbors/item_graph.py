@@ -71,7 +71,7 @@ class ItemGraph:
             max_neighbors=config.graph_neighbors,
             block_rows=config.compute_block_rows(CELLS_PER_SIMILARITY * strength.column_count),
         )
-        return cls(neighbors.replace_values(neighbors.values * multipliers[neighbors.columns.long()]), weight)
+        return cls(neighbors, weight).scale(multipliers)
 
     @classmethod
     def empty(cls, product_count: int, device: torch.device | None = None) -> "ItemGraph":
@@ -84,6 +84,11 @@ class ItemGraph:
     def is_empty(self) -> bool:
         """Whether all scores are 0."""
         return not self.neighbors.entry_count
+
+    def scale(self, multipliers: Tensor) -> "ItemGraph":
+        """Return the graph with the similarities multiplied by their neighbor's multiplier, float32 of (products)."""
+        values = self.neighbors.values * multipliers[self.neighbors.columns.long()]
+        return replace(self, neighbors=self.neighbors.replace_values(values))
 
     def align(self, positions: Tensor) -> "ItemGraph":
         """Return the graph of the products at `positions` (int64), in that order; position -1 has no neighbors."""
