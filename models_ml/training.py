@@ -21,10 +21,11 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import OracleFactors, build_baselines, build_oracle_method, rank_by_purchases
+from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.repeat_selection import select_repeat_params
 from models_ml.evaluation.report import EvaluationReport, MetricRow
 from models_ml.evaluation.selection import EpochCallback, EpochRecord, select_params
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
 from models_ml.ranking_model import RankingModel, SelectedParams, fit_ranking_model

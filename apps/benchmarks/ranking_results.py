@@ -10,8 +10,9 @@ from models_ml.data.dataset_store import read_dataset
 from models_ml.evaluation.holdout import Holdout
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.metrics import compute_accuracy
+from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.split import Split
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.window import EvaluationWindow
 
 RARE_CUSTOMER_COUNT = 10
 """A product with fewer training customers is rare."""

@@ -81,8 +81,7 @@ class FeatureMatrix:
     @classmethod
     def empty(cls, ids: IdMap) -> "FeatureMatrix":
         """Return a matrix without feature values."""
-        no_entries = torch.empty(0, dtype=torch.int32)
-        return cls(ids, Csr(torch.zeros(len(ids) + 1, dtype=torch.int32), no_entries, torch.empty(0), 0), [])
+        return cls(ids, Csr.empty(len(ids), 0), [])
 
     def select(self, ids: pa.Array | pa.ChunkedArray) -> Csr:
         """Return the rows of `ids` in their order, ids x feature values; the row of an unknown id is empty."""

@@ -39,9 +39,7 @@ class ItemFeatures:
     @classmethod
     def empty(cls, product_count: int) -> "ItemFeatures":
         """Return features without content, and with trends and a popularity of 1."""
-        no_columns = torch.empty(0, dtype=torch.int32)
-        content = Csr(torch.zeros(product_count + 1, dtype=torch.int32), no_columns, torch.empty(0), 1)
-        return cls(content, torch.ones(product_count), torch.ones(product_count))
+        return cls(Csr.empty(product_count, 1), torch.ones(product_count), torch.ones(product_count))
 
     def to(self, device: torch.device) -> "ItemFeatures":
         """Return the features on `device`."""

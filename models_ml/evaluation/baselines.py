@@ -18,7 +18,8 @@ from models_ml.data.id_map import IdMap
 from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.data.top_n import select_top_n
 from models_ml.errors import ModelError
-from models_ml.evaluation.window import EvaluationWindow, Ranking, get_max_k
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow, get_max_k
 from models_ml.inference.scoring import rank_top_n
 from models_ml.neighbors.similarity import (
     CELLS_PER_SIMILARITY,

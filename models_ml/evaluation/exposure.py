@@ -18,7 +18,8 @@ from models_ml.evaluation.metrics import (
     compute_serendipity,
     find_long_tail,
 )
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow
 
 
 def measure_exposure(

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from models_ml.config import TrainConfig
 from models_ml.data.feature_matrix import FeatureMatrix
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.reranking import Reranker
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import RankingModel, SelectedParams

@@ -20,6 +20,7 @@ from models_ml.evaluation.metric_names import (
     REPORTED_METRICS,
 )
 from models_ml.evaluation.metrics import compute_accuracy, compute_concentration
+from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.segments import (
     OVERALL,
     PRODUCT_SEGMENTS,
@@ -29,7 +30,7 @@ from models_ml.evaluation.segments import (
     iter_segments,
     label_pairs,
 )
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.window import EvaluationWindow
 
 MODEL_METHOD = "als"
 """Method name of the model; all other methods are compared with it."""

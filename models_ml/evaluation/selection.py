@@ -11,7 +11,8 @@ from torch import Tensor
 from models_ml.als.trainer import AlsTrainer, EpochReport
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import SelectedParams
 

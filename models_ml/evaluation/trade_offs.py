@@ -8,7 +8,8 @@ from models_ml.config import TrainConfig
 from models_ml.evaluation.exposure import measure_exposure
 from models_ml.evaluation.metric_names import CONCENTRATION_METRICS, EXPOSURE_METRICS
 from models_ml.evaluation.metrics import compute_concentration
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams, fit_ranking_model
 
 DAMPINGS = (0.0, 0.05, 0.1, 0.2, 0.3)

@@ -76,9 +76,8 @@ class ItemGraph:
     @classmethod
     def empty(cls, product_count: int, device: torch.device | None = None) -> "ItemGraph":
         """Return a graph without neighbors."""
-        row_starts = torch.zeros(product_count + 1, dtype=torch.int32, device=device)
-        no_columns = torch.empty(0, dtype=torch.int32, device=device)
-        return cls(Csr(row_starts, no_columns, torch.empty(0, device=device), product_count), 0.0)
+        neighbors = Csr.empty(product_count, product_count)
+        return cls(neighbors if device is None else neighbors.to(device), 0.0)
 
     @property
     def is_empty(self) -> bool:

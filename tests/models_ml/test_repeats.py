@@ -13,7 +13,8 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import rank_by_popularity, rank_by_purchases
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.explanations import find_strongest_reasons
 from models_ml.inference.recommender import Recommender

@@ -19,7 +19,8 @@ from apps.benchmarks.grid_search import Setting, Trial, search_grid
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from orchestration.process_memory import get_peak_memory_mib
 
 METHOD_NAME = "implicit"

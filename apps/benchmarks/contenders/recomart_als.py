@@ -12,9 +12,10 @@ from models_ml.als.trainer import AlsTrainer
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import build_baselines
+from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.split import Split
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import SelectedParams, fit_ranking_model
 from models_ml.tuning import SearchSpace, tune

@@ -24,7 +24,8 @@ from models_ml.evaluation.baselines import (
     rank_by_popularity,
     rank_by_recent_popularity,
 )
-from models_ml.evaluation.window import EvaluationWindow, Ranking
+from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.window import EvaluationWindow
 from tests.models_ml.synthetic_tables import (
     build_evaluation_pairs,
     build_factor_table,

@@ -3,6 +3,7 @@
 from itertools import islice
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from models_ml.data.interaction_files import read_interactions
@@ -23,10 +24,11 @@ def list_folds(
 ) -> list[tuple[set[str], set[str]]]:
     """Return the training pairs and the held-out pairs of the folds, each pair as `user item`."""
     folds = islice(iter_folds(read_interactions(file), holdout, share, seed), count)
-    return [
-        tuple({f"{row['user_id']} {row['item_id']}" for row in part.to_pylist()} for part in fold)  # type: ignore[misc]
-        for fold in folds
-    ]
+    return [(list_pairs(train), list_pairs(held_out)) for train, held_out in folds]
+
+
+def list_pairs(rows: pa.Table) -> set[str]:
+    return {f"{row['user_id']} {row['item_id']}" for row in rows.to_pylist()}
 
 
 @pytest.mark.parametrize(
