@@ -14,17 +14,17 @@ with repurchases as (
 
 ),
 
--- End of the exclusion in a shop with repeat purchases, for products without such a rule.
-due_products as (
+-- Purchases in a shop with repeat purchases, of products without such a rule.
+repeats as (
 
     select
         repeats.user_id,
         repeats.product_id,
-        repeats.due_at as exclusion_ends_at
+        repeats.due_at,
+        repeats.is_due
     from {{ ref('feat_user_product_repeats') }} as repeats
-    inner join {{ ref('feat_shop_repeats') }} as shop on repeats.cutoff = shop.cutoff
     inner join {{ ref('rec_product_rules') }} as rules on repeats.product_id = rules.product_id
-    where repeats.cutoff = 'now' and shop.is_repeat_shop and not rules.has_repurchase_rule
+    where repeats.cutoff = 'now' and repeats.is_repeat_shop and not rules.has_repurchase_rule
 
 ),
 
@@ -32,17 +32,17 @@ due_products as (
 purchased_products as (
 
     select
-        interactions.as_of,
         interactions.user_id,
         interactions.product_id,
-        coalesce(repurchases.exclusion_ends_at, due_products.exclusion_ends_at) as exclusion_ends_at
+        coalesce(repurchases.exclusion_ends_at, repeats.due_at) as exclusion_ends_at,
+        coalesce(repurchases.exclusion_ends_at <= interactions.as_of, repeats.is_due, false) as is_recommended_again
     from {{ ref('feat_user_product_interactions') }} as interactions
     left join repurchases
         on interactions.user_id = repurchases.user_id
         and interactions.product_id = repurchases.product_id
-    left join due_products
-        on interactions.user_id = due_products.user_id
-        and interactions.product_id = due_products.product_id
+    left join repeats
+        on interactions.user_id = repeats.user_id
+        and interactions.product_id = repeats.product_id
     where interactions.cutoff = 'now' and interactions.purchased_quantity > 0
 
 )
@@ -52,4 +52,4 @@ select
     product_id,
     exclusion_ends_at
 from purchased_products
-where exclusion_ends_at is null or exclusion_ends_at > as_of
+where not is_recommended_again

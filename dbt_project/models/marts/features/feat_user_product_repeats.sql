@@ -13,6 +13,7 @@ with pairs as (
     select
         shop.cutoff,
         shop.as_of,
+        shop.is_repeat_shop,
         shop.horizon_days * 86400 as horizon_seconds,
         days.user_id,
         days.product_id,
@@ -30,7 +31,7 @@ with pairs as (
         and days.user_id = interactions.user_id
         and days.product_id = interactions.product_id
     where interactions.purchased_quantity > 0
-    group by shop.cutoff, shop.as_of, shop.horizon_days, days.user_id, days.product_id
+    group by shop.cutoff, shop.as_of, shop.is_repeat_shop, shop.horizon_days, days.user_id, days.product_id
 
 ),
 
@@ -90,27 +91,37 @@ pair_odds as (
         / ({{ stop_prior }} + repeat_count - 1) as stop_odds
     from pair_rates
 
-)
+),
 
 -- The rate of a Poisson process has a Gamma distribution with this shape and rate_seconds, so that the number of purchases
 -- in the horizon is negative binomial (Bhagat et al., "Buy it again: modeling repeat purchase recommendations", KDD 2018).
 -- The probability that the customer still buys the product falls with the time since the last purchase, relative to the
 -- rate (Fader, Hardie, Lee, "Counting your customers the easy way", Marketing Science 2005, the BG/NBD model).
+scored_pairs as (
+
+    select
+        cutoff,
+        as_of,
+        user_id,
+        product_id,
+        is_repeat_shop,
+        purchase_days,
+        first_purchase_date,
+        last_purchase_date,
+        seconds_since_purchase / 86400.0 as days_since_purchase,
+        interval_seconds / 86400.0 as mean_interval_days,
+        {{ dbt.dateadd(
+            'second',
+            'cast(' ~ var('repeat_due_share') ~ ' * interval_seconds as ' ~ dbt.type_bigint() ~ ')',
+            'last_purchased_at',
+        ) }} as due_at,
+        (1 - power(rate_seconds / (rate_seconds + horizon_seconds), rate_shape))
+        * case when repeat_count = 0 then 1 else 1 / (1 + stop_odds) end as repeat_score
+    from pair_odds
+
+)
+
 select
-    cutoff,
-    as_of,
-    user_id,
-    product_id,
-    purchase_days,
-    first_purchase_date,
-    last_purchase_date,
-    seconds_since_purchase / 86400.0 as days_since_purchase,
-    interval_seconds / 86400.0 as mean_interval_days,
-    {{ dbt.dateadd(
-        'second',
-        'cast(' ~ var('repeat_due_share') ~ ' * interval_seconds as ' ~ dbt.type_bigint() ~ ')',
-        'last_purchased_at',
-    ) }} as due_at,
-    (1 - power(rate_seconds / (rate_seconds + horizon_seconds), rate_shape))
-    * case when repeat_count = 0 then 1 else 1 / (1 + stop_odds) end as repeat_score
-from pair_odds
+    *,
+    coalesce(due_at <= as_of, false) as is_due
+from scored_pairs

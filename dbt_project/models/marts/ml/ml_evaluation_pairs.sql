@@ -15,7 +15,8 @@ with new_pairs as (
 
 ),
 
--- Products bought and kept before the window, and bought again in it. Other older pairs are left out.
+-- Products bought and kept before the window, and bought again in it on a later day, more pieces than were returned. Other
+-- older pairs are left out.
 repeated_pairs as (
 
     select
@@ -24,15 +25,17 @@ repeated_pairs as (
         repeats.product_id,
         true as is_repeat
     from {{ ref('feat_user_product_repeats') }} as repeats
-    inner join {{ ref('feat_shop_repeats') }} as shop on repeats.cutoff = shop.cutoff
     inner join {{ ref('int_feature_cutoffs') }} as windows on repeats.cutoff = windows.cutoff
-    inner join {{ ref('int_purchase_days') }} as days
-        on repeats.user_id = days.user_id
-        and repeats.product_id = days.product_id
-        and windows.as_of <= days.purchased_at
-        and windows.window_end_at > days.purchased_at
-    where shop.is_repeat_shop and repeats.cutoff in ('validation', 'test')
+    inner join {{ ref('int_transactions_unioned') }} as transactions
+        on repeats.user_id = transactions.user_id
+        and repeats.product_id = transactions.product_id
+        and repeats.last_purchase_date < transactions.purchase_date
+        and windows.as_of <= transactions.purchased_at
+        and windows.window_end_at > transactions.purchased_at
+    where repeats.is_repeat_shop and repeats.cutoff in ('validation', 'test')
     group by repeats.cutoff, repeats.user_id, repeats.product_id
+    -- Returns have a negative quantity.
+    having sum({{ cast_to_decimal('transactions.quantity') }}) > 0
 
 ),
 

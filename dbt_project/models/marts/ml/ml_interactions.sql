@@ -9,11 +9,11 @@ select
     interactions.interaction_count,
     interactions.purchased_quantity > 0 as has_purchased,
     coalesce(repeats.purchase_days, 0) as purchase_days,
-    case when shop.is_repeat_shop then repeats.repeat_score end as repeat_score,
+    case when repeats.is_repeat_shop then repeats.repeat_score end as repeat_score,
+    coalesce(repeats.is_repeat_shop and repeats.is_due, false) as is_due,
     interactions.first_interaction_at,
     interactions.last_interaction_at
 from {{ ref('feat_user_product_interactions') }} as interactions
-inner join {{ ref('feat_shop_repeats') }} as shop on interactions.cutoff = shop.cutoff
 left join {{ ref('feat_user_product_repeats') }} as repeats
     on interactions.cutoff = repeats.cutoff
     and interactions.user_id = repeats.user_id

@@ -1,14 +1,13 @@
 -- Purchases of products that the shop recommends again.
-with repeats as (
+with purchased_products as (
 
     select
-        repeats.user_id,
-        repeats.product_id,
-        repeats.purchase_days,
-        repeats.last_purchase_date
-    from {{ ref('feat_user_product_repeats') }} as repeats
-    inner join {{ ref('feat_shop_repeats') }} as shop on repeats.cutoff = shop.cutoff
-    where repeats.cutoff = 'now' and shop.is_repeat_shop
+        user_id,
+        product_id,
+        purchase_days,
+        last_purchase_date
+    from {{ ref('feat_user_product_repeats') }}
+    where cutoff = 'now' and is_repeat_shop
 
 ),
 
@@ -22,12 +21,12 @@ recommendations_with_reason_key as (
         products.price,
         -- Of the reason product. If there is none, of the recommended product itself.
         strongest_actions.product_name as reason_product_name,
-        repeats.purchase_days,
-        repeats.last_purchase_date,
+        purchased_products.purchase_days,
+        purchased_products.last_purchase_date,
         case
             when recommendations.source = 'pinned' then 'pinned'
-            when repeats.purchase_days > 1 then 'bought_again'
-            when repeats.purchase_days = 1 then 'bought_once'
+            when purchased_products.purchase_days > 1 then 'bought_again'
+            when purchased_products.purchase_days = 1 then 'bought_once'
             when recommendations.reason_product_id is not null and strongest_actions.reason_key is not null
                 then strongest_actions.reason_key
             when recommendations.source = 'model' and strongest_actions.reason_key is not null
@@ -45,9 +44,9 @@ recommendations_with_reason_key as (
     left join {{ ref('int_strongest_actions') }} as strongest_actions
         on recommendations.user_id = strongest_actions.user_id
         and coalesce(recommendations.reason_product_id, recommendations.product_id) = strongest_actions.product_id
-    left join repeats
-        on recommendations.user_id = repeats.user_id
-        and recommendations.product_id = repeats.product_id
+    left join purchased_products
+        on recommendations.user_id = purchased_products.user_id
+        and recommendations.product_id = purchased_products.product_id
 
 )
 
