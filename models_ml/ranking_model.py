@@ -51,9 +51,7 @@ class RankingModel:
 
     def weight_repeats(self, repeat_scores: Csr | None) -> Csr | None:
         """Return the repeat terms of the pairs of `repeat_scores`."""
-        return (
-            None if repeat_scores is None else repeat_scores.replace_values(repeat_scores.values * self.repeat_weight)
-        )
+        return None if repeat_scores is None else repeat_scores.scale(self.repeat_weight)
 
 
 def fit_ranking_model(

@@ -34,6 +34,7 @@ TABLE_LAYOUTS = {
                 ("has_purchased", pa.bool_()),
                 ("purchase_days", pa.int64()),
                 ("repeat_score", pa.float64()),
+                ("is_due", pa.bool_()),
                 ("first_interaction_at", pa.timestamp("us")),
                 ("last_interaction_at", pa.timestamp("us")),
             ]

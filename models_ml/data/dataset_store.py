@@ -64,7 +64,7 @@ class DatasetManifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: Literal["recomart-dataset"] = "recomart-dataset"
-    format_version: Literal[5] = 5
+    format_version: Literal[6] = 6
     """Version of the folder's layout."""
     dataset_hash: str
     created_at: datetime

@@ -22,17 +22,20 @@ class Interactions:
     strength: Csr
     """Customers x products; every value is finite and above zero."""
     repeat_scores: Csr | None = None
-    """Customers x products: probability that the customer buys the product again, for the pairs whose product may be
-    recommended again; None without such a pair."""
+    """Customers x products: probability that the customer buys the product again, for products bought and kept in a shop
+    with repeat purchases; None without such a pair."""
     purchase_days: Csr | None = None
     """Number of days on which the customer bought the product, for the pairs of `repeat_scores`."""
+    due: Csr | None = None
+    """1 for the pairs of `repeat_scores` whose product may be recommended again at the cutoff."""
 
     @classmethod
     def from_table(cls, table: pa.Table, catalog: pa.ChunkedArray | None = None) -> "Interactions":
         """Create the matrix from a table with user_id, product_id (text) and strength (number), one row per pair.
 
         The products are the products of the rows and of the `catalog` (a column of product ids). The columns
-        repeat_score, null for a product that is not recommended again, and purchase_days may be missing.
+        repeat_score, null for a product that is not recommended again, purchase_days and is_due may be missing
+        together.
 
         Raises:
             ModelError: The table is empty, a column is missing, an id is null, a pair occurs twice, or a strength is
@@ -66,7 +69,10 @@ class Interactions:
             )
             for name in ("repeat_score", "purchase_days")
         )
-        return cls(users, products, strength, repeat_scores, purchase_days)
+        is_due = torch.from_numpy(table["is_due"].filter(is_repeat).to_numpy())
+        due_rows, due_columns = rows[mask][is_due], columns[mask][is_due]
+        due = Csr.from_pairs(due_rows, due_columns, torch.ones(len(due_rows)), strength.shape)
+        return cls(users, products, strength, repeat_scores, purchase_days, due)
 
 
 def _combine_product_ids(product_ids: pa.ChunkedArray, catalog: pa.ChunkedArray | None) -> pa.ChunkedArray:

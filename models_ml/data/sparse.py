@@ -146,6 +146,10 @@ class Csr:
         """Add the values to `dense`, which has at least as many columns, in place."""
         dense[self.row_of_entry, self.columns.long()] += self.values
 
+    def scale(self, factor: float) -> "Csr":
+        """Return the matrix with its values multiplied by a factor."""
+        return self.replace_values(self.values * factor)
+
     def without(self, pairs: "Csr") -> "Csr":
         """Return the matrix without the entries at the `pairs` of a matrix of the same shape."""
         keys, removed_keys = (

@@ -11,7 +11,7 @@ from models_ml.data.dataset import Dataset
 from models_ml.data.feature_matrix import FeatureMatrix, build_customer_features
 from models_ml.data.id_map import IdMap
 from models_ml.data.interactions import Interactions
-from models_ml.data.item_features import ItemFeatures
+from models_ml.data.item_features import ItemFeatures, compute_product_trends
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.metrics import compute_accuracy
@@ -47,11 +47,11 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     """Return the NDCG of both models in the test window of the *serving* model's dataset; None for an empty window.
 
     Each model is fitted again with its settings to its rows at the cutoff 'now', without the relevant pairs of that
-    window. Both rank for the same customers with the same histories. Trends and the popularity damping are not applied
-    because they belong to the date of each model, and the re-ranking is not because its cost is intended. The
-    difference is therefore caused by the other settings and by rows added or corrected since: more rows improve the new
-    model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because they are not among the
-    relevant pairs. The features of customers are those at each dataset's cutoff 'validation', because later ones may
+    window. Both rank for the same customers with the same histories, trends and repeat scores, those of the window's
+    cutoff, and the same products are due. The popularity damping and the re-ranking are not applied because their cost
+    is intended. The difference is therefore caused by the other settings and by rows added or corrected since: more
+    rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because
+    they are not among the relevant pairs. The features of customers are those at each dataset's cutoff 'validation', because later ones may
     count actions of the window.
 
     Both fits use the serving model's seed and, for equal settings, its selected parameters. Equal settings and rows
@@ -62,7 +62,7 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     if window is None:
         return None
     serving_ndcg, new_ndcg = (
-        _compute_ndcg(window, *_fit_without_relevant_pairs(model, window), config)
+        _compute_ndcg(window, model.card, *_fit_without_relevant_pairs(model, window), config)
         for model in (serving, _align_seed_and_params(new, serving))
     )
     user_count = len(serving_ndcg)
@@ -91,7 +91,7 @@ def _fit_without_relevant_pairs(
 ) -> tuple[IdMap, RankingModel, FeatureMatrix]:
     """Return the products, the model and the customers' features.
 
-    The model is fitted to the rows at 'now' without the relevant pairs of the window.
+    The model is fitted to the rows at 'now' without the relevant pairs of the window. Its multipliers are 1.
     """
     now = model.dataset.select_cutoff("now")
     config = model.card.config.model_copy(update={"popularity_damping": 0.0})
@@ -123,6 +123,7 @@ def _remove_pairs(rows: pa.Table, pairs: pa.Table) -> pa.Table:
 
 def _compute_ndcg(
     window: EvaluationWindow,
+    card: ModelCard,
     products: IdMap,
     model: RankingModel,
     customer_features: FeatureMatrix,
@@ -130,7 +131,8 @@ def _compute_ndcg(
 ) -> Tensor:
     """Return the NDCG of each known customer of the window, float64 of shape (customers).
 
-    `products` are the products of the model; window products unknown to the model have factors of zero.
+    `products` are the products of the model; window products unknown to the model have factors of zero. The scores have
+    the window's trends to the power of the `card`.
     """
     factors = model.factors
     position = torch.from_numpy(products.find_positions(window.interactions.products.ids)).to(
@@ -140,9 +142,12 @@ def _compute_ndcg(
     user_factors = factors.fold_in(
         window.histories.to(position.device).remap_columns(position, len(products)), features
     )
-    product_factors = factors.product_factors[position.clamp(min=0)] * (position >= 0)[:, None]
+    trends = compute_product_trends(window.product_features, window.interactions.products, card.config)
+    multipliers = trends.to(position.device) ** card.trend_power
+    product_factors = factors.product_factors[position.clamp(min=0)] * (multipliers * (position >= 0))[:, None]
+    graph = model.graph.align(position).scale(multipliers)
     ranking = window.rank_for_known_customers(
-        user_factors, product_factors, config, model.graph.align(position), repeat_weight=model.repeat_weight
+        user_factors, product_factors, config, graph, repeat_weight=model.repeat_weight
     )
     hits = window.find_hit_pairs(ranking) >= 0
     relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]

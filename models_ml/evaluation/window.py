@@ -31,7 +31,7 @@ class EvaluationWindow:
     """Customers of a window with their interactions before it and their relevant products in it.
 
     All new products of a customer are relevant, and in a shop with repeat purchases those that the customer buys again.
-    No method ranks other products of the customer's history. A known customer has a history at the cutoff; a new
+    Of the customer's history, methods rank only the products that are due at the cutoff, as in published lists. A known customer has a history at the cutoff; a new
     customer has none. Per-customer rows are in this order: known customers by id, then new customers by id.
     """
 
@@ -148,7 +148,7 @@ class EvaluationWindow:
         is_kept = torch.from_numpy(has_pairs.to_numpy(zero_copy_only=False))
         return replace(
             self,
-            interactions=replace(self.interactions, repeat_scores=None, purchase_days=None),
+            interactions=replace(self.interactions, repeat_scores=None, purchase_days=None, due=None),
             known_positions=self.known_positions[is_kept[: len(self.known_positions)]],
             customer_ids=self.customer_ids.filter(has_pairs),
             pairs=pairs,
@@ -195,8 +195,9 @@ class EvaluationWindow:
 
     @cached_property
     def excluded(self) -> Csr:
-        """Pairs that no method ranks: the histories without the products that may be recommended again."""
-        return self.histories if self.repeat_scores is None else self.histories.without(self.repeat_scores)
+        """Pairs that no method ranks: the histories without the products that are due."""
+        due = self.interactions.due
+        return self.histories if due is None else self.histories.without(due.select_rows(self.known_positions))
 
     @cached_property
     def catalog_positions(self) -> Tensor:
@@ -285,7 +286,7 @@ class EvaluationWindow:
             config.compute_block_rows(len(product_factors)),
             graph,
             self.excluded.to(device),
-            None if repeats is None else repeats.replace_values(repeats.values * repeat_weight).to(device),
+            None if repeats is None else repeats.scale(repeat_weight).to(device),
         )
         if reranker is not None:
             positions, scores = reranker.rerank(*top, histories)

@@ -21,12 +21,12 @@ CELLS_PER_CANDIDATE = 64
 class Candidates:
     """Rows of ml.candidates for every known customer, in the order of the re-ranking, computed while they are read.
 
-    A customer has the `n` best products among those they have not purchased, and in addition the products of
-    `purchased` (users x products) that are among their `n` best products of all. SQL decides whether purchased products
-    may be recommended, and has enough candidates in both cases.
+    A customer has the `n` best products among those they have not purchased, the `n` best among those that are not
+    `excluded`, and in addition the products that are among their `n` best of all. SQL decides whether purchased
+    products may be recommended, and has enough candidates in all cases.
 
-    The re-ranking applies to the products that the customer has not purchased. A purchased product keeps the rank that
-    its score has. The score of a product is that of the model in both cases.
+    As in evaluated lists, the re-ranking applies to the products that are not `excluded`. An excluded product keeps the
+    rank that its score has. The score of a product is that of the model in both cases.
 
     Columns: run_id, user_id, product_id, rank (from 1), score, reason_product_id, reason_share.
     """
@@ -34,6 +34,9 @@ class Candidates:
     recommender: Recommender
     n: int
     purchased: Csr
+    """Pairs of a user and a purchased product, users x products."""
+    excluded: Csr
+    """The pairs of `purchased` that are not due, users x products."""
 
     @classmethod
     def create(cls, model: Recommender, interactions: pa.Table) -> "Candidates":
@@ -50,11 +53,14 @@ class Candidates:
             torch.from_numpy(ids.get_positions(purchases[name]))
             for ids, name in ((recommender.users, "user_id"), (recommender.products, "product_id"))
         )
-        shape = (len(recommender.users), len(recommender.products))
-        purchased = Csr.from_pairs(users, products, torch.ones(len(users)), shape)
-        return cls(
-            recommender, recommender.card.config.candidates_per_user, purchased.to(recommender.history.values.device)
+        is_excluded = ~torch.from_numpy(purchases["is_due"].to_numpy())
+        purchased, excluded = (
+            Csr.from_pairs(users[mask], products[mask], torch.ones(int(mask.sum())), recommender.history.shape).to(
+                recommender.history.values.device
+            )
+            for mask in (torch.ones_like(is_excluded), is_excluded)
         )
+        return cls(recommender, recommender.card.config.candidates_per_user, purchased, excluded)
 
     def iter_blocks(self) -> Iterator[pa.Table]:
         """Yield the table in blocks of customers that fit the config's `block_mib`."""
@@ -63,6 +69,7 @@ class Candidates:
         block_rows = self.recommender.card.config.compute_block_rows(max(product_count, CELLS_PER_CANDIDATE * self.n))
         features = self.recommender.customer_features.select(self.recommender.users.ids).to(history.values.device)
         reranker = self.recommender.reranker
+        has_due_products = self.excluded.entry_count < self.purchased.entry_count
         repeat_terms = model.weight_repeats(self.recommender.repeat_scores)
         scorer = BlockScorer(model.factors.scoring_factors, min(block_rows, history.row_count))
         for start, stop in iter_row_blocks(history.row_count, block_rows):
@@ -73,10 +80,15 @@ class Candidates:
             if block_terms is not None:
                 block_terms.add_to(scores)
             top_products = select_top_n(scores, self.n)
-            best_unpurchased = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
-            positions, merged_scores = _merge_top_lists(best_unpurchased, top_products, product_count)
+            # Each selection removes its excluded products from the scores.
+            best_allowed = select_top_n(scores, self.n, self.excluded.slice_rows(start, stop))
+            merged = _merge_top_lists(best_allowed, top_products, product_count)
+            if has_due_products:
+                best_unpurchased = select_top_n(scores, self.n, self.purchased.slice_rows(start, stop))
+                merged = _merge_top_lists(merged, best_unpurchased, product_count)
+            positions, merged_scores = merged
             if reranker.is_active:
-                reranked = reranker.rerank(*best_unpurchased, block)
+                reranked = reranker.rerank(*best_allowed, block)
                 positions, merged_scores = _replace_in_order(positions, merged_scores, reranked, product_count)
             reasons, shares = find_strongest_reasons(model, block, positions, block_features, block_terms)
             yield self._build_table(start, positions, merged_scores, reasons, shares)
@@ -110,7 +122,8 @@ def _merge_top_lists(
     padded with position -1.
     """
     row_offset = torch.arange(len(first[0]), device=first[0].device)[:, None] * product_count
-    is_new = ~torch.isin(row_offset + second[0], row_offset + first[0]) & (second[0] >= 0)
+    first_keys = (row_offset + first[0])[first[0] >= 0]
+    is_new = ~torch.isin(row_offset + second[0], first_keys) & (second[0] >= 0)
     positions = torch.cat((first[0], second[0].where(is_new, -1)), dim=1)
     scores = torch.cat((first[1], second[1].where(is_new, -torch.inf)), dim=1)
     # A stable sort by score after a sort by position orders ties by position.

@@ -32,10 +32,11 @@ def build_interactions(
     days: int,
     pairs: list[tuple[str, str, float, bool]],
     repeats: Mapping[tuple[str, str], tuple[int, float]] | None = None,
+    not_due: Collection[tuple[str, str]] = (),
 ) -> pa.Table:
     """Return rows of marts.ml_interactions at one cutoff from (user, product, strength, has_purchased).
 
-    `repeats` has the purchase days and the repeat score of some pairs.
+    `repeats` has the purchase days and the repeat score of some pairs, which are due except for those in `not_due`.
     """
     repeats = repeats or {}
     purchases = [repeats.get((user, product), (0, None)) for user, product, *_ in pairs]
@@ -52,6 +53,7 @@ def build_interactions(
             "has_purchased": pa.array(purchased, pa.bool_()),
             "purchase_days": pa.array([days for days, _ in purchases], pa.int64()),
             "repeat_score": pa.array([score for _, score in purchases], pa.float64()),
+            "is_due": pa.array([pair[:2] in repeats and pair[:2] not in not_due for pair in pairs], pa.bool_()),
             "first_interaction_at": pa.array([START] * len(pairs), timestamp_type),
             "last_interaction_at": pa.array([START] * len(pairs), timestamp_type),
         }

@@ -1,5 +1,6 @@
 """Repeat purchases: lists, reasons and metrics in a shop whose customers buy the same products again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import rank_by_popularity, rank_by_purchases
+from models_ml.evaluation.comparison import ComparedModel, compare_models
 from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.candidates import Candidates
@@ -168,6 +170,88 @@ def test_lists_allow_only_repeatable_products(config: TrainConfig) -> None:
     assert new_only.pairs["product_id"].to_pylist() == ["new"]
     with pytest.raises(ModelError, match="needs repeat purchases"):
         rank_by_purchases(new_only, config)
+
+
+def test_lists_exclude_products_until_due(config: TrainConfig) -> None:
+    """No method ranks a product that is not due at the cutoff; a purchase of it in the window stays relevant."""
+    interactions = build_interactions(
+        "test", 90, [("u", "tea", 3.0, True), ("u", "milk", 1.0, True), ("v", "pan", 1.0, True)],
+        {("u", "tea"): (2, 0.5), ("u", "milk"): (1, 0.9)},
+        not_due=[("u", "milk")],
+    )  # fmt: skip
+    window = EvaluationWindow.create(
+        "test",
+        Interactions.from_table(interactions),
+        build_product_features("test", {"tea": 1.0, "milk": 3.0, "pan": 2.0}),
+        build_evaluation_pairs("test", [("u", "milk", True), ("u", "tea", True)], [("u", "milk"), ("u", "tea")]),
+        10,
+    )
+    assert window is not None
+    products, users = torch.zeros((3, 1)), torch.zeros((1, 1))
+    by_repeats = window.rank_for_known_customers(users, products, config, repeat_weight=2.0)
+    for ranking in (by_repeats, rank_by_purchases(window, config), rank_by_popularity(window, config)):
+        assert get_pairs(window, ranking) == {("u", "tea"), ("u", "pan")}
+    assert window.pairs["product_id"].to_pylist() == ["milk", "tea"]
+
+
+@pytest.mark.parametrize("method", ["mmr", "calibrated"])
+def test_published_lists_equal_evaluated_lists(
+    grocer: Dataset, grocer_training: TrainingResult, method: str
+) -> None:
+    """The re-ranking puts products that are due into the same order in both kinds of lists; others are in neither."""
+    settings = {"rerank_method": method, "rerank_weight": 0.7, "rerank_depth": 20, "candidates_per_user": 60}
+    recommender = grocer_training.recommender
+    settings_of_lists = recommender.card.config.model_copy(update=settings)
+    rows = grocer.current_interactions
+    is_due = pa.array([row["product_id"] not in ("p1", "p2", "p3") for row in rows.to_pylist()])
+    rows = rows.set_column(rows.column_names.index("is_due"), "is_due", is_due)
+    features = grocer.select_cutoff("now").product_features
+    interactions = Interactions.from_table(rows, features["product_id"])
+    window = EvaluationWindow.create(
+        "now",
+        interactions,
+        features,
+        build_evaluation_pairs("now", [(user, "p0", True) for user in interactions.users.ids.to_pylist()]),
+        1000,
+    )
+    assert window is not None
+    reranked = replace(
+        recommender,
+        card=recommender.card.model_copy(update={"config": settings_of_lists}),
+        categories=torch.zeros(len(recommender.products), dtype=torch.int64),
+    )
+    evaluated = window.rank_by_model(
+        recommender.model, window.build_customer_features(settings_of_lists), settings_of_lists
+    )
+    excluded = {
+        (row["user_id"], row["product_id"]) for row in rows.to_pylist() if row["has_purchased"] and not row["is_due"]
+    }
+    assert excluded
+    published: dict[str, list[str]] = {}
+    for row in pa.concat_tables(Candidates.create(reranked, rows).iter_blocks()).to_pylist():
+        if (row["user_id"], row["product_id"]) not in excluded:
+            published.setdefault(row["user_id"], []).append(row["product_id"])
+    lists: dict[str, list[str]] = {}
+    for row in window.build_candidate_table("run", "method", evaluated).to_pylist():
+        lists.setdefault(row["user_id"], []).append(row["product_id"])
+    assert lists == {user: products[: len(lists[user])] for user, products in published.items()}
+
+
+def test_comparison_ranks_as_lists(grocer: Dataset, grocer_training: TrainingResult) -> None:
+    """The repeat term is added to scores with trends, those of the window: another power gives other lists."""
+    card = grocer_training.recommender.card
+    features = grocer.product_features
+    position = features.column_names.index("active_users_28d")
+    recent = pa.array(np.random.default_rng(1).uniform(0, 10, features.num_rows))
+    dataset = replace(grocer, product_features=features.set_column(position, "active_users_28d", recent))
+    ndcg = set()
+    for power in (0.0, 2.0):
+        model = ComparedModel(card.model_copy(update={"trend_power": power}), dataset)
+        comparison = compare_models(model, model, 10)
+        assert comparison is not None
+        assert comparison.new_ndcg == comparison.serving_ndcg
+        ndcg.add(comparison.new_ndcg)
+    assert len(ndcg) == 2
 
 
 def test_buy_again_ranks_by_purchase_days(window: EvaluationWindow, grocer: Dataset, config: TrainConfig) -> None:

@@ -98,7 +98,7 @@ def test_read_rejects_older_format(version: Dataset, tmp_path: Path) -> None:
     file = tmp_path / version.dataset_hash / MANIFEST_FILE
     file.write_text(json.dumps(json.loads(file.read_bytes()) | {"format_version": 2}), encoding="utf-8")
     with pytest.raises(
-        ModelError, match=f"{MANIFEST_FILE} is of dataset format 2, and this RecoMart reads format 5.*again"
+        ModelError, match=f"{MANIFEST_FILE} is of dataset format 2, and this RecoMart reads format 6.*again"
     ):
         read_dataset(tmp_path, version.dataset_hash)
 
