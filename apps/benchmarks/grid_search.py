@@ -21,7 +21,7 @@ MAX_WIDENINGS = 12
 """Maximum number of steps outwards for one number of factors: the search ends also where the quality has no maximum."""
 
 
-class Setting(NamedTuple):
+class AlsSetting(NamedTuple):
     """One point of the grid."""
 
     factors: int
@@ -35,24 +35,24 @@ class Trial(NamedTuple):
     ndcg: float
     iterations: int
     """Number of iterations with this NDCG, the best one."""
-    setting: Setting
+    setting: AlsSetting
 
 
-def search_grid(evaluate: Callable[[Setting], Trial], log: Callable[[str], None] = lambda _: None) -> Trial:
+def search_grid(evaluate: Callable[[AlsSetting], Trial], log: Callable[[str], None] = lambda _: None) -> Trial:
     """Return the trial with the best NDCG.
 
     All pairs of alpha and regularization are tried with the fewest factors, the best pairs with the other numbers of
     factors. While the best value of alpha, regularization or factors is the smallest or largest tried one, the next
     values outwards are tried, with their neighbors. Of equal trials the first is best, so a plateau ends the search.
     """
-    trials: dict[Setting, Trial] = {}
+    trials: dict[AlsSetting, Trial] = {}
 
-    def run(settings: list[Setting]) -> None:
+    def run(settings: list[AlsSetting]) -> None:
         for setting in settings:
             if setting not in trials:
                 trials[setting] = evaluate(setting)
 
-    def find_best() -> Setting:
+    def find_best() -> AlsSetting:
         return max(trials.values(), key=lambda trial: trial.ndcg).setting
 
     def run_factors(factors: int) -> None:
@@ -65,7 +65,7 @@ def search_grid(evaluate: Callable[[Setting], Trial], log: Callable[[str], None]
             run(outer_settings)
         log(f"with {factors} factors, best validation NDCG {trials[find_best()].ndcg:.5f} at {_describe(find_best())}")
 
-    run([Setting(FACTORS[0], *pair) for pair in product(ALPHAS, REGULARIZATIONS)])
+    run([AlsSetting(FACTORS[0], *pair) for pair in product(ALPHAS, REGULARIZATIONS)])
     for factors in FACTORS:
         run_factors(factors)
     while next_factors := _find_outer_factors(find_best().factors, {setting.factors for setting in trials}):
@@ -74,7 +74,7 @@ def search_grid(evaluate: Callable[[Setting], Trial], log: Callable[[str], None]
     return trials[find_best()]
 
 
-def _list_outer_settings(best: Setting, tried: list[Setting]) -> list[Setting]:
+def _list_outer_settings(best: AlsSetting, tried: list[AlsSetting]) -> list[AlsSetting]:
     """Return the settings around `best` whose alpha or regularization is outside the values of `tried`.
 
     The list is empty when both values of `best` are inside.
@@ -84,7 +84,7 @@ def _list_outer_settings(best: Setting, tried: list[Setting]) -> list[Setting]:
     tried_alphas = {setting.alpha for setting in tried}
     tried_regularizations = {setting.regularization for setting in tried}
     return [
-        Setting(best.factors, alpha, regularization)
+        AlsSetting(best.factors, alpha, regularization)
         for alpha, regularization in product(alphas, regularizations)
         if (alpha not in tried_alphas or regularization not in tried_regularizations)
     ]
@@ -105,5 +105,5 @@ def _find_outer_factors(best: int, tried: set[int]) -> int | None:
     return best // 2 if best == min(tried) and best // 2 >= minimum else None
 
 
-def _describe(setting: Setting) -> str:
+def _describe(setting: AlsSetting) -> str:
     return f"{setting.factors} factors, alpha {setting.alpha:g}, regularization {setting.regularization:g}"

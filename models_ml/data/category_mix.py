@@ -35,7 +35,7 @@ def compute_category_shares(histories: Csr, categories: Tensor, category_count: 
     return Csr.from_pairs(rows, unique_keys % category_count, sums / totals[rows], shape)
 
 
-def find_entries(shares: Csr, list_categories: Tensor) -> tuple[Tensor, Tensor]:
+def find_category_entries(shares: Csr, list_categories: Tensor) -> tuple[Tensor, Tensor]:
     """Return the entry in `shares` (rows x categories) of each listed category, and whether there is one.
 
     `list_categories` (rows, ranks) has -1 for an unused rank. An entry that is not found is any valid position.

@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 
+from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError, UnknownIdError
 
 
@@ -78,3 +80,11 @@ class IdMap:
     @cached_property
     def _position_by_id(self) -> dict[str, int]:
         return {text_id: position for position, text_id in enumerate(self.ids.to_pylist())}
+
+
+def remove_row(ids: IdMap, matrix: Csr, text_id: str) -> tuple[IdMap, Csr]:
+    """Return the ids and the matrix, ids x columns, without the row of an id; unchanged for an unknown id."""
+    is_kept = torch.ones(len(ids), dtype=torch.bool)
+    is_kept[ids.get_known_positions([text_id])] = False
+    rows = torch.nonzero(is_kept)[:, 0].to(matrix.columns.device)
+    return IdMap(ids.ids.filter(pa.array(is_kept.numpy())), ids.kind), matrix.select_rows(rows)

@@ -22,8 +22,8 @@ class Interactions:
     strength: Csr
     """Customers x products; every value is finite and above zero."""
     repeat_scores: Csr | None = None
-    """Customers x products: probability that the customer buys the product again, for products bought and kept in a shop
-    with repeat purchases; None without such a pair."""
+    """Customers x products: probability that the customer buys the product again, for products bought and kept in a
+    shop with repeat purchases; None without such a pair."""
     purchase_days: Csr | None = None
     """Number of days on which the customer bought the product, for the pairs of `repeat_scores`."""
     due: Csr | None = None

@@ -118,7 +118,7 @@ def rank_by_item_similarity(
     return rankings
 
 
-def rank_by_graph_filter(window: EvaluationWindow, config: TrainConfig, weights: Sequence[float]) -> list[Ranking]:
+def rank_by_user_item_graph(window: EvaluationWindow, config: TrainConfig, weights: Sequence[float]) -> list[Ranking]:
     """Rank products by a filter of the graph of customers and products.
 
     With R 1 for the pairs of a history and N = D_u^-1/2 R D_i^-1/2, a customer's row r of R has the scores
@@ -207,7 +207,7 @@ def build_baselines(validation: EvaluationWindow | None, config: TrainConfig) ->
         "popularity": rank_by_popularity,
         "recent_popularity": rank_by_recent_popularity,
         "item_item": _select_setting(rank_by_item_similarity, ITEM_ITEM_POWERS, validation, config),
-        "user_item_graph": _select_setting(rank_by_graph_filter, GRAPH_FILTER_WEIGHTS, validation, config),
+        "user_item_graph": _select_setting(rank_by_user_item_graph, GRAPH_FILTER_WEIGHTS, validation, config),
         "ease": _select_setting(rank_by_ease, EASE_REGULARIZATIONS, validation, config),
     }
 

@@ -51,8 +51,8 @@ def compare_models(new: ComparedModel, serving: ComparedModel, k: int) -> ModelC
     cutoff, and the same products are due. The popularity damping and the re-ranking are not applied because their cost
     is intended. The difference is therefore caused by the other settings and by rows added or corrected since: more
     rows improve the new model, worse settings and wrong rows degrade it. Wrong rows cannot improve the result because
-    they are not among the relevant pairs. The features of customers are those at each dataset's cutoff 'validation', because later ones may
-    count actions of the window.
+    they are not among the relevant pairs. The features of customers are those at each dataset's cutoff 'validation',
+    because later ones may count actions of the window.
 
     Both fits use the serving model's seed and, for equal settings, its selected parameters. Equal settings and rows
     therefore give equal results.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models_ml.data.category_mix import CALIBRATION_SMOOTHING, find_entries
+from models_ml.data.category_mix import CALIBRATION_SMOOTHING, find_category_entries
 from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.neighbors.similarity import multiply_to_dense, normalize_by_product
@@ -164,7 +164,7 @@ def compute_calibration_error(list_categories: Tensor, category_shares: Csr, k_v
 
     Source: Steck, "Calibrated recommendations" (RecSys 2018).
     """
-    entry, is_in_history = find_entries(category_shares, list_categories)
+    entry, is_in_history = find_category_entries(category_shares, list_categories)
     rows = category_shares.row_of_entry
     shares, errors = category_shares.values.double(), []
     has_history = category_shares.lengths > 0

@@ -31,8 +31,9 @@ class EvaluationWindow:
     """Customers of a window with their interactions before it and their relevant products in it.
 
     All new products of a customer are relevant, and in a shop with repeat purchases those that the customer buys again.
-    Of the customer's history, methods rank only the products that are due at the cutoff, as in published lists. A known customer has a history at the cutoff; a new
-    customer has none. Per-customer rows are in this order: known customers by id, then new customers by id.
+    Of the customer's history, methods rank only the products that are due at the cutoff, as in published lists. A known
+    customer has a history at the cutoff; a new customer has none. Per-customer rows are in this order: known customers
+    by id, then new customers by id.
     """
 
     cutoff: str

@@ -17,10 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from models_ml.als.confidence import Confidence
+from models_ml.als.factor_model import FactorModel
 from models_ml.config import TrainConfig
 from models_ml.data.atomic_folders import create_folder_atomically
+from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
-from models_ml.ranking_model import SelectedParams
+from models_ml.neighbors.item_graph import ItemGraph
+from models_ml.ranking_model import RankingModel, SelectedParams
 
 CARD_FILE, TENSORS_FILE = "card.json", "tensors.safetensors"
 ID_COLUMNS = {
@@ -213,6 +217,26 @@ def read_artifact(path: Path) -> tuple[ModelCard, ArtifactIds, dict[str, Tensor]
             "train again"
         )
     return card, ids, tensors
+
+
+def build_model(card: ModelCard, tensors: Mapping[str, Tensor]) -> RankingModel:
+    """Return the model of an artifact's card and tensors."""
+    factors = FactorModel(
+        product_factors=tensors["product_factors"],
+        multipliers=tensors["multipliers"],
+        eigenvalues=tensors["eigenvalues"],
+        trained_product_count=card.trained_products,
+        confidence=Confidence(
+            card.mean_strength, card.config.strength_scale, card.user_damping, tensors["product_weight"]
+        ),
+        unobserved_pair_weight=card.unobserved_pair_weight,
+        regularization=card.regularization,
+        block_mib=card.config.block_mib,
+        customer_coefficients=tensors["customer_coefficients"] if card.customer_features else None,
+        customer_prior_products=card.config.customer_prior_products,
+    )
+    neighbors = Csr(tensors["graph_row_starts"], tensors["graph_columns"], tensors["graph_similarities"], card.products)
+    return RankingModel(factors, ItemGraph(neighbors, card.graph_weight), card.repeat_weight)
 
 
 def compute_card_checksum(card: str | bytes) -> str:

@@ -5,6 +5,7 @@ item graph is the sum of one contribution per past product. A repeat term is a c
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +36,47 @@ def iter_contributions(
         else:
             from_features = products @ block.compute_prior_influence(block.prior_rhs[:, None]).mT
             yield block, contributions, from_features[:, :, 0]
+
+
+class ScoreParts(NamedTuple):
+    """A score and its parts, whose sum it is, each with the largest first."""
+
+    score: float
+    products: list[tuple[int, float]]
+    """Position and contribution of each past product."""
+    features: list[tuple[int, float]]
+    """Column and contribution of each known feature value of the customer."""
+
+
+def split_score(
+    model: RankingModel, history: Csr, position: int, features: Csr | None, repeat_term: float
+) -> ScoreParts:
+    """Return the parts of the score of the product at `position` for one customer.
+
+    `history` (1 x products) and `features` (1 x feature values) are the customer's. The product's own contribution
+    includes its `repeat_term`.
+    """
+    factors, candidate = model.factors, model.factors.scoring_factors[position]
+    candidates = torch.tensor([[position]], device=candidate.device)
+    from_graph = model.graph.compute_contributions(history, candidates)[0, 0]
+    graph_score = torch.zeros((1, history.column_count), device=candidate.device)
+    model.graph.add_scores(history, graph_score)
+    score = factors.fold_in(history, features)[0] @ candidate + graph_score[0, position] + repeat_term
+    from_products, from_features = list[tuple[int, float]](), list[tuple[int, float]]()
+    feature_factors = factors.split_by_feature(features)[None] if features is not None else None
+    # One history gives one block, an empty history none.
+    for block in factors.iter_history_blocks(history, features):
+        from_repeat = repeat_term * (block.products[0] == position)
+        parts = (block.compute_influence()[0] @ candidate + from_graph + from_repeat).tolist()
+        from_products = sorted(
+            zip(block.products[0].tolist(), parts, strict=True), key=lambda part: (-part[1], part[0])
+        )
+        if feature_factors is not None:
+            feature_factors = block.compute_prior_influence(feature_factors * block.prior_weight[:, None, None])
+    if features is not None and feature_factors is not None:
+        feature_parts = (feature_factors[0] @ candidate).tolist()
+        from_features = sorted(zip(features.columns.tolist(), feature_parts, strict=True), key=lambda part: -part[1])
+    return ScoreParts(float(score), from_products, from_features)
 
 
 def find_strongest_reasons(

@@ -10,16 +10,14 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from models_ml.als.confidence import Confidence
-from models_ml.als.factor_model import FactorModel
 from models_ml.data.feature_matrix import FeatureMatrix, FeatureValue
-from models_ml.data.id_map import IdMap
+from models_ml.data.id_map import IdMap, remove_row
 from models_ml.data.interactions import Interactions
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
-from models_ml.inference.artifact import ArtifactIds, ModelCard, read_artifact, write_artifact
+from models_ml.inference.artifact import ArtifactIds, ModelCard, build_model, read_artifact, write_artifact
 from models_ml.inference.baskets import Basket, build_basket_row, build_row
-from models_ml.inference.explanations import find_strongest_reasons
+from models_ml.inference.explanations import find_strongest_reasons, split_score
 from models_ml.inference.reranking import Reranker
 from models_ml.inference.results import (
     Contribution,
@@ -29,7 +27,6 @@ from models_ml.inference.results import (
     Recommendations,
 )
 from models_ml.inference.screening import ScreeningIndex
-from models_ml.neighbors.item_graph import ItemGraph
 from models_ml.ranking_model import RankingModel
 
 
@@ -68,25 +65,6 @@ class Recommender:
             tensors["feature_values"],
             len(card.customer_features),
         )
-        confidence = Confidence(
-            card.mean_strength, card.config.strength_scale, card.user_damping, tensors["product_weight"]
-        )
-        factors = FactorModel(
-            product_factors=tensors["product_factors"],
-            multipliers=tensors["multipliers"],
-            eigenvalues=tensors["eigenvalues"],
-            trained_product_count=card.trained_products,
-            confidence=confidence,
-            unobserved_pair_weight=card.unobserved_pair_weight,
-            regularization=card.regularization,
-            block_mib=card.config.block_mib,
-            customer_coefficients=tensors["customer_coefficients"] if card.customer_features else None,
-            customer_prior_products=card.config.customer_prior_products,
-        )
-        neighbors = Csr(
-            tensors["graph_row_starts"], tensors["graph_columns"], tensors["graph_similarities"], len(ids.products)
-        )
-        model = RankingModel(factors, ItemGraph(neighbors, card.graph_weight), card.repeat_weight)
         repeat_scores = Csr(
             tensors["repeat_row_starts"], tensors["repeat_columns"], tensors["repeat_scores"], len(ids.products)
         )
@@ -99,7 +77,7 @@ class Recommender:
             users,
             IdMap(ids.products, "product"),
             history,
-            model,
+            build_model(card, tensors),
             customer_features,
             categories,
             repeat_scores if card.repeat_entries else None,
@@ -152,11 +130,11 @@ class Recommender:
 
         The factors of the products stay: they are learned from all customers together.
         """
-        users, history = _remove_row(self.users, self.history, user_id)
-        described, matrix = _remove_row(self.customer_features.ids, self.customer_features.matrix, user_id)
+        users, history = remove_row(self.users, self.history, user_id)
+        described, matrix = remove_row(self.customer_features.ids, self.customer_features.matrix, user_id)
         repeat_scores = None
         if self.repeat_scores is not None:
-            _, repeat_scores = _remove_row(self.users, self.repeat_scores, user_id)
+            _, repeat_scores = remove_row(self.users, self.repeat_scores, user_id)
         counts = {
             "users": history.row_count,
             "interactions": history.entry_count,
@@ -333,26 +311,16 @@ class Recommender:
         position = self.products.get_position(product_id)
         if history is None:
             return Explanation(product_id, None, [], [], "popularity", unknown_products)
-        model, candidate = self.model.factors, self.model.factors.scoring_factors[position]
         repeat_term = 0.0
         if bool((history.columns == position).any()):
             repeat_term = self.model.repeat_weight * self._get_repeat_score(product_id, user_id, basket, repeat_scores)
-        score = model.fold_in(history, features)[0] @ candidate + self._score_by_graph(history)[position] + repeat_term
-        from_graph = self.model.graph.compute_contributions(history, torch.tensor([[position]]).to(candidate.device))
-        contributions = list[Contribution]()
-        from_features = model.split_by_feature(features)[None] if features is not None else None
-        # One history gives one block, an empty history none.
-        for block in model.iter_history_blocks(history, features):
-            from_repeat = repeat_term * (block.products[0] == position)
-            parts = (block.compute_influence()[0] @ candidate + from_graph[0, 0] + from_repeat).tolist()
-            ranked = sorted(zip(parts, block.products[0].tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
-            contributions = [Contribution(self.products.get_id(past), part) for part, past in ranked]
-            if from_features is not None:
-                from_features = block.compute_prior_influence(from_features * block.prior_weight[:, None, None])
-        feature_contributions = list[FeatureContribution]()
-        if features is not None and from_features is not None:
-            feature_contributions = self._build_feature_contributions(features, from_features[0] @ candidate)
-        return Explanation(product_id, float(score), contributions, feature_contributions, "model", unknown_products)
+        parts = split_score(self.model, history, position, features, repeat_term)
+        contributions = [Contribution(self.products.get_id(past), part) for past, part in parts.products]
+        values = self.customer_features.values
+        from_features = [
+            FeatureContribution(values[column].feature, values[column].value, part) for column, part in parts.features
+        ]
+        return Explanation(product_id, parts.score, contributions, from_features, "model", unknown_products)
 
     def _get_repeat_score(
         self,
@@ -367,15 +335,6 @@ class Recommender:
         row = self.users.get_position(user_id)
         column = torch.tensor([[self.products.get_position(product_id)]], device=self.history.values.device)
         return float(self.repeat_scores.slice_rows(row, row + 1).get_values(column))
-
-    def _build_feature_contributions(self, features: Csr, parts: Tensor) -> list[FeatureContribution]:
-        """Return the contributions of the features in the single row of `features`, the largest first."""
-        values = [self.customer_features.values[column] for column in features.columns.tolist()]
-        contributions = [
-            FeatureContribution(value.feature, value.value, part)
-            for value, part in zip(values, parts.tolist(), strict=True)
-        ]
-        return sorted(contributions, key=lambda contribution: -contribution.contribution)
 
     @cached_property
     def _popularity(self) -> tuple[Tensor, Tensor]:
@@ -437,11 +396,3 @@ class Recommender:
         ranked = zip(order[best_positions].tolist(), customers[best_positions].tolist(), strict=True)
         items = [Recommendation(self.products.get_id(position), float(score)) for position, score in ranked]
         return Recommendations(items, "popularity", unknown_products)
-
-
-def _remove_row(ids: IdMap, matrix: Csr, text_id: str) -> tuple[IdMap, Csr]:
-    """Return the ids and the matrix, ids x columns, without the row of an id; unchanged for an unknown id."""
-    is_kept = torch.ones(len(ids), dtype=torch.bool)
-    is_kept[ids.get_known_positions([text_id])] = False
-    rows = torch.nonzero(is_kept)[:, 0].to(matrix.columns.device)
-    return IdMap(ids.ids.filter(pa.array(is_kept.numpy())), ids.kind), matrix.select_rows(rows)

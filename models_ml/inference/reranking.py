@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from models_ml.config import TrainConfig
-from models_ml.data.category_mix import CALIBRATION_SMOOTHING, compute_category_shares, find_entries
+from models_ml.data.category_mix import CALIBRATION_SMOOTHING, compute_category_shares, find_category_entries
 from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.neighbors.similarity import compute_cosines
 
@@ -109,7 +109,7 @@ class Reranker:
         smoothing = CALIBRATION_SMOOTHING
         categories = torch.where(pool < 0, -1, self.categories[pool.clamp(min=0)])
         history_shares = compute_category_shares(histories, self.categories, int(self.categories.max()) + 1)
-        entry, is_in_history = find_entries(history_shares, categories)
+        entry, is_in_history = find_category_entries(history_shares, categories)
         shares = torch.zeros(pool.shape, dtype=torch.float64, device=pool.device)
         shares[is_in_history] = history_shares.values.double()[entry[is_in_history]]
         rows = torch.arange(len(pool), device=pool.device)

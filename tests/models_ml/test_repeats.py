@@ -16,6 +16,7 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import rank_by_popularity, rank_by_purchases
 from models_ml.evaluation.comparison import ComparedModel, compare_models
 from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.repeat_selection import select_repeat_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.explanations import find_strongest_reasons
@@ -123,6 +124,27 @@ def test_model_beats_buy_again(grocer_training: TrainingResult) -> None:
     assert grocer_training.recommender.card.repeat_weight > 0
 
 
+@pytest.mark.parametrize("weights", [(0.0, 1.0, 2.0, 4.0, 1000.0), (0.0, 0.5, 3.0, 1000.0)])
+def test_best_repeat_weight_is_selected(
+    grocer: Dataset, grocer_training: TrainingResult, config: TrainConfig, weights: tuple[float, ...]
+) -> None:
+    """The selected weight has the highest NDCG of all candidates; it is neither the first nor the last."""
+    window = EvaluationWindow.from_dataset(grocer, "validation", 1000)
+    assert window is not None
+    settings = config.model_copy(update={"repeat_weights": weights, "trend_powers": (0.0,), "popularity_damping": 0.0})
+    params = replace(grocer_training.recommender.card.selected_params, trend_power=0.0, repeat_weight=0.0)
+    features = window.build_customer_features(settings)
+    model = fit_ranking_model(window.interactions.strength, settings, params)
+    ndcg = {}
+    for weight in weights:
+        ranking = window.rank_by_model(replace(model, repeat_weight=weight), features, settings)
+        ndcg[weight] = window.evaluate(ranking, (settings.selection_k,))[0].ndcg
+    selected, _ = select_repeat_params(window, settings, params, model, features)
+    assert selected.repeat_weight == max(weights, key=lambda weight: ndcg[weight])
+    assert selected.repeat_weight not in (weights[0], weights[-1])
+    assert selected.validation_ndcg == pytest.approx(ndcg[selected.repeat_weight])
+
+
 def test_segments_of_new_and_repeat(grocer: Dataset, grocer_training: TrainingResult) -> None:
     pairs = grocer_training.evaluation_pairs.to_pylist()
     expected = {
@@ -195,9 +217,7 @@ def test_lists_exclude_products_until_due(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize("method", ["mmr", "calibrated"])
-def test_published_lists_equal_evaluated_lists(
-    grocer: Dataset, grocer_training: TrainingResult, method: str
-) -> None:
+def test_published_lists_equal_evaluated_lists(grocer: Dataset, grocer_training: TrainingResult, method: str) -> None:
     """The re-ranking puts products that are due into the same order in both kinds of lists; others are in neither."""
     settings = {"rerank_method": method, "rerank_weight": 0.7, "rerank_depth": 20, "candidates_per_user": 60}
     recommender = grocer_training.recommender

@@ -15,7 +15,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from apps.benchmarks.fresh_process import log_progress
-from apps.benchmarks.grid_search import Setting, Trial, search_grid
+from apps.benchmarks.grid_search import AlsSetting, Trial, search_grid
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
@@ -40,7 +40,7 @@ class _EvaluatedFit:
         self,
         window: EvaluationWindow,
         config: TrainConfig,
-        setting: Setting,
+        setting: AlsSetting,
         iterations: int,
         evaluation_interval: int,
     ) -> None:
@@ -84,7 +84,7 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
     split = split_source.read(config)
     start_seconds = time.perf_counter()
 
-    def evaluate_setting(setting: Setting, iterations: int = ITERATIONS) -> Trial:
+    def evaluate_setting(setting: AlsSetting, iterations: int = ITERATIONS) -> Trial:
         fits = [_EvaluatedFit(window, config, setting, iterations, EVALUATION_INTERVAL) for window in split.validation]
         mean_ndcgs = (
             fmean(point.ndcg for point in points) for points in zip(*(fit.curve for fit in fits), strict=True)

@@ -160,12 +160,15 @@ def evaluate_ablations(split_source: SplitSource, result: RankingResult) -> list
 
 
 def _evaluate_graph(split: Split, config: TrainConfig, trend_power: float) -> RankingResult:
-    """Evaluate the item graph alone, with the popularity power that is best on the first validation window."""
+    """Evaluate the item graph alone, with the popularity power that is best on the first validation window.
 
-    def rank(window: EvaluationWindow, popularity_power: float) -> Ranking:
-        strength = window.interactions.strength
-        trends = window.build_item_features(config).trends ** trend_power
-        graph = ItemGraph.fit(strength, config, 1.0, popularity_power, trends)
+    As for the other methods, only the test ranking has the popularity damping.
+    """
+
+    def rank(window: EvaluationWindow, popularity_power: float, damping: float = 0.0) -> Ranking:
+        strength, item_features = window.interactions.strength, window.build_item_features(config)
+        multipliers = item_features.trends**trend_power * item_features.compute_damping(damping)
+        graph = ItemGraph.fit(strength, config, 1.0, popularity_power, multipliers)
         users, products = torch.zeros((len(window.known_positions), 1)), torch.zeros((strength.column_count, 1))
         return window.rank_for_known_customers(users, products, config, graph)
 
@@ -174,6 +177,7 @@ def _evaluate_graph(split: Split, config: TrainConfig, trend_power: float) -> Ra
         return validation.evaluate(rank(validation, popularity_power), (config.selection_k,))[0].ndcg
 
     best_power = max(config.graph_popularity_powers, key=compute_ndcg)
-    return evaluate_ranking("als without factors", split.test, rank(split.test, best_power), config).model_copy(
+    ranking = rank(split.test, best_power, config.popularity_damping)
+    return evaluate_ranking("als without factors", split.test, ranking, config).model_copy(
         update={"config": {"graph_popularity_power": best_power, "trend_power": trend_power}}
     )

@@ -5,13 +5,13 @@ from math import log
 
 import pytest
 
-from apps.benchmarks.grid_search import FACTORS, Setting, Trial, search_grid
+from apps.benchmarks.grid_search import FACTORS, AlsSetting, Trial, search_grid
 
 
-def build_evaluate(best: Setting, tried: list[Setting]) -> Callable[[Setting], Trial]:
+def build_evaluate(best: AlsSetting, tried: list[AlsSetting]) -> Callable[[AlsSetting], Trial]:
     """Return a function with its maximum at `best`, on a ridge where alpha and regularization grow together."""
 
-    def evaluate(setting: Setting) -> Trial:
+    def evaluate(setting: AlsSetting) -> Trial:
         tried.append(setting)
         factors, alpha, regularization = (log(value / other) for value, other in zip(setting, best, strict=True))
         return Trial(-((alpha - regularization) ** 2) - 0.1 * (alpha + regularization) ** 2 - factors**2, 10, setting)
@@ -22,16 +22,16 @@ def build_evaluate(best: Setting, tried: list[Setting]) -> Callable[[Setting], T
 @pytest.mark.parametrize(
     "best",
     [
-        Setting(256, 10, 10),
-        Setting(512, 100, 300),
-        Setting(64, 1, 0.1),
-        Setting(1024, 5000, 20_000),
-        Setting(16, 0.02, 0.01),
-        Setting(128, 30, 40_000),
+        AlsSetting(256, 10, 10),
+        AlsSetting(512, 100, 300),
+        AlsSetting(64, 1, 0.1),
+        AlsSetting(1024, 5000, 20_000),
+        AlsSetting(16, 0.02, 0.01),
+        AlsSetting(128, 30, 40_000),
     ],
 )
-def test_search_grid_finds_maximum(best: Setting) -> None:
-    tried: list[Setting] = []
+def test_search_grid_finds_maximum(best: AlsSetting) -> None:
+    tried: list[AlsSetting] = []
     messages: list[str] = []
     found = search_grid(build_evaluate(best, tried), messages.append).setting
     assert found.factors == best.factors
@@ -45,9 +45,9 @@ def test_search_grid_finds_maximum(best: Setting) -> None:
 
 
 def test_search_grid_ends_on_plateau() -> None:
-    tried: list[Setting] = []
+    tried: list[AlsSetting] = []
 
-    def evaluate(setting: Setting) -> Trial:
+    def evaluate(setting: AlsSetting) -> Trial:
         tried.append(setting)
         return Trial(0.0, 5, setting)
 
@@ -56,9 +56,9 @@ def test_search_grid_ends_on_plateau() -> None:
 
 
 def test_search_grid_ends_without_maximum() -> None:
-    tried: list[Setting] = []
+    tried: list[AlsSetting] = []
 
-    def evaluate(setting: Setting) -> Trial:
+    def evaluate(setting: AlsSetting) -> Trial:
         tried.append(setting)
         return Trial(log(setting.alpha), 5, setting)
 

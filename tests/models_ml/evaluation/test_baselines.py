@@ -19,10 +19,10 @@ from models_ml.evaluation.baselines import (
     build_baselines,
     build_oracle_method,
     rank_by_ease,
-    rank_by_graph_filter,
     rank_by_item_similarity,
     rank_by_popularity,
     rank_by_recent_popularity,
+    rank_by_user_item_graph,
 )
 from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.window import EvaluationWindow
@@ -97,7 +97,7 @@ def test_graph_filter_equals_dense_reference(
     right = np.linalg.svd(normalized)[2][: min(vectors, pairs.shape[1] // 2)]
     low_pass = (pairs / product_roots) @ right.T @ right * product_roots
     config = config.model_copy(update={"block_mib": 1})
-    for weight, ranking in zip((0.0, 0.3), rank_by_graph_filter(window, config, (0.0, 0.3)), strict=True):
+    for weight, ranking in zip((0.0, 0.3), rank_by_user_item_graph(window, config, (0.0, 0.3)), strict=True):
         scores = pairs @ normalized.T @ normalized + weight * low_pass
         scores = np.where((pairs > 0) | (scores <= 0), -np.inf, scores)[window.known_positions]
         expected = np.sort(scores, axis=1)[:, ::-1][:, :20]
@@ -108,7 +108,7 @@ def test_graph_filter_is_reproducible(dataset: Dataset, config: TrainConfig) -> 
     window = EvaluationWindow.from_dataset(dataset, "test", 1000)
     assert window is not None
     state = torch.get_rng_state()
-    (first,), (second,) = (rank_by_graph_filter(window, config, (0.3,)) for _ in range(2))
+    (first,), (second,) = (rank_by_user_item_graph(window, config, (0.3,)) for _ in range(2))
     assert torch.equal(first.scores, second.scores)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -136,7 +136,7 @@ def test_ease_of_large_catalog_is_refused(window: EvaluationWindow, config: Trai
     ("name", "rank", "candidates"),
     [
         ("item_item", rank_by_item_similarity, ITEM_ITEM_POWERS),
-        ("user_item_graph", rank_by_graph_filter, GRAPH_FILTER_WEIGHTS),
+        ("user_item_graph", rank_by_user_item_graph, GRAPH_FILTER_WEIGHTS),
         ("ease", rank_by_ease, EASE_REGULARIZATIONS),
     ],
 )

@@ -39,7 +39,7 @@ select
         when category_repurchases.category is not null then category_repurchases.after_days
         else default_repurchase.after_days
     end as repurchase_after_days,
-    category_repurchases.is_rule is not null or default_repurchase.is_rule is not null as has_repurchase_rule,
+    coalesce(category_repurchases.is_rule, default_repurchase.is_rule, false) as has_repurchase_rule,
     pins.position as pinned_position
 from {{ ref('dim_products') }} as products
 left join {{ ref('int_blocked_products') }} as blocked on products.product_id = blocked.product_id
