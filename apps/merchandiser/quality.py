@@ -1,10 +1,11 @@
-"""Quality page: the published copy, the ranking metrics of its model, trends over time and data quality."""
+"""Quality page: the published copy, metrics of its model and of the lists, trends over time and data quality."""
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import get_live_copy
+from apps.merchandiser.list_quality import show_lists, show_purchases
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.metric_tables import (
     METHODS_HELP,
@@ -153,6 +154,13 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
     )
 
 
+def find_best_baseline(runs: pd.DataFrame, run_id: str | None) -> str | None:
+    """Return the method that is the best baseline of a run in `eval_model_runs`; None if it is unknown."""
+    # A copy that an earlier version of RecoMart published may lack the column.
+    methods = runs.reindex(columns=["run_id", "best_baseline"]).query("run_id == @run_id")["best_baseline"].dropna()
+    return None if methods.empty else str(methods.iloc[0])
+
+
 def show_row_accounting(feeds: pd.DataFrame) -> None:
     """Show the row accounting: the rows of each feed by status."""
     st.subheader("Data quality", anchor=False)
@@ -183,11 +191,14 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
 
 
 live_copy = get_live_copy()
-metrics = melt_metrics(live_copy.get_metrics())
+ranking_metrics, model_runs = live_copy.get_metrics(), live_copy.get_model_runs()
+best_baseline = find_best_baseline(model_runs, live_copy.published.run_id)
+metrics = melt_metrics(ranking_metrics)
 show_live_copy(live_copy, metrics)
 show_ranking(live_copy, metrics)
 show_differences(live_copy.get_metric_differences())
-model_runs = live_copy.get_model_runs()
+show_lists(ranking_metrics, best_baseline, HEADLINE_K)
+show_purchases(live_copy.get_metrics("purchase"), live_copy.get_shop_repeats(), best_baseline, HEADLINE_K)
 show_quality_trend(model_runs)
 show_model_runs(model_runs, live_copy.published.run_id)
 show_coverage(live_copy.get_coverage())
