@@ -48,12 +48,12 @@ def show_lists(metrics: pd.DataFrame, best_baseline: str | None, k: int) -> None
     table = build_list_table(metrics, best_baseline, k)
     if table.empty:
         return
-    st.subheader("Variety of the lists", anchor=False)
+    st.subheader("Variety and fit of the lists", anchor=False)
     st.caption(
         f"The same measured lists, {k} products for each customer. Today's recommendations are below, in Catalog "
         "coverage. More variety is not better by itself: random lists have the most."
     )
-    st.table(table, hide_index=True, alt="Variety of the lists")
+    st.table(table, hide_index=True, width="content", alt="Variety and fit of the lists")
 
 
 def build_list_table(metrics: pd.DataFrame, best_baseline: str | None, k: int) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def show_purchases(
         f"{share}The same measured lists, {k} products for each customer: the metrics of products that are new to the "
         "customer, and of products that the customer bought again. Both compete for the same list places."
     )
-    st.table(table, hide_index=True, alt="New and repeat products")
+    st.table(table, hide_index=True, width="content", alt="New and repeat products")
 
 
 def build_purchase_table(metrics: pd.DataFrame, best_baseline: str | None, k: int) -> pd.DataFrame:
