@@ -59,8 +59,8 @@ def show_lists(metrics: pd.DataFrame, best_baseline: str | None, k: int) -> None
 def build_list_table(metrics: pd.DataFrame, best_baseline: str | None, k: int) -> pd.DataFrame:
     """Return one row per metric of `LIST_METRICS`, with a column of texts per compared method.
 
-    `metrics` are rows of `eval_ranking_metrics` of segment all; `best_baseline` is a method. Metrics without a value, as
-    those of categories in a shop without them, have no row.
+    `metrics` are rows of `eval_ranking_metrics` of segment all; `best_baseline` is a method. Metrics without a value,
+    such as those of categories in a shop without them, have no row.
     """
     values_by_method = metrics[metrics["k"] == k].set_index("method")
     rows = [

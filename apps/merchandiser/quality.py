@@ -75,10 +75,10 @@ def show_ranking(copy: ServingCopy, metrics: pd.DataFrame, *, has_repeats: bool)
     if metrics.empty:
         st.info(copy.explain_missing_metrics(), icon=":material/hourglass_empty:")
         return
+    products = "new and repeat products" if has_repeats else "new products"
     st.caption(
-        "Each method ranked the products as of an earlier day. The metrics compare these ranks with the "
-        f"{'new and repeat' if has_repeats else 'new'} products that {metrics['users'].max():,} customers were interested "
-        "in afterwards. Higher is better."
+        f"Each method ranked the products as of an earlier day. The metrics compare these ranks with the {products} "
+        f"that {metrics['users'].max():,} customers were interested in afterwards. Higher is better."
     )
     for column, metric in zip(st.columns(len(METRIC_LABELS)), METRIC_LABELS.values(), strict=True):
         column.altair_chart(_build_metric_chart(metrics, metric), alt=f"{metric} of each method")
@@ -166,8 +166,8 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
 def find_best_baseline(runs: pd.DataFrame, run_id: str | None) -> str | None:
     """Return the method that is the best baseline of a run in `eval_model_runs`; None if it is unknown."""
     # A copy that an earlier version of RecoMart published may lack the column.
-    methods = runs.reindex(columns=["run_id", "best_baseline"]).query("run_id == @run_id")["best_baseline"].dropna()
-    return None if methods.empty else str(methods.iloc[0])
+    methods = runs.reindex(columns=["run_id", "best_baseline"]).set_index("run_id")["best_baseline"].dropna()
+    return str(methods[run_id]) if run_id in methods else None
 
 
 def show_row_accounting(feeds: pd.DataFrame) -> None:
