@@ -166,8 +166,8 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
 def find_best_baseline(runs: pd.DataFrame, run_id: str | None) -> str | None:
     """Return the method that is the best baseline of a run in `eval_model_runs`; None if it is unknown."""
     # A copy that an earlier version of RecoMart published may lack the column.
-    methods = runs.reindex(columns=["run_id", "best_baseline"]).set_index("run_id")["best_baseline"].dropna()
-    return str(methods[run_id]) if run_id in methods else None
+    methods = runs.reindex(columns=["best_baseline"])["best_baseline"][runs["run_id"] == run_id].dropna()
+    return None if methods.empty else str(methods.iloc[0])
 
 
 def show_row_accounting(feeds: pd.DataFrame) -> None:
