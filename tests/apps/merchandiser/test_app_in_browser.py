@@ -102,7 +102,8 @@ def test_quality_table_fits_narrow_window(browser_page: BrowserPage, app_url: st
     window_size = browser_page.driver.get_window_size()
     browser_page.driver.set_window_size(800, 1000)
     try:
-        browser_page.open(f"{app_url}/quality")
+        browser_page.open(app_url)
+        browser_page.wait_for(lambda: browser_page.find_elements("a[href$='/quality']"))[0].click()
         (table,) = browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stTable] table"))
         text = " ".join(table.text.split())
         model = demo_copy.get_metrics().query("method == 'als' and k == 10").iloc[0]
