@@ -36,9 +36,9 @@ def melt_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
         Columns `metric` and `method` (labels, the method as an ordered category), `k`, `users` and `value`.
     """
     labelled_rows = metrics.rename(columns=METRIC_LABELS)
-    other_labels = map(_label_method, sorted(set(labelled_rows["method"]) - set(METHOD_LABELS)))
+    other_labels = map(label_method, sorted(set(labelled_rows["method"]) - set(METHOD_LABELS)))
     labels = [*METHOD_LABELS.values(), *other_labels]
-    methods = labelled_rows["method"].map(_label_method)
+    methods = labelled_rows["method"].map(label_method)
     return (
         labelled_rows.assign(method=pd.Categorical(methods, labels, ordered=True))
         .melt(["method", "k", "users"], list(METRIC_LABELS.values()), var_name="metric")
@@ -76,11 +76,11 @@ def format_differences(differences: pd.DataFrame, k: int) -> pd.DataFrame:
         f"{difference:+.4f} ({lower:+.4f} to {upper:+.4f})"
         for difference, lower, upper in at_k[["difference", "lower_bound", "upper_bound"]].to_numpy()
     ]
-    labelled_rows = at_k.assign(method=at_k["method"].map(_label_method), text=texts)
+    labelled_rows = at_k.assign(method=at_k["method"].map(label_method), text=texts)
     table = labelled_rows.pivot(index="method", columns="metric", values="text").rename(columns=METRIC_LABELS)
     return table.reindex(columns=list(METRIC_LABELS.values())).reset_index()
 
 
-def _label_method(method: str) -> str:
+def label_method(method: str) -> str:
     """Return the label of a method, such as `Without feat_user_plan.plan`."""
     return METHOD_LABELS.get(method, method[:1].upper() + method[1:])

@@ -1,10 +1,11 @@
-"""Quality page: the published copy, the ranking metrics of its model, trends over time and data quality."""
+"""Quality page: the published copy, metrics of its model and of the lists, trends over time and data quality."""
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import get_live_copy
+from apps.merchandiser.list_quality import show_lists, show_purchases
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.metric_tables import (
     METHODS_HELP,
@@ -29,6 +30,9 @@ CHART_HEIGHT = 300
 METHOD_COLORS = {
     "This model": "#0f766e",
     "Item-item": "#64748b",
+    "User-item graph": "#7c3aed",
+    "EASE": "#be185d",
+    "Buy again": "#65a30d",
     "Recent popularity": "#7dd3fc",
     "Popularity": "#94a3b8",
     "Best possible": "#e2e8f0",
@@ -62,14 +66,18 @@ def show_live_copy(copy: ServingCopy, metrics: pd.DataFrame) -> None:
                 )
 
 
-def show_ranking(copy: ServingCopy, metrics: pd.DataFrame) -> None:
-    """Show the ranking metrics of the published model and the baselines as charts and a table."""
+def show_ranking(copy: ServingCopy, metrics: pd.DataFrame, *, has_repeats: bool) -> None:
+    """Show the ranking metrics of the published model and the baselines as charts and a table.
+
+    `has_repeats` is whether the lists may contain purchased products.
+    """
     st.subheader("Ranking quality", anchor=False)
     if metrics.empty:
         st.info(copy.explain_missing_metrics(), icon=":material/hourglass_empty:")
         return
+    products = "new and repeat products" if has_repeats else "new products"
     st.caption(
-        f"Each method ranked the products as of an earlier day. The metrics compare these ranks with the new products "
+        f"Each method ranked the products as of an earlier day. The metrics compare these ranks with the {products} "
         f"that {metrics['users'].max():,} customers were interested in afterwards. Higher is better."
     )
     for column, metric in zip(st.columns(len(METRIC_LABELS)), METRIC_LABELS.values(), strict=True):
@@ -111,6 +119,8 @@ def _build_metric_chart(metrics: pd.DataFrame, metric: str) -> alt.Chart:
     rows = metrics[metrics["metric"] == metric]
     methods = list(rows["method"].cat.remove_unused_categories().cat.categories)
     scale = alt.Scale(domain=methods, range=[METHOD_COLORS.get(method, DEFAULT_COLOR) for method in methods])
+    # Two narrow columns fit beneath a third of a page that is 800 pixels wide.
+    legend = alt.Legend(orient="bottom", columns=2, columnPadding=6, labelFontSize=11, labelOffset=2, symbolSize=60)
     chart: alt.Chart = (
         alt.Chart(rows.astype({"method": str}), title=metric, height=CHART_HEIGHT)
         .mark_bar(cornerRadiusEnd=3)
@@ -118,7 +128,7 @@ def _build_metric_chart(metrics: pd.DataFrame, metric: str) -> alt.Chart:
             x=alt.X("k:O", title="Recommended products", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("method:N", sort=methods),
             y=alt.Y("value:Q", title=None),
-            color=alt.Color("method:N", title=None, scale=scale, legend=alt.Legend(orient="bottom", columns=3)),
+            color=alt.Color("method:N", title=None, scale=scale, legend=legend),
             tooltip=["method", "k", alt.Tooltip("value", format=".4f")],
         )
     )
@@ -153,6 +163,13 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
     )
 
 
+def find_best_baseline(runs: pd.DataFrame, run_id: str | None) -> str | None:
+    """Return the method that is the best baseline of a run in `eval_model_runs`; None if it is unknown."""
+    # A copy that an earlier version of RecoMart published may lack the column.
+    methods = runs.reindex(columns=["best_baseline"])["best_baseline"][runs["run_id"] == run_id].dropna()
+    return None if methods.empty else str(methods.iloc[0])
+
+
 def show_row_accounting(feeds: pd.DataFrame) -> None:
     """Show the row accounting: the rows of each feed by status."""
     st.subheader("Data quality", anchor=False)
@@ -183,11 +200,14 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
 
 
 live_copy = get_live_copy()
-metrics = melt_metrics(live_copy.get_metrics())
+ranking_metrics, model_runs = live_copy.get_metrics(), live_copy.get_model_runs()
+best_baseline = find_best_baseline(model_runs, live_copy.published.run_id)
+metrics, purchase_metrics = melt_metrics(ranking_metrics), live_copy.get_metrics("purchase")
 show_live_copy(live_copy, metrics)
-show_ranking(live_copy, metrics)
+show_ranking(live_copy, metrics, has_repeats=not purchase_metrics.empty)
 show_differences(live_copy.get_metric_differences())
-model_runs = live_copy.get_model_runs()
+show_lists(ranking_metrics, best_baseline, HEADLINE_K)
+show_purchases(purchase_metrics, live_copy.get_shop_repeats(), best_baseline, HEADLINE_K)
 show_quality_trend(model_runs)
 show_model_runs(model_runs, live_copy.published.run_id)
 show_coverage(live_copy.get_coverage())

@@ -19,6 +19,11 @@ def choose_table_height(table: pd.DataFrame) -> int | Literal["content"]:
     return "content" if len(table) <= MAX_VISIBLE_ROWS else TABLE_HEIGHT
 
 
+def format_share(share: float | None) -> str:
+    """Return a share as a percentage; a dash for a missing one."""
+    return "—" if share is None or pd.isna(share) else f"{share:.1%}"
+
+
 def select_filled_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Return the columns with at least one value; some shops have no categories, brands or devices."""
     return [column for column in columns if table[column].notna().any()]

@@ -1,5 +1,6 @@
 """The pages of the merchandiser app compared with the published copy."""
 
+import math
 from typing import Any
 
 import duckdb
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.trends import DRIFT_SUBJECTS
+from models_ml.data.category_mix import CALIBRATION_SMOOTHING
 from orchestration.dbt_runner import run_dbt
 from tests.apps.conftest import OpenApp
 from warehouse.errors import RecomartError
@@ -242,6 +244,58 @@ def test_quality_shows_published_figures(open_app: OpenApp, demo_copy: ServingCo
     assert (feeds["lines"] == feeds["loaded"] + feeds["rejected"]).all()
     assert (feeds["loaded"] == feeds["clean"] + feeds["duplicates"] + feeds["quarantined"]).all()
     assert app.metric[1].value == demo_copy.published.run_id
+
+
+def test_quality_shows_variety_of_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app()
+    app.switch_page("quality.py").run()
+    # The demo shop has no repeat purchases.
+    (lists,) = (table.value.set_index("Metric") for table in app.table)
+    published = demo_copy.get_metrics().query("k == 10").set_index("method")
+    best = demo_copy.get_model_runs().set_index("run_id").loc[demo_copy.published.run_id, "best_baseline"]
+    (best_label,) = (label for label in lists.columns if label.endswith("(best baseline)"))
+    assert lists.loc["Coverage", best_label] == f"{published.loc[best, 'coverage']:.1%}"
+    assert lists.loc["Most listed product", "Popularity"] == f"{published.loc['popularity', 'top_product_share']:.1%}"
+    assert lists.loc["Serendipity", "This model"] == f"{published.loc['als', 'serendipity']:.1%}"
+    largest_error = -math.log(CALIBRATION_SMOOTHING)
+    match = 1 - published["calibration_error"] / largest_error
+    assert list(published["category_match"]) == pytest.approx(list(match))
+    assert lists.loc["Category match", "This model"] == f"{match['als']:.1%}"
+
+
+def test_quality_shows_new_and_repeat_products(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        for value, recall in (("new", 0.125), ("repeat", 0.875)):
+            connection.execute(
+                "insert into marts.eval_ranking_metrics select * replace ('purchase' as segment, ? as segment_value, "
+                "? as recall) from marts.eval_ranking_metrics where segment = 'all'",
+                [value, recall],
+            )
+    publish(writable_warehouse, published_tables)
+    app = open_app(writable_warehouse)
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    purchases = app.table[1].value.set_index("Metric")
+    assert purchases.loc["New products: recall", "This model"] == "12.5%"
+    assert purchases.loc["Repeat products: recall", "Popularity"] == "87.5%"
+    assert [caption.value for caption in app.caption if "new and repeat products" in caption.value]
+
+
+def test_quality_shows_copy_without_list_metrics(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    """A copy that an earlier version published lacks the newer metrics and the table of repeat purchases."""
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        for column in ("category_match", "calibration_error", "serendipity", "diversity"):
+            connection.execute(f"alter table marts.eval_ranking_metrics drop column {column}")
+    publish(writable_warehouse, [table for table in published_tables if table != "feat_shop_repeats"])
+    app = open_app(writable_warehouse)
+    app.switch_page("quality.py").run()
+    assert not app.exception
+    assert "Coverage" in set(app.table[0].value["Metric"])
+    assert "Diversity" not in set(app.table[0].value["Metric"])
 
 
 @pytest.mark.parametrize("page", ["customers.py", "new_customers.py", "quality.py"])

@@ -97,6 +97,27 @@ def test_navigation_opens_every_page(browser_page: BrowserPage, app_url: str, de
     browser_page.assert_no_error()
 
 
+def test_quality_table_fits_narrow_window(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
+    """The metrics of the lists and their explanations are visible without scrolling sideways."""
+    window_size = browser_page.driver.get_window_size()
+    browser_page.driver.set_window_size(800, 1000)
+    try:
+        browser_page.open(app_url)
+        browser_page.wait_for(lambda: browser_page.find_elements("a[href$='/quality']"))[0].click()
+        (table,) = browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stTable] table"))
+        text = " ".join(table.text.split())
+        model = demo_copy.get_metrics().query("method == 'als' and k == 10").iloc[0]
+        for label, share in (("Diversity", model["diversity"]), ("Ten most listed products", model["top_ten_share"])):
+            assert f"{label} {share:.1%}" in text
+        assert "no two of them have a customer in common" in text
+        width = browser_page.driver.execute_script("return document.documentElement.clientWidth")
+        assert table.rect["x"] >= 0
+        assert table.rect["x"] + table.rect["width"] <= width
+    finally:
+        browser_page.driver.set_window_size(window_size["width"], window_size["height"])
+    browser_page.assert_no_error()
+
+
 def test_unknown_customer_shows_message(browser_page: BrowserPage, app_url: str) -> None:
     browser_page.open(f"{app_url}/?customer=who-is-this")
     alert = browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stAlert]"))[0]

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from apps.merchandiser.customer_texts import describe_customer
+from apps.merchandiser.list_quality import LIST_METRICS, build_list_table, build_purchase_table
 from apps.merchandiser.markdown import WORD_JOINER, escape_markdown
 from apps.merchandiser.metric_tables import compute_gain_over_popularity, melt_metrics, pivot_metrics
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
@@ -138,6 +139,51 @@ def test_metrics_without_evaluated_model() -> None:
     metrics = melt_metrics(build_metrics([]))
     assert metrics.empty
     assert all(pd.isna(value) for value in compute_gain_over_popularity(metrics, "NDCG", 10))
+
+
+def build_shares(**columns: list[object]) -> pd.DataFrame:
+    """Return rows of `eval_ranking_metrics` with the given columns and 0.5 for each other share."""
+    count = len(columns["method"])
+    names = (*LIST_METRICS, "precision", "recall", "hit_rate")
+    return pd.DataFrame({"k": [10] * count, **{name: [0.5] * count for name in names}, **columns})
+
+
+def test_list_table_has_three_methods() -> None:
+    metrics = build_shares(
+        method=["als", "popularity", "ease", "item_item", "als"],
+        k=[10, 10, 10, 10, 5],
+        top_product_share=[0.2473, 0.7587, 0.2, 0.3, 0.9],
+    )
+    table = build_list_table(metrics, "ease", 10).set_index("Metric")
+    assert list(table.columns) == ["This model", "Popularity", "EASE (best baseline)", "Meaning"]
+    assert list(table.index) == [label for label, _ in LIST_METRICS.values()]
+    assert list(table.loc["Most listed product"])[:3] == ["24.7%", "75.9%", "20.0%"]
+
+
+def test_list_table_with_popularity_as_best() -> None:
+    table = build_list_table(build_shares(method=["als", "popularity"]), "popularity", 10)
+    assert list(table.columns) == ["Metric", "This model", "Popularity (best baseline)", "Meaning"]
+    assert "Popularity" in build_list_table(build_shares(method=["als", "popularity"]), None, 10)
+
+
+def test_list_table_skips_missing_metrics() -> None:
+    """A shop without categories has no category match; a copy of an earlier version lacks columns."""
+    metrics = build_shares(method=["als", "popularity"], category_match=[None, None], diversity=[None, 0.25])
+    table = build_list_table(metrics.drop(columns="serendipity"), None, 10).set_index("Metric")
+    assert not {"Category match", "Serendipity"} & set(table.index)
+    assert list(table.loc["Diversity"])[:2] == ["—", "25.0%"]
+    assert build_list_table(metrics.head(0), None, 10).empty
+
+
+def test_purchase_table_separates_new_and_repeat() -> None:
+    metrics = build_shares(
+        method=["als", "als", "popularity"], segment_value=["new", "repeat", "new"], recall=[0.024, 0.9, 0.109]
+    )
+    table = build_purchase_table(metrics, None, 10).set_index("Metric")
+    assert list(table.loc["New products: recall"])[:2] == ["2.4%", "10.9%"]
+    assert list(table.loc["Repeat products: recall"])[:2] == ["90.0%", "—"]
+    assert "repeat products of interest" in table.loc["Repeat products: recall", "Meaning"]
+    assert build_purchase_table(metrics.head(0), None, 10).empty
 
 
 def test_quality_line_has_one_model_per_day() -> None:
