@@ -100,7 +100,7 @@ class TrainConfig(BaseModel):
     """Number of bands of a feature of kind `number`, with equal numbers of products or customers."""
 
     trend_powers: tuple[Annotated[float, Field(ge=0, le=2)], ...] = Field(
-        default=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25), min_length=1
+        default=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5), min_length=1
     )
     """Candidate powers: scores are multiplied by the product's trend (its share of recent customers) to the power that
     the validation window selects."""
