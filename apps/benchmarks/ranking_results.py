@@ -17,6 +17,9 @@ from models_ml.evaluation.window import EvaluationWindow
 RARE_CUSTOMER_COUNT = 10
 """A product with fewer training customers is rare."""
 
+ABLATION_PREFIX = "als without "
+"""Start of the method names of RecoMart's model without one of its parts."""
+
 
 class SplitSource(BaseModel):
     """The source of a split: interaction files, or a stored dataset version."""

@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter
 
 from apps.benchmarks.fresh_process import log_progress
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
+from apps.benchmarks.ranking_results import ABLATION_PREFIX, CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.als.trainer import AlsTrainer
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
@@ -130,15 +130,15 @@ def evaluate_ablations(split_source: SplitSource, result: RankingResult) -> list
     test = split.test
     no_content: dict[str, object] = {"content_prior_customers": 0.0}
     no_trends: dict[str, object] = {"trend_powers": (0.0,)}
-    changes: dict[str, dict[str, object]] = {"als without neighbors": {"graph_weights": ()}}
+    changes: dict[str, dict[str, object]] = {f"{ABLATION_PREFIX}neighbors": {"graph_weights": ()}}
     has_content = test.build_item_features(config).content.entry_count > 0
     has_trends = bool((test.build_item_features(config).trends != 1).any())
     if has_content:
-        changes["als without content"] = no_content
+        changes[f"{ABLATION_PREFIX}content"] = no_content
     if has_trends:
-        changes["als without trends"] = no_trends
+        changes[f"{ABLATION_PREFIX}trends"] = no_trends
     if has_content and has_trends:
-        changes["als without both"] = no_content | no_trends
+        changes[f"{ABLATION_PREFIX}both"] = no_content | no_trends
     results = []
     for method, change in changes.items():
         ablated_config = config.model_copy(update=change)
@@ -174,6 +174,6 @@ def _evaluate_graph(split: Split, config: TrainConfig, trend_power: float) -> Ra
         return validation.evaluate(rank(validation, popularity_power), (config.selection_k,))[0].ndcg
 
     best_power = max(config.graph_popularity_powers, key=compute_ndcg)
-    return evaluate_ranking("als without factors", split.test, rank(split.test, best_power), config).model_copy(
+    return evaluate_ranking(f"{ABLATION_PREFIX}factors", split.test, rank(split.test, best_power), config).model_copy(
         update={"config": {"graph_popularity_power": best_power, "trend_power": trend_power}}
     )
