@@ -118,8 +118,13 @@ class TuningResult:
         )
         return {
             "trials_per_minute": 60 * len(self.reports) / self.seconds,
-            **{f"ndcg_after_{seconds:.0f}_s": ndcg for seconds, ndcg in zip(times, best_ndcgs, strict=True)},
+            **{name_progress(seconds): ndcg for seconds, ndcg in zip(times, best_ndcgs, strict=True)},
         }
+
+
+def name_progress(seconds: float) -> str:
+    """Return the name of the best validation NDCG after `seconds` in a summary of progress."""
+    return f"ndcg_after_{seconds:.0f}_s"
 
 
 def tune(
@@ -261,7 +266,10 @@ class _Search:
                 yield settings
                 break
         best = self._get_best_full_trial()
-        for factors in sorted(self.factor_counts, key=lambda factors: abs(math.log(factors / best["factors"]))):
+        # Of half and twice the number, twice is first: more factors rarely rank worse.
+        for factors in sorted(
+            self.factor_counts, key=lambda factors: (abs(math.log(factors / best["factors"])), -factors)
+        ):
             settings = best | {"factors": factors}
             if not self._is_tried("full", settings):
                 yield settings

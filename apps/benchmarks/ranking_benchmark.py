@@ -9,7 +9,14 @@ from apps.benchmarks.contenders import recomart_als
 from apps.benchmarks.fresh_process import log_progress, run_in_fresh_process
 from apps.benchmarks.optional_libraries import require_library
 from apps.benchmarks.ranking_differences import NdcgDifference, compute_differences
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, SplitSummary, summarize_split
+from apps.benchmarks.ranking_results import (
+    ABLATION_PREFIX,
+    CurvePoint,
+    RankingResult,
+    SplitSource,
+    SplitSummary,
+    summarize_split,
+)
 from apps.benchmarks.targets import Target
 from models_ml.config import TrainConfig
 from warehouse.errors import RecomartError
@@ -32,8 +39,8 @@ class RankingComparison(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     method: str
-    ndcg_gain: float
-    """Relative gain in NDCG over the other method; infinite when the other NDCG is zero."""
+    ndcg_gain: float | None
+    """Relative gain in NDCG over the other method; None when the other NDCG is zero."""
 
     seconds_to_equal_ndcg: float | None
     """Training seconds until RecoMart's model reaches the NDCG of the other method, at the fastest factor length; None
@@ -43,8 +50,33 @@ class RankingComparison(BaseModel):
     """Factor length of `seconds_to_equal_ndcg`."""
 
     training_seconds_share: float | None
-    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; infinite when RecoMart's model does
-    not reach the NDCG, None without a curve of the other method."""
+    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; infinite (null in JSON) when the model
+    does not reach the NDCG, None without a curve of the other method."""
+
+
+class TargetValues(BaseModel):
+    """The values that the targets limit, each None when it was not measured."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    best_baseline: str
+    """Method with the best NDCG of the baselines."""
+
+    library: str | None
+    """Method of the library; None without one."""
+
+    ndcg_versus_library: float | None
+    """NDCG of RecoMart's tuned model, relative to the library."""
+
+    ndcg_versus_baselines: float | None
+    """NDCG of RecoMart's tuned model, relative to the best baseline."""
+
+    default_ndcg: float | None
+    """NDCG of the default settings, relative to the tuned ones."""
+
+    training_seconds_share: float | None
+    """Share of the library's training seconds until RecoMart's model has the library's NDCG; infinite when it does not
+    reach it."""
 
 
 class RankingBenchmarkResult(BaseModel):
@@ -86,12 +118,9 @@ def run_ranking_benchmark(
     recomart_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, tune_seconds)
     baselines = run_in_fresh_process(recomart_als.evaluate_baselines, split_source, config)
     results = [recomart_result, *baselines]
-    default_result = None
     if tune_seconds > 0:
-        default_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, 0).model_copy(
-            update={"method": DEFAULT_METHOD}
-        )
-        results.append(default_result)
+        default_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, 0)
+        results.append(default_result.model_copy(update={"method": DEFAULT_METHOD}))
     if ablate:
         results += run_in_fresh_process(recomart_als.evaluate_ablations, split_source, recomart_result)
     curves = recomart_result.curves | (
@@ -108,40 +137,53 @@ def run_ranking_benchmark(
         results=results,
         differences=compute_differences(results, config),
         comparisons=comparisons,
-        targets=evaluate_targets(recomart_result, baselines, default_result, comparisons),
+        targets=evaluate_targets(compute_target_values(results, comparisons)),
     )
 
 
-def evaluate_targets(
-    recomart_result: RankingResult,
-    baselines: Sequence[RankingResult],
-    default_result: RankingResult | None,
-    comparisons: Sequence[RankingComparison],
-) -> list[Target]:
-    """Compare RecoMart's NDCG and training seconds with the targets; without a library, two are not measured."""
-    best = max(baselines, key=lambda result: result.ndcg)
+def compute_target_values(results: Sequence[RankingResult], comparisons: Sequence[RankingComparison]) -> TargetValues:
+    """Return the values that the targets limit; the first of `results` is that of RecoMart's tuned model."""
+    recomart_result, *others = results
+    best = max(filter(_is_baseline, others), key=lambda result: result.ndcg)
+    default = next((result for result in others if result.method == DEFAULT_METHOD), None)
     library = comparisons[0] if comparisons else None
-    name = library.method if library else LIBRARIES[0]
+    return TargetValues(
+        best_baseline=best.method,
+        library=library.method if library else None,
+        ndcg_versus_library=1 + library.ndcg_gain if library and library.ndcg_gain is not None else None,
+        ndcg_versus_baselines=recomart_result.ndcg / best.ndcg if best.ndcg else None,
+        default_ndcg=default.ndcg / recomart_result.ndcg if default and recomart_result.ndcg else None,
+        training_seconds_share=_get_training_seconds_share(library) if library else None,
+    )
+
+
+def evaluate_targets(values: TargetValues) -> list[Target]:
+    """Compare RecoMart's NDCG and training seconds with the targets."""
+    name = values.library or LIBRARIES[0]
     return [
+        Target.evaluate(f"NDCG relative to {name}", values.ndcg_versus_library, min_value=MIN_NDCG_VERSUS_LIBRARY),
         Target.evaluate(
-            f"NDCG relative to {name}", 1 + library.ndcg_gain if library else None, min_value=MIN_NDCG_VERSUS_LIBRARY
-        ),
-        Target.evaluate(
-            f"NDCG relative to the best baseline ({best.method})",
-            recomart_result.ndcg / best.ndcg if best.ndcg else None,
+            f"NDCG relative to the best baseline ({values.best_baseline})",
+            values.ndcg_versus_baselines,
             min_value=MIN_NDCG_VERSUS_BASELINES,
         ),
         Target.evaluate(
-            "NDCG of the default settings, relative to tuned",
-            default_result.ndcg / recomart_result.ndcg if default_result and recomart_result.ndcg else None,
-            min_value=MIN_DEFAULT_NDCG,
+            "NDCG of the default settings, relative to tuned", values.default_ndcg, min_value=MIN_DEFAULT_NDCG
         ),
         Target.evaluate(
-            f"share of {name}'s seconds to its best NDCG",
-            library.training_seconds_share if library else None,
-            MAX_TRAINING_SECONDS_SHARE,
+            f"share of {name}'s seconds to its best NDCG", values.training_seconds_share, MAX_TRAINING_SECONDS_SHARE
         ),
     ]
+
+
+def _is_baseline(result: RankingResult) -> bool:
+    is_recomart = result.method == DEFAULT_METHOD or result.method.startswith(ABLATION_PREFIX)
+    return not is_recomart and result.method not in LIBRARIES
+
+
+def _get_training_seconds_share(comparison: RankingComparison) -> float | None:
+    # JSON has no infinite numbers: a share that was read from a file is None in both cases.
+    return inf if comparison.seconds_to_equal_ndcg is None else comparison.training_seconds_share
 
 
 def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResult]:
@@ -157,11 +199,14 @@ def compare_results(
     recomart_result: RankingResult, curves: dict[int, list[CurvePoint]], other: RankingResult
 ) -> RankingComparison:
     """Compare RecoMart's result with another one; `curves` are RecoMart's, by factor length."""
-    seconds, factors = _find_first_reaching(curves, other.ndcg)
-    other_seconds, _ = _find_first_reaching(other.curves, other.ndcg)
+    other_curve = next(iter(other.curves.values()), [])
+    # The curves have the NDCG of a sample of the customers.
+    final_ndcg = other_curve[-1].ndcg if other_curve else other.ndcg
+    seconds, factors = _find_first_reaching(curves, final_ndcg)
+    other_seconds, _ = _find_first_reaching(other.curves, final_ndcg)
     return RankingComparison(
         method=other.method,
-        ndcg_gain=recomart_result.ndcg / other.ndcg - 1 if other.ndcg else float("inf"),
+        ndcg_gain=recomart_result.ndcg / other.ndcg - 1 if other.ndcg else None,
         seconds_to_equal_ndcg=seconds,
         factors_at_equal_ndcg=factors,
         training_seconds_share=(inf if seconds is None else seconds / other_seconds) if other_seconds else None,

@@ -17,6 +17,9 @@ from models_ml.evaluation.window import EvaluationWindow
 RARE_CUSTOMER_COUNT = 10
 """A product with fewer training customers is rare."""
 
+ABLATION_PREFIX = "als without "
+"""Start of the method names of RecoMart's model without one of its parts."""
+
 
 class SplitSource(BaseModel):
     """The source of a split: interaction files, or a stored dataset version."""
@@ -85,7 +88,8 @@ class CurvePoint(BaseModel):
     """Training seconds, without the evaluations."""
 
     ndcg: float
-    """NDCG in the test window."""
+    """NDCG in the test window, of at most `max_selection_users` customers: the measurement of every epoch for 47,404
+    customers of Amazon Beauty takes several times as long as the training."""
 
 
 class RankingResult(BaseModel):

@@ -5,6 +5,9 @@ from apps.cli.lazy_group import CommandEntry, create_lazy_app
 BENCHMARKS = {
     "pipeline": CommandEntry("bench_pipeline", "Compare loading and building with a DuckDB script, pandas and polars."),
     "ranking": CommandEntry("bench_ranking", "Compare ranking quality with the implicit library on any interactions."),
+    "ranking-summary": CommandEntry(
+        "bench_ranking_summary", "Show results of `recomart bench ranking` on several data sets in one table."
+    ),
     "training": CommandEntry(
         "bench_training", "Measure training on a synthetic shop: seconds of each epoch and peak memory."
     ),

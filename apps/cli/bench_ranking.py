@@ -10,7 +10,7 @@ from apps.benchmarks.ranking_benchmark import run_ranking_benchmark
 from apps.benchmarks.ranking_differences import NdcgDifference
 from apps.benchmarks.ranking_results import SplitSource
 from apps.cli import console
-from apps.cli.bench_tables import print_targets
+from apps.cli.bench_tables import format_relative_difference, print_targets
 from apps.cli.options import Warehouse, load_settings
 from models_ml.config import TrainConfig
 from models_ml.data.interaction_files import find_ignored_columns
@@ -141,11 +141,10 @@ def benchmark_ranking(
 
 def _format_difference(difference: NdcgDifference) -> dict[str, str]:
     absolute = (difference.difference, difference.lower_bound, difference.upper_bound)
-    relative = (difference.relative_difference, difference.relative_lower_bound, difference.relative_upper_bound)
     return {
         "method": difference.method,
         "difference": "{:+.4f} ({:+.4f} to {:+.4f})".format(*absolute),
-        "relative": "" if None in relative else "{:+.1%} ({:+.1%} to {:+.1%})".format(*relative),
+        "relative": format_relative_difference(difference),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from apps.benchmarks.ranking_differences import NdcgDifference
 from apps.benchmarks.targets import Target
 from apps.cli import console
 
@@ -23,6 +24,14 @@ def print_targets(targets: Sequence[Target], default_size: str) -> None:
         for target in targets
     ]
     console.print_table("Targets", rows)
+
+
+def format_relative_difference(difference: NdcgDifference | None) -> str:
+    """Return the relative difference with its interval; an empty text when there is none."""
+    if difference is None or difference.relative_difference is None:
+        return ""
+    bounds = (difference.relative_lower_bound, difference.relative_upper_bound)
+    return "{:+.1%} ({:+.1%} to {:+.1%})".format(difference.relative_difference, *bounds)
 
 
 def _describe_limit(target: Target) -> str:

@@ -146,7 +146,7 @@ def rank_by_user_item_graph(window: EvaluationWindow, config: TrainConfig, weigh
         linear = multiply_to_dense(histories, neighbors)
         low_pass = histories.to_torch_csr() @ sources @ targets
         for weight, weight_blocks in zip(weights, blocks, strict=True):
-            weight_blocks.append(_select_positive(linear + weight * low_pass, config, excluded))
+            weight_blocks.append(_select_positive((weight * low_pass).add_(linear), config, excluded))
     return [_combine_blocks(window, config, weight_blocks) for weight_blocks in blocks]
 
 
@@ -242,7 +242,7 @@ def _iter_history_blocks(window: EvaluationWindow, block_rows: int) -> Iterator[
 
 def _select_positive(scores: Tensor, config: TrainConfig, excluded: Csr) -> tuple[Tensor, Tensor]:
     """Return the best products with a score above zero, without the excluded ones."""
-    scores[scores <= 0] = -torch.inf
+    torch.threshold_(scores, 0.0, -torch.inf)
     return select_top_n(scores, get_max_k(config), excluded)
 
 

@@ -1,17 +1,38 @@
 """Tests of the hyperparameter search."""
 
+import time
 from pathlib import Path
+from statistics import median
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.tuning import SearchSpace, TrialReport, tune
+from models_ml.tuning import OUT_OF_TIME, SearchSpace, TrialReport, tune
 
 SPACE = SearchSpace(factors=(8, 16), screening_trials=2)
+
+
+SETTINGS = ["factors", "regularization", "unobserved_weight", "strength_scale", "user_damping", "product_damping"]
+"""Columns of the searched settings in the table of trials."""
+
+
+def open_studies(journal: Path) -> list[optuna.Study]:
+    """Open the studies of both stages."""
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    return [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
+
+
+def list_stopped_trials(journal: Path) -> list[FrozenTrial]:
+    """Return the trials that ended for lack of time."""
+    return [trial for study in open_studies(journal) for trial in study.trials if OUT_OF_TIME in trial.user_attrs]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +77,41 @@ def test_journal_continues_search(window: EvaluationWindow, config: TrainConfig,
     assert len(complete.trials) == 4
 
 
+def test_continued_search_repeats_no_settings(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    # All screening trials are random, so that a search with the same random numbers would repeat their settings.
+    space = SPACE.model_copy(update={"screening_trials": 8})
+    journal = tmp_path / "journal.log"
+    for max_trials in (4, 14):
+        result = tune((window,), config, seconds=600, max_trials=max_trials, space=space, journal=journal)
+    assert result.trials["stage"].value_counts().to_dict() == {"screening": 11, "full": 3}
+    assert not result.trials.duplicated(["stage", *SETTINGS]).any()
+
+
+def test_continued_search_repeats_stopped_trial(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    """A trial that ended for lack of time is tried again."""
+    # Many factors and no search of a graph: a trial with 512 factors takes long enough to be stopped between epochs.
+    large = config.model_copy(update={"factors": 64, "graph_weights": ()})
+    space = SearchSpace(factors=(64, 512), screening_trials=1)
+    seconds = 2 * tune((window,), large, seconds=600, max_trials=2, space=space).seconds + 1
+    journal = tmp_path / "journal.log"
+
+    def use_up_time(report: TrialReport) -> None:
+        if report.number == 1:
+            time.sleep(max(0.0, seconds - 0.2 - report.elapsed_seconds))
+
+    limited = tune((window,), large, seconds=seconds, space=space, journal=journal, on_trial=use_up_time).trials
+    assert limited["stage"].tolist() == ["full", "screening", "full"]
+    assert limited["factors"].tolist() == [64, 64, 512]
+    (stopped,) = list_stopped_trials(journal)
+    assert (limited["state"].iloc[-1], limited["failure"].iloc[-1]) == ("pruned", None)
+    assert stopped.params == {name: limited[name].iloc[-1] for name in SETTINGS}
+    continued = tune((window,), large, seconds=600, max_trials=6, space=space, journal=journal).trials
+    is_repeat = (continued[["stage", *SETTINGS]] == limited[["stage", *SETTINGS]].iloc[-1]).all(axis=1)
+    assert is_repeat.sum() == 2
+    assert len(list_stopped_trials(journal)) == 1
+    assert not continued[~is_repeat].duplicated(["stage", *SETTINGS]).any()
+
+
 def test_journal_separates_other_settings(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     tune((window,), config, seconds=600, max_trials=2, space=SPACE, journal=journal)
@@ -70,12 +126,30 @@ def test_journal_separates_other_settings(window: EvaluationWindow, config: Trai
     assert result.default_ndcg == select_params((window,), changed, lambda _: None)[0].validation_ndcg
 
 
-def test_pruned_trial_has_no_ndcg(window: EvaluationWindow, config: TrainConfig) -> None:
-    space = SPACE.model_copy(update={"screening_trials": 8, "regularization": (0.02, 0.9)})
-    result = tune((window,), config, seconds=600, max_trials=20, space=space)
-    pruned = result.trials[result.trials["state"] == "pruned"]
-    assert len(pruned)
-    assert pruned["ndcg"].isna().all()
+def test_trial_below_median_is_pruned(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    space = SPACE.model_copy(update={"screening_trials": 8, "regularization": (0.02, 10.0)})
+    journal = tmp_path / "journal.log"
+    result = tune((window,), config, seconds=600, max_trials=24, space=space, journal=journal)
+    assert result.trials[result.trials["state"] == "pruned"]["ndcg"].isna().all()
+    failed = result.trials[result.trials["failure"].notna()]
+    assert len(failed)
+    assert set(failed["state"]) == {"pruned"}
+    pruned = [
+        (trial, study.trials[: trial.number])
+        for study in open_studies(journal)
+        for trial in study.trials
+        if trial.state == TrialState.PRUNED and "failure" not in trial.user_attrs
+    ]
+    assert len(pruned) == len(result.trials[(result.trials["state"] == "pruned") & result.trials["failure"].isna()])
+    assert pruned
+    for trial, earlier_trials in pruned:
+        assert OUT_OF_TIME not in trial.user_attrs
+        values = [
+            earlier.intermediate_values[trial.last_step]
+            for earlier in earlier_trials
+            if earlier.state == TrialState.COMPLETE and trial.last_step in earlier.intermediate_values
+        ]
+        assert max(trial.intermediate_values.values()) < median(values)
 
 
 def test_search_continues_after_failed_trial(window: EvaluationWindow, config: TrainConfig) -> None:

@@ -44,7 +44,8 @@ class _EvaluatedFit:
         iterations: int,
         evaluation_interval: int,
     ) -> None:
-        self.window, self.config, self.evaluation_interval = window, config, evaluation_interval
+        self.sample = window.sample_customers(config.max_selection_users)
+        self.config, self.evaluation_interval = config, evaluation_interval
         self.curve: list[CurvePoint] = []
         self.evaluated_iterations: list[int] = []
         self.evaluation_seconds = 0.0
@@ -65,15 +66,15 @@ class _EvaluatedFit:
     def _on_iteration(self, iteration: int, *_: object) -> None:
         if (iteration + 1) % self.evaluation_interval == 0:
             now = time.perf_counter()
-            ndcg = evaluate_ranking(METHOD_NAME, self.window, self.rank(), self.config).ndcg
+            ndcg = evaluate_ranking(METHOD_NAME, self.sample, self.rank(self.sample), self.config).ndcg
             self.curve.append(CurvePoint(seconds=now - self.start_seconds - self.evaluation_seconds, ndcg=ndcg))
             self.evaluated_iterations.append(iteration + 1)
             self.evaluation_seconds += time.perf_counter() - now
 
-    def rank(self) -> Ranking:
-        """Return the ranked lists of the window's customers."""
-        users = torch.from_numpy(np.asarray(self.model.user_factors)[self.window.known_positions.numpy()])
-        return self.window.rank_for_known_customers(
+    def rank(self, window: EvaluationWindow) -> Ranking:
+        """Return the ranked lists of the customers of the fit's window or of its sample."""
+        users = torch.from_numpy(np.asarray(self.model.user_factors)[window.known_positions.numpy()])
+        return window.rank_for_known_customers(
             users, torch.from_numpy(np.asarray(self.model.item_factors)), self.config
         )
 
@@ -105,7 +106,7 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
     _, iterations, setting = best
     fit = _EvaluatedFit(split.test, config, setting, iterations, evaluation_interval=1)
     start_seconds = time.perf_counter()
-    ranking = fit.rank()
+    ranking = fit.rank(split.test)
     scoring_seconds = time.perf_counter() - start_seconds
     return evaluate_ranking(METHOD_NAME, split.test, ranking, config).model_copy(
         update={

@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter
 
 from apps.benchmarks.fresh_process import log_progress
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
+from apps.benchmarks.ranking_results import ABLATION_PREFIX, CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.als.trainer import AlsTrainer
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
@@ -32,7 +32,8 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
             config,
             seconds=tune_seconds,
             on_trial=lambda trial: log_progress(
-                f"als: trial {trial.number}, best validation NDCG {trial.best_ndcg or 0:.5f}"
+                f"als: trial {trial.number} ({trial.stage}) after {trial.elapsed_seconds:.0f} s, "
+                f"best validation NDCG {trial.best_ndcg or 0:.5f}"
             ),
         )
         config, selected_params = tuned.config, tuned.selected_params
@@ -91,13 +92,14 @@ def _train_with_curve(
         trainer.strength, config, selected_params.graph_weight, selected_params.graph_popularity_power, multipliers
     )
     seconds, curve = time.perf_counter() - start_seconds, list[CurvePoint]()
-    evaluated = window.known_positions.to(trainer.device)
+    sample = window.sample_customers(config.max_selection_users)
+    evaluated = sample.known_positions.to(trainer.device)
     for _ in range(selected_params.epochs):
         report = trainer.train_epoch()
         seconds += report.seconds
         products = trainer.complete_product_factors() * multipliers[:, None]
-        ranking = window.rank_for_known_customers(trainer.user_factors[evaluated], products, config, graph)
-        curve.append(CurvePoint(seconds=seconds, ndcg=window.evaluate(ranking, config.k_values)[0].ndcg))
+        ranking = sample.rank_for_known_customers(trainer.user_factors[evaluated], products, config, graph)
+        curve.append(CurvePoint(seconds=seconds, ndcg=sample.evaluate(ranking, config.k_values)[0].ndcg))
         log_progress(
             f"als, {config.factors} factors: epoch {report.epoch}, loss {report.loss:.4f}, NDCG {curve[-1].ndcg:.5f}"
         )
@@ -130,15 +132,15 @@ def evaluate_ablations(split_source: SplitSource, result: RankingResult) -> list
     test = split.test
     no_content: dict[str, object] = {"content_prior_customers": 0.0}
     no_trends: dict[str, object] = {"trend_powers": (0.0,)}
-    changes: dict[str, dict[str, object]] = {"als without neighbors": {"graph_weights": ()}}
+    changes: dict[str, dict[str, object]] = {f"{ABLATION_PREFIX}neighbors": {"graph_weights": ()}}
     has_content = test.build_item_features(config).content.entry_count > 0
     has_trends = bool((test.build_item_features(config).trends != 1).any())
     if has_content:
-        changes["als without content"] = no_content
+        changes[f"{ABLATION_PREFIX}content"] = no_content
     if has_trends:
-        changes["als without trends"] = no_trends
+        changes[f"{ABLATION_PREFIX}trends"] = no_trends
     if has_content and has_trends:
-        changes["als without both"] = no_content | no_trends
+        changes[f"{ABLATION_PREFIX}both"] = no_content | no_trends
     results = []
     for method, change in changes.items():
         ablated_config = config.model_copy(update=change)
@@ -178,6 +180,6 @@ def _evaluate_graph(split: Split, config: TrainConfig, trend_power: float) -> Ra
 
     best_power = max(config.graph_popularity_powers, key=compute_ndcg)
     ranking = rank(split.test, best_power, config.popularity_damping)
-    return evaluate_ranking("als without factors", split.test, ranking, config).model_copy(
+    return evaluate_ranking(f"{ABLATION_PREFIX}factors", split.test, ranking, config).model_copy(
         update={"config": {"graph_popularity_power": best_power, "trend_power": trend_power}}
     )

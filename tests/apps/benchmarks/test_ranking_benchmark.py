@@ -5,7 +5,12 @@ from math import inf
 import numpy as np
 import pytest
 
-from apps.benchmarks.ranking_benchmark import compare_results, evaluate_targets
+from apps.benchmarks.ranking_benchmark import (
+    RankingComparison,
+    compare_results,
+    compute_target_values,
+    evaluate_targets,
+)
 from apps.benchmarks.ranking_differences import compute_differences
 from apps.benchmarks.ranking_results import CurvePoint, RankingResult
 from models_ml.config import TrainConfig
@@ -33,6 +38,7 @@ def build_result(
 
 
 RECOMART_RESULT = build_result("als", 0.3, {64: build_curve((1.0, 0.1), (2.0, 0.3))})
+POPULARITY = build_result("popularity", 0.1, {})
 
 
 def test_compare_results_uses_fastest_length() -> None:
@@ -58,9 +64,21 @@ def test_compare_results_without_equal_ndcg() -> None:
 
 
 def test_compare_results_with_zero_ndcg() -> None:
-    assert compare_results(
-        RECOMART_RESULT, RECOMART_RESULT.curves, build_result("implicit", 0.0, {64: build_curve((1.0, 0.0))})
-    ).ndcg_gain == float("inf")
+    other = build_result("implicit", 0.0, {64: build_curve((1.0, 0.0))})
+    comparison = compare_results(RECOMART_RESULT, RECOMART_RESULT.curves, other)
+    assert comparison.ndcg_gain is None
+    assert compute_target_values([RECOMART_RESULT, POPULARITY, other], [comparison]).ndcg_versus_library is None
+
+
+def test_target_values_after_json() -> None:
+    """JSON has no infinite share of training seconds."""
+    other = build_result("implicit", 0.4, {64: build_curve((1.0, 0.4))})
+    comparison = compare_results(RECOMART_RESULT, RECOMART_RESULT.curves, other)
+    stored = RankingComparison.model_validate_json(comparison.model_dump_json())
+    values = compute_target_values([RECOMART_RESULT, POPULARITY, other], [stored])
+    assert values.training_seconds_share == inf
+    assert values.ndcg_versus_library == pytest.approx(0.75)
+    assert evaluate_targets(values)[-1].is_met is False
 
 
 def test_compute_differences_has_paired_intervals() -> None:
@@ -92,17 +110,18 @@ def test_customer_ndcgs_are_not_in_json() -> None:
 
 
 def test_evaluate_targets_compares_with_limits() -> None:
-    baselines = [build_result("popularity", 0.1, {}), build_result("ease", 0.295, {})]
+    results = [RECOMART_RESULT, POPULARITY, build_result("ease", 0.295, {})]
     default = build_result("als, default settings", 0.296, {})
     other = build_result("implicit", 0.25, {64: build_curve((8.0, 0.25))})
     comparison = compare_results(RECOMART_RESULT, RECOMART_RESULT.curves, other)
-    targets = evaluate_targets(RECOMART_RESULT, baselines, default, [comparison])
+    ablation = build_result("als without neighbors", 0.299, {})
+    values = compute_target_values([*results, default, ablation, other], [comparison])
+    targets = evaluate_targets(values)
     assert [(target.name, target.is_met) for target in targets] == [
         ("NDCG relative to implicit", True),
         ("NDCG relative to the best baseline (ease)", False),
         ("NDCG of the default settings, relative to tuned", True),
         ("share of implicit's seconds to its best NDCG", True),
     ]
-    assert [target.is_met for target in evaluate_targets(RECOMART_RESULT, baselines, None, [])] == [
-        *(None, False, None, None)
-    ]
+    values = compute_target_values(results, [])
+    assert [target.is_met for target in evaluate_targets(values)] == [None, False, None, None]

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+import torch
 
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.trade_offs import DAMPINGS, RERANK_WEIGHTS, measure_trade_offs
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.ranking_model import SelectedParams
+from models_ml.ranking_model import SelectedParams, fit_ranking_model
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +53,22 @@ def test_trade_offs_show_cost_and_gain(window: EvaluationWindow, config: TrainCo
 
 def test_selection_ignores_damping_and_reranking(window: EvaluationWindow, config: TrainConfig) -> None:
     """The returned ranking is that of a model with these settings."""
-    quick = config.model_copy(update={"max_epochs": 2})
+    # With converged customer factors, the selection has the factors that a model computes from the histories.
+    quick = config.model_copy(update={"max_epochs": 2, "cg_steps": 32, "popularity_damping": 0.0})
     changed = quick.model_copy(update={"popularity_damping": 0.8, "rerank_method": "mmr", "rerank_weight": 0.5})
     (params, plain), (changed_params, ranking) = (
-        select_params((window,), settings, lambda _: None)
-        for settings in (quick.model_copy(update={"popularity_damping": 0.0}), changed)
+        select_params((window,), settings, lambda _: None) for settings in (quick, changed)
     )
     assert changed_params == params
     assert (ranking.positions != plain.positions).any()
-    assert ranking.positions.shape == plain.positions.shape
+    for settings, selected in ((quick, plain), (changed, ranking)):
+        customer_features = window.build_customer_features(settings)
+        model = fit_ranking_model(
+            window.interactions.strength,
+            settings,
+            params,
+            item_features=window.build_item_features(settings),
+            customer_features=customer_features.select(window.interactions.users.ids),
+        )
+        expected = window.rank_by_model(model, customer_features, settings)
+        assert torch.equal(selected.positions, expected.positions[: len(selected.positions)])
