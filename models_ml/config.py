@@ -168,7 +168,7 @@ class TrainConfig(BaseModel):
     """Weight of the second aim of the re-ranking against the score, which has the rest of 1."""
 
     rerank_depth: int = Field(default=100, ge=1)
-    """Number of a customer's best products that the re-ranking puts into a new order."""
+    """Number of a customer's best products that the re-ranking puts into a new order, at most `candidates_per_user`."""
 
     k_values: tuple[Annotated[int, Field(le=1000)], ...] = Field(default=(5, 10, 20), min_length=1)
     """List lengths k of all ranking metrics, ascending."""
@@ -233,6 +233,15 @@ class TrainConfig(BaseModel):
     def _validate_selection_k(self) -> Self:
         if self.selection_k > self.k_values[-1]:
             raise ValueError(f"selection_k {self.selection_k} is above the last of k_values, {self.k_values[-1]}")
+        return self
+
+    @model_validator(mode="after")
+    def _validate_rerank_depth(self) -> Self:
+        # Published lists are re-ranked among the candidates, evaluated ones among all products.
+        if self.rerank_method != "none" and self.rerank_depth > self.candidates_per_user:
+            raise ValueError(
+                f"rerank_depth {self.rerank_depth} is above candidates_per_user {self.candidates_per_user}"
+            )
         return self
 
     def describe_differences(self, other: "TrainConfig") -> str:

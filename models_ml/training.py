@@ -119,7 +119,10 @@ def train(
             reason = f"default: the validation window has only {customer_count} customers"
         else:
             selected_params, ranking = select_params((new_products,), config, record_epoch)
-            if validation.repeat_scores is not None:
+            if validation.repeat_scores is None:
+                # Repeat purchases may begin after this window.
+                selected_params = replace(selected_params, repeat_weight=config.default_repeat_weight)
+            else:
                 selected_params, ranking = select_repeat_params(
                     validation, config, selected_params, *_fit(validation, config, selected_params)
                 )

@@ -78,6 +78,7 @@ def evaluate(
                     "is_published": run_id is not None and run_id == copy.published.run_id,
                     "rejection_reason": _get_rejection_reason(runs, run_id),
                     "repeat_purchases": copy.get_shop_repeats(),
+                    "has_repeats": not copy.get_metrics(SegmentName.PURCHASE, run_id).empty,
                     "metrics": copy.get_metrics(run_id=run_id),
                     "differences": copy.get_metric_differences(run_id=run_id),
                     "segments": {
@@ -96,8 +97,14 @@ def evaluate(
         differences = pd.concat([copy.get_metric_differences(segment, run_id) for segment in segments])
         missing_metrics_reason = copy.explain_missing_metrics()
         shop_repeats = copy.get_shop_repeats()
+        has_repeats = not copy.get_metrics(SegmentName.PURCHASE, run_id).empty
         published_run_id = copy.published.run_id
     model_tables.print_repeats(shop_repeats)
+    if not metrics.empty and shop_repeats is not None and bool(shop_repeats["is_repeat_shop"]) != has_repeats:
+        console.print_line(
+            f"Model {run_id} was measured under another rule: purchased products were "
+            f"{'' if has_repeats else 'not '}recommended again. `recomart train` measures a model under the present one."
+        )
     if metrics.empty and by == SegmentName.PURCHASE:
         console.print_line("There are no metrics by purchase: purchased products are not recommended again.")
     elif metrics.empty:

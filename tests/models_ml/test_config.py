@@ -42,6 +42,12 @@ def test_config_rejects_invalid_settings(setting: str, value: object, message: s
         TrainConfig.model_validate({setting: value})
 
 
+def test_reranking_needs_enough_candidates() -> None:
+    TrainConfig(rerank_depth=100, candidates_per_user=50)
+    with pytest.raises(ValidationError, match="rerank_depth 100 is above candidates_per_user 50"):
+        TrainConfig(rerank_method="mmr", rerank_depth=100, candidates_per_user=50)
+
+
 def test_differences_ignore_other_settings() -> None:
     config = TrainConfig()
     assert config.describe_differences(TrainConfig(k_values=(10,), block_mib=8, warm_epochs=1)) == ""

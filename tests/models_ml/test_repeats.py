@@ -1,5 +1,6 @@
 """Repeat purchases: lists, reasons and metrics in a shop whose customers buy the same products again."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,9 +82,10 @@ def build_cutoff(cutoff: str, purchases: Purchases, is_repeat_shop: bool) -> tup
     )
 
 
-def build_dataset(*, is_repeat_shop: bool = True) -> Dataset:
+def build_dataset(repeat_cutoffs: Collection[str] = DAYS) -> Dataset:
+    """Return a shop that recommends purchased products again at the `repeat_cutoffs`."""
     purchases = simulate_purchases()
-    tables = [build_cutoff(cutoff, purchases, is_repeat_shop) for cutoff in DAYS]
+    tables = [build_cutoff(cutoff, purchases, cutoff in repeat_cutoffs) for cutoff in DAYS]
     return Dataset.from_tables(*(pa.concat_tables(parts) for parts in zip(*tables, strict=True)))
 
 
@@ -124,6 +126,12 @@ def test_model_beats_buy_again(grocer_training: TrainingResult) -> None:
     assert grocer_training.recommender.card.repeat_weight > 0
 
 
+def test_repeat_weight_without_validation(config: TrainConfig) -> None:
+    """The default weight is used when repeat purchases begin after the validation window."""
+    card = train(build_dataset(repeat_cutoffs=("now",)), config, "run").recommender.card
+    assert card.repeat_weight == config.default_repeat_weight
+
+
 @pytest.mark.parametrize("weights", [(0.0, 1.0, 2.0, 4.0, 1000.0), (0.0, 0.5, 3.0, 1000.0)])
 def test_best_repeat_weight_is_selected(
     grocer: Dataset, grocer_training: TrainingResult, config: TrainConfig, weights: tuple[float, ...]
@@ -158,7 +166,7 @@ def test_segments_of_new_and_repeat(grocer: Dataset, grocer_training: TrainingRe
 
 def test_other_shop_has_new_products_only(config: TrainConfig) -> None:
     """Without repeat scores, no list has a purchased product, and no segment or baseline of repeats is reported."""
-    dataset = build_dataset(is_repeat_shop=False)
+    dataset = build_dataset(repeat_cutoffs=())
     result = train(dataset, config, "run")
     metrics = result.ranking_metrics.to_pylist()
     assert "purchase" not in {row["segment"] for row in metrics}
