@@ -107,7 +107,7 @@ class RecommendationQueries:
         """The model, or the error message; cached, so that a damaged model is not read again by each query."""
         run_id = self.serving_copy.published.run_id
         if run_id is None:
-            return "no model has been trained. Run `recomart run`"
+            return "no model serves. Run `recomart run`, or read in `recomart models` why a trained model was rejected"
         folder = self._models_dir / run_id
         try:
             recommender = Recommender.load(folder)

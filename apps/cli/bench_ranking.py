@@ -73,7 +73,7 @@ def benchmark_ranking(
     has_files = train is not None and test is not None
     has_any_file = any(file is not None for file in (train, valid, test))
     if has_any_file if dataset is not None else not has_files:
-        raise RecomartError("missing input: give --train and --test (and optionally --valid), or only --dataset")
+        raise RecomartError("input failed: give either --train and --test (and optionally --valid), or --dataset")
     if holdout is not None and (valid is not None or dataset is not None):
         raise RecomartError(
             f"--holdout {holdout} failed: {'--valid' if valid is not None else '--dataset'} already has the validation "
@@ -115,6 +115,10 @@ def benchmark_ranking(
     console.print_line(f"Validation: {result.split.origin}")
     rows = [method_result.model_dump(include=set(RANKING_COLUMNS)) for method_result in result.results]
     console.print_table(f"Top {k}", [{name: _round_value(row[name]) for name in RANKING_COLUMNS} for row in rows])
+    if not any(method_result.method == "ease" for method_result in result.results):
+        console.print_line(
+            f"Without EASE: there are more than max_ease_products ({config.max_ease_products:,}) products.\n"
+        )
     console.print_table(
         "Recall by number of the product's customers in training: new 0, rare 1 to 9, warm 10 or more",
         [

@@ -77,7 +77,8 @@ def print_comparison(model: str, metrics: pd.DataFrame, differences: pd.DataFram
     print_table(f"Ranking metrics of {model}, top {k}", to_records(metrics), [*columns, *ACCURACY_METRICS])
     # A copy that an earlier version published lacks newer metrics.
     if list_metrics := [metric for metric in LIST_METRICS if metric in metrics and metrics[metric].notna().any()]:
-        print_table(f"Products of the lists, top {k}", to_records(metrics), [*columns, *list_metrics])
+        has_lists = metrics[list_metrics].notna().any(axis=1)
+        print_table(f"Products of the lists, top {k}", to_records(metrics[has_lists]), [*columns, *list_metrics])
     intervals = differences.assign(
         value=[
             f"{difference:+.4f} ({lower:+.4f} to {upper:+.4f})"

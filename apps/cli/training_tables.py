@@ -15,8 +15,11 @@ def print_gates(gates: Sequence[GateResult]) -> None:
     """Print the result of each gate and whether the new model may serve."""
     print_table("Gates", [{"gate": gate.gate, "passed": gate.is_passed, "finding": gate.finding} for gate in gates])
     if failed_gates := [gate for gate in gates if not gate.is_passed]:
+        has_serving_model = any(gate.gate == "versus_serving_model" for gate in gates)
+        consequence = "The previous model serves" if has_serving_model else "Customers get popular products"
         print_line(
-            f"The model is rejected: {len(failed_gates)} of {len(gates)} gates failed. The previous model serves."
+            f"The model is rejected: {len(failed_gates)} of {len(gates)} gates failed. {consequence}. "
+            "`recomart promote` accepts a rejected model."
         )
 
 
@@ -52,4 +55,8 @@ def print_trade_offs(trade_offs: Sequence[TradeOff], k: int) -> None:
     )
     print_table(
         f"Re-ranking, top {k}, validation window", rows[damping_count:], ["rerank_method", "rerank_weight", *metrics]
+    )
+    print_line(
+        "to use other values: popularity_damping, rerank_method and rerank_weight in the warehouse's train_config.json, "
+        "then `recomart run`"
     )

@@ -27,7 +27,7 @@ MAX_TEXT_LENGTH = 200
 
 PUBLIC_REASONS: dict[type[Exception], str] = {
     NothingPublishedError: "nothing is published yet. Run `recomart run`",
-    NoModelError: "no model has been trained. Run `recomart run`",
+    NoModelError: "no model serves. Run `recomart run`, or read in `recomart models` why a trained model was rejected",
     ModelUnavailableError: "the model of the published copy cannot be read. See the log of the service",
     PublishedCopyError: "the published copy cannot be read. See the log of the service",
 }

@@ -79,7 +79,8 @@ def _check_serving_model(comparison: ModelComparison | None, policy: GatePolicy)
         "versus_serving_model",
         comparison.upper_bound >= -policy.max_loss * comparison.serving_ndcg,
         f"NDCG@{comparison.k} in the serving model's test window is {comparison.new_ndcg:.4f}, the serving model's is "
-        f"{comparison.serving_ndcg:.4f} ({comparison.lower_bound:+.4f} to {comparison.upper_bound:+.4f})",
+        f"{comparison.serving_ndcg:.4f} ({comparison.lower_bound:+.4f} to {comparison.upper_bound:+.4f}), both without "
+        "popularity damping and re-ranking",
     )
     if comparison.user_count >= policy.min_evaluated_users:
         possible_loss = max(0.0, -comparison.lower_bound) / comparison.serving_ndcg if comparison.serving_ndcg else 0.0

@@ -82,8 +82,8 @@ def test_ranking_on_dataset_version(demo_warehouse: Settings, recomart: Recomart
 def test_invalid_options(split_files: dict[str, Path], tmp_path: Path) -> None:
     files = ["--train", split_files["train"], "--test", split_files["test"]]
     for arguments, message in (
-        (["--train", split_files["train"]], "give --train and --test (and optionally --valid), or only --dataset"),
-        (["--train", split_files["train"], "--dataset", "8aa"], "or only --dataset"),
+        (["--train", split_files["train"]], "give either --train and --test (and optionally --valid), or --dataset"),
+        (["--train", split_files["train"], "--dataset", "8aa"], "(and optionally --valid), or --dataset"),
         (["--dataset", ""], "an empty hash names no dataset version"),
         (
             ["--train", split_files["train"], "--test", split_files["test"], "--against", "magic"],

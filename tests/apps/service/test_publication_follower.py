@@ -131,7 +131,7 @@ def test_copy_without_model_serves_lists(writable_shop: Settings, publish_again:
             service.get("/customers/u00054/explanations/p00001"),
         ):
             assert response.status_code == 503
-            assert "no model has been trained. Run `recomart run`" in response.json()["detail"]
+            assert "no model serves. Run `recomart run`, " in response.json()["detail"]
 
 
 @pytest.mark.usefixtures("without_retry_delay")
