@@ -50,8 +50,7 @@ class RankingComparison(BaseModel):
     """Factor length of `seconds_to_equal_ndcg`."""
 
     training_seconds_share: float | None
-    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; infinite (null in JSON) when the model
-    does not reach the NDCG, None without a curve of the other method."""
+    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; None when one of them is missing."""
 
 
 class TargetValues(BaseModel):
@@ -153,7 +152,7 @@ def compute_target_values(results: Sequence[RankingResult], comparisons: Sequenc
         ndcg_versus_library=1 + library.ndcg_gain if library and library.ndcg_gain is not None else None,
         ndcg_versus_baselines=recomart_result.ndcg / best.ndcg if best.ndcg else None,
         default_ndcg=default.ndcg / recomart_result.ndcg if default and recomart_result.ndcg else None,
-        training_seconds_share=_get_training_seconds_share(library) if library else None,
+        training_seconds_share=_get_limited_share(library) if library else None,
     )
 
 
@@ -181,9 +180,9 @@ def _is_baseline(result: RankingResult) -> bool:
     return not is_recomart and result.method not in LIBRARIES
 
 
-def _get_training_seconds_share(comparison: RankingComparison) -> float | None:
-    # JSON has no infinite numbers: a share that was read from a file is None in both cases.
-    return inf if comparison.seconds_to_equal_ndcg is None else comparison.training_seconds_share
+def _get_limited_share(library: RankingComparison) -> float | None:
+    """Return the share of the library's training seconds; infinite when RecoMart's model does not reach its NDCG."""
+    return inf if library.seconds_to_equal_ndcg is None else library.training_seconds_share
 
 
 def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResult]:
@@ -209,7 +208,7 @@ def compare_results(
         ndcg_gain=recomart_result.ndcg / other.ndcg - 1 if other.ndcg else None,
         seconds_to_equal_ndcg=seconds,
         factors_at_equal_ndcg=factors,
-        training_seconds_share=(inf if seconds is None else seconds / other_seconds) if other_seconds else None,
+        training_seconds_share=seconds / other_seconds if seconds is not None and other_seconds else None,
     )
 
 
