@@ -70,7 +70,7 @@ class TargetValues(BaseModel):
     ndcg_versus_baselines: float | None
     """NDCG of RecoMart's tuned model, relative to the best baseline."""
 
-    default_ndcg: float | None
+    default_ndcg_versus_tuned: float | None
     """NDCG of the default settings, relative to the tuned ones."""
 
     training_seconds_share: float | None
@@ -151,7 +151,7 @@ def compute_target_values(results: Sequence[RankingResult], comparisons: Sequenc
         library=library.method if library else None,
         ndcg_versus_library=1 + library.ndcg_gain if library and library.ndcg_gain is not None else None,
         ndcg_versus_baselines=recomart_result.ndcg / best.ndcg if best.ndcg else None,
-        default_ndcg=default.ndcg / recomart_result.ndcg if default and recomart_result.ndcg else None,
+        default_ndcg_versus_tuned=default.ndcg / recomart_result.ndcg if default and recomart_result.ndcg else None,
         training_seconds_share=_get_limited_share(library) if library else None,
     )
 
@@ -167,7 +167,9 @@ def evaluate_targets(values: TargetValues) -> list[Target]:
             min_value=MIN_NDCG_VERSUS_BASELINES,
         ),
         Target.evaluate(
-            "NDCG of the default settings, relative to tuned", values.default_ndcg, min_value=MIN_DEFAULT_NDCG
+            "NDCG of the default settings, relative to tuned",
+            values.default_ndcg_versus_tuned,
+            min_value=MIN_DEFAULT_NDCG,
         ),
         Target.evaluate(
             f"share of {name}'s seconds to its best NDCG", values.training_seconds_share, MAX_TRAINING_SECONDS_SHARE
