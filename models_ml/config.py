@@ -201,8 +201,8 @@ class TrainConfig(BaseModel):
     number. 0 leaves it out."""
 
     selection_k: int = Field(default=10, ge=1)
-    """List length k of the validation NDCG that selects the number of epochs, the trend power and the item
-    graph."""
+    """List length k of the validation NDCG that selects the parameters of the model and the settings of the
+    baselines."""
 
     screening_factors: int = Field(default=64, ge=1)
     """Number of factors of the short fits that select the regularization or screen settings. On Last.fm, Online Retail
@@ -243,6 +243,11 @@ class TrainConfig(BaseModel):
                 f"rerank_depth {self.rerank_depth} is above candidates_per_user {self.candidates_per_user}"
             )
         return self
+
+    @property
+    def max_k(self) -> int:
+        """Length of the evaluated lists."""
+        return self.k_values[-1]
 
     def describe_differences(self, other: "TrainConfig") -> str:
         """Return a text about the model-defining settings whose value differs in `other`; empty if none differs."""

@@ -26,9 +26,10 @@ from models_ml.evaluation.repeat_selection import select_repeat_params
 from models_ml.evaluation.report import EvaluationReport, MetricRow
 from models_ml.evaluation.selection import EpochCallback, EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.evaluation.window_model import fit_window_model
 from models_ml.inference.artifact import ModelCard
 from models_ml.inference.recommender import Recommender
-from models_ml.ranking_model import RankingModel, SelectedParams, fit_ranking_model
+from models_ml.ranking_model import SelectedParams, fit_ranking_model
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def train(
                 selected_params = replace(selected_params, repeat_weight=config.default_repeat_weight)
             else:
                 selected_params, ranking = select_repeat_params(
-                    validation, config, selected_params, *_fit(validation, config, selected_params)
+                    validation, config, selected_params, *fit_window_model(validation, config, selected_params)
                 )
             reason = f"best validation NDCG@{config.selection_k} of up to {config.max_epochs} epochs"
             report.add_overall(validation, ranking)
@@ -163,27 +164,8 @@ def _fit_and_rank(
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Ranking:
     """Return the ranking of a model fitted to the data before a window, for all customers of the window."""
-    model, customer_features = _fit(window, config, selected_params, on_epoch)
+    model, customer_features = fit_window_model(window, config, selected_params, on_epoch)
     return window.rank_by_model(model, customer_features, config)
-
-
-def _fit(
-    window: EvaluationWindow,
-    config: TrainConfig,
-    selected_params: SelectedParams,
-    on_epoch: Callable[[EpochReport], None] | None = None,
-) -> tuple[RankingModel, FeatureMatrix]:
-    """Return the model fitted to the data before a window, and the customers' features."""
-    customer_features = window.build_customer_features(config)
-    model = fit_ranking_model(
-        window.interactions.strength,
-        config,
-        selected_params,
-        on_epoch,
-        item_features=window.build_item_features(config),
-        customer_features=customer_features.select(window.interactions.users.ids),
-    )
-    return model, customer_features
 
 
 def _fit_recommender(

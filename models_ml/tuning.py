@@ -200,12 +200,16 @@ class _Search:
         """The searched settings of the initial config."""
         return {name: getattr(self.config, name) for name in self.setting_names}
 
+    @property
+    def initial_trial(self) -> dict[str, float | int]:
+        """The settings of the first full trial."""
+        return self.initial_settings | {"factors": self.config.factors}
+
     def run(self) -> None:
         """Run trials until the time or their maximum number is reached."""
-        initial_trial = self.initial_settings | {"factors": self.config.factors}
         try:
-            if not self._is_tried("full", initial_trial):
-                self._run_trial("full", initial_trial)
+            if not self._is_tried("full", self.initial_trial):
+                self._run_trial("full", self.initial_trial)
             self.studies["screening"].enqueue_trial(self.initial_settings, skip_if_exists=True)
             while True:
                 for _ in range(self.space.screening_trials):
@@ -224,14 +228,13 @@ class _Search:
             raise ModelError(
                 f"tuning failed, no trial was completed: {'; '.join(sorted(failures)) or 'no trial was started'}"
             )
-        initial_trial = self.initial_settings | {"factors": self.config.factors}
         best_trial = study.best_trial
         return TuningResult(
             config=self.config.model_copy(update=best_trial.params),
             selected_params=SelectedParams(
                 **{name: best_trial.user_attrs[name] for name in PARAM_NAMES}, validation_ndcg=best_trial.value
             ),
-            default_ndcg=next((trial.value for trial in completed_trials if trial.params == initial_trial), None),
+            default_ndcg=next((trial.value for trial in completed_trials if trial.params == self.initial_trial), None),
             trials=self._build_trial_table(),
             reports=self.reports,
             seconds=time.perf_counter() - self.start_seconds,
@@ -278,7 +281,7 @@ class _Search:
     def _get_best_full_trial(self) -> dict[str, float | int]:
         """Return the settings of the best full trial, or the initial ones when none was completed."""
         trials = _list_completed_trials(self.studies["full"])
-        return self.studies["full"].best_params if trials else self.initial_settings | {"factors": self.config.factors}
+        return self.studies["full"].best_params if trials else self.initial_trial
 
     def _is_tried(self, stage: Stage, settings: dict[str, float | int]) -> bool:
         """Return whether a trial of the settings ended for another reason than lack of time."""

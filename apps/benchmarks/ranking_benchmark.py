@@ -50,8 +50,7 @@ class RankingComparison(BaseModel):
     """Factor length of `seconds_to_equal_ndcg`."""
 
     training_seconds_share: float | None
-    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; infinite (null in JSON) when the model
-    does not reach the NDCG, None without a curve of the other method."""
+    """`seconds_to_equal_ndcg` as a share of the other method's training seconds; None when one of them is missing."""
 
 
 class TargetValues(BaseModel):
@@ -71,7 +70,7 @@ class TargetValues(BaseModel):
     ndcg_versus_baselines: float | None
     """NDCG of RecoMart's tuned model, relative to the best baseline."""
 
-    default_ndcg: float | None
+    default_ndcg_versus_tuned: float | None
     """NDCG of the default settings, relative to the tuned ones."""
 
     training_seconds_share: float | None
@@ -152,8 +151,8 @@ def compute_target_values(results: Sequence[RankingResult], comparisons: Sequenc
         library=library.method if library else None,
         ndcg_versus_library=1 + library.ndcg_gain if library and library.ndcg_gain is not None else None,
         ndcg_versus_baselines=recomart_result.ndcg / best.ndcg if best.ndcg else None,
-        default_ndcg=default.ndcg / recomart_result.ndcg if default and recomart_result.ndcg else None,
-        training_seconds_share=_get_training_seconds_share(library) if library else None,
+        default_ndcg_versus_tuned=default.ndcg / recomart_result.ndcg if default and recomart_result.ndcg else None,
+        training_seconds_share=_get_limited_share(library) if library else None,
     )
 
 
@@ -168,7 +167,9 @@ def evaluate_targets(values: TargetValues) -> list[Target]:
             min_value=MIN_NDCG_VERSUS_BASELINES,
         ),
         Target.evaluate(
-            "NDCG of the default settings, relative to tuned", values.default_ndcg, min_value=MIN_DEFAULT_NDCG
+            "NDCG of the default settings, relative to tuned",
+            values.default_ndcg_versus_tuned,
+            min_value=MIN_DEFAULT_NDCG,
         ),
         Target.evaluate(
             f"share of {name}'s seconds to its best NDCG", values.training_seconds_share, MAX_TRAINING_SECONDS_SHARE
@@ -181,9 +182,9 @@ def _is_baseline(result: RankingResult) -> bool:
     return not is_recomart and result.method not in LIBRARIES
 
 
-def _get_training_seconds_share(comparison: RankingComparison) -> float | None:
-    # JSON has no infinite numbers: a share that was read from a file is None in both cases.
-    return inf if comparison.seconds_to_equal_ndcg is None else comparison.training_seconds_share
+def _get_limited_share(library: RankingComparison) -> float | None:
+    """Return the share of the library's training seconds; infinite when RecoMart's model does not reach its NDCG."""
+    return inf if library.seconds_to_equal_ndcg is None else library.training_seconds_share
 
 
 def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResult]:
@@ -209,7 +210,7 @@ def compare_results(
         ndcg_gain=recomart_result.ndcg / other.ndcg - 1 if other.ndcg else None,
         seconds_to_equal_ndcg=seconds,
         factors_at_equal_ndcg=factors,
-        training_seconds_share=(inf if seconds is None else seconds / other_seconds) if other_seconds else None,
+        training_seconds_share=seconds / other_seconds if seconds is not None and other_seconds else None,
     )
 
 

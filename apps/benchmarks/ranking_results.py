@@ -9,7 +9,6 @@ from models_ml.config import TrainConfig
 from models_ml.data.dataset_store import read_dataset
 from models_ml.evaluation.holdout import Holdout
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
-from models_ml.evaluation.metrics import compute_accuracy
 from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
@@ -137,9 +136,7 @@ def evaluate_ranking(method: str, window: EvaluationWindow, ranking: Ranking, co
     is_hit = torch.zeros(len(pairs), dtype=torch.bool)
     hits = window.find_hit_pairs(ranking)[: len(window.known_positions)]
     is_hit[hits[hits >= 0]] = True
-    rows, ranks = torch.nonzero(hits >= 0, as_tuple=True)
-    relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]
-    accuracy = compute_accuracy(rows, ranks, relevant_counts, config.k_values)[:, 0]
+    accuracy = window.compute_accuracy(ranking, config.k_values)[:, 0]
     groups = {
         "new": customers == 0,
         "rare": (customers > 0) & (customers < RARE_CUSTOMER_COUNT),

@@ -131,7 +131,7 @@ def evaluate_summary_targets(datasets: Sequence[DatasetSummary]) -> list[Target]
     searches = [dataset.search for dataset in datasets if dataset.search and dataset.search.has_min_seconds]
     versus_library = _drop_missing(value.ndcg_versus_library for value in values)
     versus_baselines = _drop_missing(value.ndcg_versus_baselines for value in values)
-    default_ndcgs = _drop_missing(value.default_ndcg for value in values)
+    default_ndcgs = _drop_missing(value.default_ndcg_versus_tuned for value in values)
     seconds_shares = _drop_missing(value.training_seconds_share for value in values)
     early_shares = _drop_missing(search.ndcg_shares.get(EARLY_SEARCH_SECONDS) for search in searches)
     name = next((value.library for value in values if value.library), LIBRARIES[0])

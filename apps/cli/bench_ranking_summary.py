@@ -51,7 +51,7 @@ def _build_row(dataset: DatasetSummary) -> dict[str, object]:
         "best_baseline": f"{dataset.baseline_ndcg:.4f} {values.best_baseline}",
         "over_implicit": format_relative_difference(dataset.library_difference),
         "over_best_baseline": format_relative_difference(dataset.baseline_difference),
-        "default / tuned": _format_ratio(values.default_ndcg),
+        "default / tuned": _format_ratio(values.default_ndcg_versus_tuned),
         "time_share": values.training_seconds_share,
         "trials / min": search.trials_per_minute if search else None,
         **{f"{seconds} s": shares.get(seconds) for seconds in SEARCH_SECONDS},

@@ -102,8 +102,8 @@ def evaluate(
     model_tables.print_repeats(shop_repeats)
     if not metrics.empty and shop_repeats is not None and bool(shop_repeats["is_repeat_shop"]) != has_repeats:
         console.print_line(
-            f"Model {run_id} was measured under another rule: purchased products were "
-            f"{'' if has_repeats else 'not '}recommended again. `recomart train` measures a model under the new one."
+            f"Model {run_id} was measured under another rule: purchased products were {'' if has_repeats else 'not '}"
+            "recommended again. `recomart train` measures a model under the present one."
         )
     if metrics.empty and by == SegmentName.PURCHASE:
         console.print_line("There are no metrics by purchase: purchased products are not recommended again.")

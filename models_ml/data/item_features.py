@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -65,21 +66,14 @@ def compute_product_trends(product_features: pa.Table, products: IdMap, config: 
     result is float32 of shape (products). The prior of `trend_prior_customers` keeps products with few customers near
     1; products without customers have 1.
     """
-    require_columns(product_features, ("product_id", "popularity", "active_users_28d"), "product features")
-    position = products.find_positions(product_features["product_id"])
-    customers, recent_customers = (
-        product_features[name].to_numpy().astype(np.float64)[position >= 0]
-        for name in ("popularity", "active_users_28d")
-    )
+    position, customers, recent_customers = _count_customers(product_features, products)
     trends = torch.ones(len(products))
     if recent_customers.sum() > 0:
         mean_share = recent_customers.sum() / customers.sum()
         ratio = (recent_customers / mean_share + config.trend_prior_customers) / (
             customers + config.trend_prior_customers
         )
-        trends[torch.from_numpy(position[position >= 0])] = torch.from_numpy(
-            np.where(customers > 0, ratio, 1).astype(np.float32)
-        )
+        trends[position] = torch.from_numpy(np.where(customers > 0, ratio, 1).astype(np.float32))
     return trends
 
 
@@ -90,14 +84,22 @@ def compute_relative_popularity(product_features: pa.Table, products: IdMap) -> 
     any customers has 1, because nothing is known about its popularity, and all have 1 when no product has recent
     customers.
     """
+    position, customers, recent_customers = _count_customers(product_features, products)
+    popularity = torch.ones(len(products))
+    if recent_customers.any():
+        relative = np.where(customers > 0, recent_customers / recent_customers[recent_customers > 0].mean(), 1)
+        popularity[position] = torch.from_numpy(relative.astype(np.float32))
+    return popularity
+
+
+def _count_customers(
+    product_features: pa.Table, products: IdMap
+) -> tuple[Tensor, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the position in `products`, the customers and the recent customers of each known product of the rows."""
     require_columns(product_features, ("product_id", "popularity", "active_users_28d"), "product features")
     position = products.find_positions(product_features["product_id"])
     customers, recent_customers = (
         product_features[name].to_numpy().astype(np.float64)[position >= 0]
         for name in ("popularity", "active_users_28d")
     )
-    popularity = torch.ones(len(products))
-    if recent_customers.any():
-        relative = np.where(customers > 0, recent_customers / recent_customers[recent_customers > 0].mean(), 1)
-        popularity[torch.from_numpy(position[position >= 0])] = torch.from_numpy(relative.astype(np.float32))
-    return popularity
+    return torch.from_numpy(position[position >= 0]), customers, recent_customers

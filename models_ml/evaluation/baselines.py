@@ -19,7 +19,7 @@ from models_ml.data.sparse import Csr, iter_row_blocks
 from models_ml.data.top_n import select_top_n
 from models_ml.errors import ModelError
 from models_ml.evaluation.ranking import Ranking
-from models_ml.evaluation.window import EvaluationWindow, get_max_k
+from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.scoring import rank_top_n
 from models_ml.neighbors.similarity import (
     CELLS_PER_SIMILARITY,
@@ -87,7 +87,7 @@ def rank_by_purchases(window: EvaluationWindow, config: TrainConfig) -> Ranking:
         rank_top_n(
             customer_factors,
             scores,
-            get_max_k(config),
+            config.max_k,
             block_rows=config.compute_block_rows(len(scores)),
             excluded=window.excluded,
             additions=window.purchase_days,
@@ -190,7 +190,7 @@ def rank_by_ease(window: EvaluationWindow, config: TrainConfig, regularizations:
         weights = inverse.div_(-inverse.diagonal().clone())
         weights.fill_diagonal_(0)
         blocks = [
-            select_top_n(histories.to_torch_csr() @ weights, get_max_k(config), excluded)
+            select_top_n(histories.to_torch_csr() @ weights, config.max_k, excluded)
             for histories, excluded in _iter_history_blocks(window, config.compute_block_rows(pairs.column_count))
         ]
         rankings.append(_combine_blocks(window, config, blocks))
@@ -244,7 +244,7 @@ def _select_positive(scores: Tensor, config: TrainConfig, excluded: Csr) -> tupl
     """Return the best products with a score above zero, without the excluded ones."""
     # For 105 x 52,893 scores, an assignment by a mask takes 25 ms, this 0.7.
     torch.threshold_(scores, 0.0, -torch.inf)
-    return select_top_n(scores, get_max_k(config), excluded)
+    return select_top_n(scores, config.max_k, excluded)
 
 
 def _combine_blocks(window: EvaluationWindow, config: TrainConfig, blocks: list[tuple[Tensor, Tensor]]) -> Ranking:

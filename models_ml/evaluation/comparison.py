@@ -14,7 +14,6 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures, compute_product_trends
 from models_ml.evaluation.bootstrap import bootstrap_mean_bounds
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
-from models_ml.evaluation.metrics import compute_accuracy
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.inference.artifact import ModelCard
 from models_ml.ranking_model import RankingModel, fit_ranking_model
@@ -149,7 +148,4 @@ def _compute_ndcg(
     ranking = window.rank_for_known_customers(
         user_factors, product_factors, config, graph, repeat_weight=model.repeat_weight
     )
-    hits = window.find_hit_pairs(ranking) >= 0
-    relevant_counts = torch.bincount(window.customer_row_of_pair, minlength=len(hits))[: len(hits)]
-    rows, ranks = torch.nonzero(hits, as_tuple=True)
-    return compute_accuracy(rows, ranks, relevant_counts, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]
+    return window.compute_accuracy(ranking, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]

@@ -144,9 +144,9 @@ class EvaluationReport:
         method_lists = _build_method_lists(window, rankings, self.config)
         for segment in iter_segments(window, labels):
             self._compare(window, segment, self._evaluate_segment(window, segment, method_lists))
-        self._pairs.append(
-            self._build_table(window, window.pairs.num_rows, PAIRS_SCHEMA, *_iter_id_columns(window), *labels.columns)
-        )
+        run_columns = (pa.repeat(value, window.pairs.num_rows) for value in (self.run_id, window.cutoff))
+        id_columns = (window.pairs[name].cast(pa.string()) for name in ("user_id", "product_id"))
+        self._pairs.append(pa.table([*run_columns, *id_columns, *labels.columns], schema=PAIRS_SCHEMA))
         for method, method_ranking in rankings.items():
             self._candidates.append(window.build_candidate_table(self.run_id, method, method_ranking))
 
@@ -217,11 +217,6 @@ class EvaluationReport:
         run = {"run_id": self.run_id, "cutoff": window.cutoff, "method": method}
         return {**run, "segment": segment.name, "segment_value": segment.value}
 
-    def _build_table(self, window: EvaluationWindow, row_count: int, schema: pa.Schema, *columns: object) -> pa.Table:
-        """Return a table of `_RUN_COLUMNS` followed by `columns`."""
-        run_columns = (pa.repeat(value, row_count) for value in (self.run_id, window.cutoff))
-        return pa.table([*run_columns, *columns], schema=schema)
-
 
 class _MethodLists:
     """The lists of a method with their hits and exposure."""
@@ -256,8 +251,3 @@ def _build_method_lists(
 def _get_segment_metrics(segment: Segment) -> tuple[str, ...]:
     """Return the metrics of a segment; exposure describes whole lists, so product segments have accuracy only."""
     return ACCURACY_METRICS if segment.name in PRODUCT_SEGMENTS else (*ACCURACY_METRICS, *EXPOSURE_METRICS)
-
-
-def _iter_id_columns(window: EvaluationWindow) -> Iterator[pa.ChunkedArray]:
-    for name in ("user_id", "product_id"):
-        yield window.pairs[name].cast(pa.string())

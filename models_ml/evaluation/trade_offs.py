@@ -10,7 +10,8 @@ from models_ml.evaluation.metric_names import CONCENTRATION_METRICS, EXPOSURE_ME
 from models_ml.evaluation.metrics import compute_concentration
 from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.ranking_model import SelectedParams, fit_ranking_model
+from models_ml.evaluation.window_model import fit_window_model
+from models_ml.ranking_model import SelectedParams
 
 DAMPINGS = (0.0, 0.05, 0.1, 0.2, 0.3)
 RERANK_WEIGHTS = {"mmr": (0.05, 0.1, 0.2, 0.3, 0.5), "calibrated": (0.02, 0.05, 0.1, 0.2, 0.3)}
@@ -54,12 +55,13 @@ def measure_trade_offs(window: EvaluationWindow, config: TrainConfig, params: Se
         for method, weights in RERANK_WEIGHTS.items()
         for weight in weights
     ]
-    rankings = _rank(window, undamped, params, [*dampings, damped, *rerankings])
+    variants = [*dampings, damped, *rerankings]
+    rankings = _rank(window, undamped, params, variants)
     measured = config.model_copy(update={"k_values": (config.selection_k,)})
     exposure = measure_exposure(window, {str(row): ranking for row, ranking in enumerate(rankings)}, measured)
     trade_offs = [
         _build_trade_off(window, settings, ranking, exposure[str(row)], config.selection_k)
-        for row, (settings, ranking) in enumerate(zip([*dampings, damped, *rerankings], rankings, strict=True))
+        for row, (settings, ranking) in enumerate(zip(variants, rankings, strict=True))
     ]
     reranked = trade_offs[len(dampings) :]
     return [
@@ -72,21 +74,14 @@ def _rank(
     window: EvaluationWindow, config: TrainConfig, params: SelectedParams, variants: list[TrainConfig]
 ) -> list[Ranking]:
     """Return the lists of the known customers for each of the `variants` of the config, by one fitted model."""
-    customer_features = window.build_customer_features(config)
-    item_features = window.build_item_features(config)
-    model = fit_ranking_model(
-        window.interactions.strength,
-        config,
-        params,
-        item_features=item_features,
-        customer_features=customer_features.select(window.interactions.users.ids),
-    )
+    model, customer_features = fit_window_model(window, config, params)
     device = model.factors.product_factors.device
     features = customer_features.select(window.known_customer_ids).to(device)
     user_factors = model.factors.fold_in(window.histories.to(device), features)
+    item_features = window.build_item_features(config).to(device)
     rankings = []
     for variant in variants:
-        multipliers = item_features.to(device).compute_damping(variant.popularity_damping)
+        multipliers = item_features.compute_damping(variant.popularity_damping)
         graph = model.graph.scale(multipliers)
         reranker = window.build_reranker(variant, device)
         scoring_factors = model.factors.scoring_factors * multipliers[:, None]

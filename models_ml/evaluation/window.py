@@ -18,7 +18,7 @@ from models_ml.data.interactions import Interactions
 from models_ml.data.item_features import ItemFeatures
 from models_ml.data.sparse import Csr
 from models_ml.errors import ModelError
-from models_ml.evaluation.metrics import RankingMetrics, compute_ranking_metrics
+from models_ml.evaluation.metrics import RankingMetrics, compute_accuracy, compute_ranking_metrics
 from models_ml.evaluation.ranking import Ranking
 from models_ml.inference.reranking import Reranker
 from models_ml.inference.scoring import rank_top_n
@@ -277,7 +277,7 @@ class EvaluationWindow:
         same device. The scores of a `graph` of the products are added, and `repeat_weight` times the repeat scores. A
         `reranker` puts the lists into its order.
         """
-        device, repeats, n = user_factors.device, self.repeat_scores, get_max_k(config)
+        device, repeats, n = user_factors.device, self.repeat_scores, config.max_k
         histories = self.histories.to(device)
         top = rank_top_n(
             user_factors,
@@ -301,27 +301,22 @@ class EvaluationWindow:
         The shapes are (customers, factors) for `customer_factors` and (catalog, factors) for `product_factors`.
         """
         known, new = customer_factors[: len(self.known_positions)], customer_factors[len(self.known_positions) :]
-        columns = self.catalog_positions[self.excluded.columns.long()].int()
-        excluded = Csr(self.excluded.row_starts, columns, self.excluded.values, len(self.catalog))
+        excluded = self.excluded.remap_columns(self.catalog_positions, len(self.catalog))
         block_rows = config.compute_block_rows(len(product_factors))
-        ranking = Ranking.from_top_n(rank_top_n(known, product_factors, get_max_k(config), excluded, block_rows))
-        return ranking.append(Ranking.from_top_n(rank_top_n(new, product_factors, get_max_k(config), None, block_rows)))
+        ranking = Ranking.from_top_n(rank_top_n(known, product_factors, config.max_k, excluded, block_rows))
+        return ranking.append(Ranking.from_top_n(rank_top_n(new, product_factors, config.max_k, None, block_rows)))
 
     def rank_by_global_score(self, scores: Tensor, config: TrainConfig) -> Ranking:
         """Rank the catalog for all customers by one score per product, float32 of shape (catalog)."""
         max_excluded = int(self.excluded.lengths.max())
         # The pool is large enough to fill a list even if it contains all excluded products of the customer.
-        pool = scores.sort(descending=True, stable=True).indices[: get_max_k(config) + max_excluded].sort().values
+        pool = scores.sort(descending=True, stable=True).indices[: config.max_k + max_excluded].sort().values
         pool_position = torch.full((len(self.catalog),), -1)
         pool_position[pool] = torch.arange(len(pool))
-        columns = pool_position[self.catalog_positions[self.excluded.columns.long()]]
-        rows, columns = self.excluded.row_of_entry[columns >= 0], columns[columns >= 0]
-        excluded = Csr.from_pairs(rows, columns, torch.ones(len(rows)), (len(self.known_positions), len(pool)))
+        excluded = self.excluded.remap_columns(pool_position[self.catalog_positions], len(pool))
         customer_factors, pool_factors = torch.ones((len(self.known_positions), 1)), scores[pool][:, None]
         ranking = Ranking.from_top_n(
-            rank_top_n(
-                customer_factors, pool_factors, get_max_k(config), excluded, config.compute_block_rows(len(pool))
-            )
+            rank_top_n(customer_factors, pool_factors, config.max_k, excluded, config.compute_block_rows(len(pool)))
         )
         positions = torch.where(ranking.positions < 0, -1, pool[ranking.positions.clamp(min=0)])
         return self._append_shared_list(Ranking(positions, ranking.scores), scores, config)
@@ -350,10 +345,13 @@ class EvaluationWindow:
 
     def evaluate(self, ranking: Ranking, k_values: tuple[int, ...]) -> list[RankingMetrics]:
         """Return the metrics of the ranking for the known customers at each of `k_values`."""
-        known_count = len(self.known_positions)
-        hits = self.find_hit_pairs(ranking)[:known_count] >= 0
-        relevant_counts = torch.bincount(self.customer_row_of_pair, minlength=known_count)[:known_count]
-        return compute_ranking_metrics(hits, relevant_counts, k_values)
+        return compute_ranking_metrics(*self._find_hits(ranking), k_values)
+
+    def compute_accuracy(self, ranking: Ranking, k_values: tuple[int, ...]) -> Tensor:
+        """Return the `ACCURACY_METRICS` of each known customer, float64 of shape (customers, k_values, metrics)."""
+        hits, relevant_counts = self._find_hits(ranking)
+        rows, ranks = torch.nonzero(hits, as_tuple=True)
+        return compute_accuracy(rows, ranks, relevant_counts, k_values)
 
     def build_candidate_table(self, run_id: str, method: str, ranking: Ranking) -> pa.Table:
         """Return the ranking as rows of ml.evaluation_candidates."""
@@ -371,15 +369,16 @@ class EvaluationWindow:
             }
         )
 
+    def _find_hits(self, ranking: Ranking) -> tuple[Tensor, Tensor]:
+        """Return the hits, bool of shape (known customers, ranks), and each customer's number of relevant products."""
+        known_count = len(self.known_positions)
+        relevant_counts = torch.bincount(self.customer_row_of_pair, minlength=known_count)[:known_count]
+        return self.find_hit_pairs(ranking)[:known_count] >= 0, relevant_counts
+
     def _append_shared_list(self, ranking: Ranking, scores: Tensor, config: TrainConfig) -> Ranking:
         """Return `ranking` with the best products by `scores` appended as the list of each new customer."""
-        shared_list = Ranking.from_top_n(rank_top_n(torch.ones((1, 1)), scores[:, None], get_max_k(config)))
+        shared_list = Ranking.from_top_n(rank_top_n(torch.ones((1, 1)), scores[:, None], config.max_k))
         return ranking.append(shared_list.repeat(self.new_customer_count))
-
-
-def get_max_k(config: TrainConfig) -> int:
-    """Return the length of the evaluation's top lists, the largest of `k_values`."""
-    return max(config.k_values)
 
 
 def _limit_customers(pairs: pa.Table, max_customers: int) -> pa.Table:

@@ -11,7 +11,8 @@ from models_ml.data.dataset import Dataset
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.trade_offs import DAMPINGS, RERANK_WEIGHTS, measure_trade_offs
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.ranking_model import SelectedParams, fit_ranking_model
+from models_ml.evaluation.window_model import fit_window_model
+from models_ml.ranking_model import SelectedParams
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +63,6 @@ def test_selection_ignores_damping_and_reranking(window: EvaluationWindow, confi
     assert changed_params == params
     assert (ranking.positions != plain.positions).any()
     for settings, selected in ((quick, plain), (changed, ranking)):
-        customer_features = window.build_customer_features(settings)
-        model = fit_ranking_model(
-            window.interactions.strength,
-            settings,
-            params,
-            item_features=window.build_item_features(settings),
-            customer_features=customer_features.select(window.interactions.users.ids),
-        )
+        model, customer_features = fit_window_model(window, settings, params)
         expected = window.rank_by_model(model, customer_features, settings)
         assert torch.equal(selected.positions, expected.positions[: len(selected.positions)])

@@ -10,16 +10,6 @@ with shares as (
     left join {{ ref('int_purchase_days') }} as days on cutoffs.as_of > days.purchased_at
     group by cutoffs.cutoff, cutoffs.as_of, cutoffs.window_end_at
 
-),
-
-decisions as (
-
-    select
-        *,
-        purchase_count >= {{ var('min_repeat_share_purchases') }}
-        and repeat_count >= {{ var('min_repeat_share') }} * purchase_count as has_share
-    from shares
-
 )
 
 -- The share at cutoff now decides for all cutoffs: the windows would otherwise measure different lists.
@@ -34,6 +24,13 @@ select
     case '{{ var("repeat_purchases") }}'
         when 'always' then true
         when 'never' then false
-        else max(case when cutoff = 'now' then has_share end) over ()
+        else
+            max(
+                case
+                    when cutoff = 'now'
+                        then purchase_count >= {{ var('min_repeat_share_purchases') }}
+                            and repeat_count >= {{ var('min_repeat_share') }} * purchase_count
+                end
+            ) over ()
     end as is_repeat_shop
-from decisions
+from shares

@@ -82,46 +82,39 @@ pair_rates as (
 
 ),
 
-pair_odds as (
+pair_estimates as (
 
     select
         *,
         -- Exponents of at most 500, because larger ones overflow.
         exp(least(rate_shape * ln(rate_seconds / (rate_seconds - seconds_since_purchase)), 500))
-        / ({{ stop_prior }} + repeat_count - 1) as stop_odds
+        / ({{ stop_prior }} + repeat_count - 1) as stop_odds,
+        {{ dbt.dateadd(
+            'second',
+            'cast(' ~ var('repeat_due_share') ~ ' * interval_seconds as ' ~ dbt.type_bigint() ~ ')',
+            'last_purchased_at',
+        ) }} as due_at
     from pair_rates
 
-),
+)
 
 -- The rate of a Poisson process has a Gamma distribution with this shape and rate_seconds, so that the number of purchases
 -- in the horizon is negative binomial (Bhagat et al., "Buy it again: modeling repeat purchase recommendations", KDD 2018).
 -- The probability that the customer still buys the product falls with the time since the last purchase, relative to the
 -- rate (Fader, Hardie, Lee, "Counting your customers the easy way", Marketing Science 2005, the BG/NBD model).
-scored_pairs as (
-
-    select
-        cutoff,
-        as_of,
-        user_id,
-        product_id,
-        is_repeat_shop,
-        purchase_days,
-        first_purchase_date,
-        last_purchase_date,
-        seconds_since_purchase / 86400.0 as days_since_purchase,
-        interval_seconds / 86400.0 as mean_interval_days,
-        {{ dbt.dateadd(
-            'second',
-            'cast(' ~ var('repeat_due_share') ~ ' * interval_seconds as ' ~ dbt.type_bigint() ~ ')',
-            'last_purchased_at',
-        ) }} as due_at,
-        (1 - power(rate_seconds / (rate_seconds + horizon_seconds), rate_shape))
-        * case when repeat_count = 0 then 1 else 1 / (1 + stop_odds) end as repeat_score
-    from pair_odds
-
-)
-
 select
-    *,
+    cutoff,
+    as_of,
+    user_id,
+    product_id,
+    is_repeat_shop,
+    purchase_days,
+    first_purchase_date,
+    last_purchase_date,
+    seconds_since_purchase / 86400.0 as days_since_purchase,
+    interval_seconds / 86400.0 as mean_interval_days,
+    due_at,
+    (1 - power(rate_seconds / (rate_seconds + horizon_seconds), rate_shape))
+    * case when repeat_count = 0 then 1 else 1 / (1 + stop_odds) end as repeat_score,
     coalesce(due_at <= as_of, false) as is_due
-from scored_pairs
+from pair_estimates
