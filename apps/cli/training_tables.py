@@ -57,6 +57,6 @@ def print_trade_offs(trade_offs: Sequence[TradeOff], k: int) -> None:
         f"Re-ranking, top {k}, validation window", rows[damping_count:], ["rerank_method", "rerank_weight", *metrics]
     )
     print_line(
-        "to use other values: popularity_damping, rerank_method and rerank_weight in the warehouse's train_config.json, "
-        "then `recomart run`"
+        "to use other values: popularity_damping, rerank_method and rerank_weight in train_config.json of the "
+        "warehouse folder, then `recomart run`"
     )
