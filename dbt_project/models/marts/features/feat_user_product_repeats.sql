@@ -6,6 +6,9 @@
 {% set pair_prior = 1 %}
 {% set stop_prior = 10 %}
 
+{#- DuckDB adds at most a 32-bit number of seconds to a timestamp: 68 years. -#}
+{% set max_due_seconds = 2147483647 %}
+
 -- Times are sums of whole seconds, because sums of fractions differ between parallel runs. Products that the customer has
 -- returned have no row.
 with pairs as (
@@ -88,7 +91,12 @@ pair_odds as (
         *,
         -- Exponents of at most 500, because larger ones overflow.
         exp(least(rate_shape * ln(rate_seconds / (rate_seconds - seconds_since_purchase)), 500))
-        / ({{ stop_prior }} + repeat_count - 1) as stop_odds
+        / ({{ stop_prior }} + repeat_count - 1) as stop_odds,
+        -- The function least alone would ignore an interval that is null.
+        case
+            when interval_seconds is not null
+                then least({{ var('repeat_due_share') }} * interval_seconds, {{ max_due_seconds }})
+        end as due_seconds
     from pair_rates
 
 ),
@@ -112,7 +120,7 @@ scored_pairs as (
         interval_seconds / 86400.0 as mean_interval_days,
         {{ dbt.dateadd(
             'second',
-            'cast(' ~ var('repeat_due_share') ~ ' * interval_seconds as ' ~ dbt.type_bigint() ~ ')',
+            'cast(due_seconds as ' ~ dbt.type_bigint() ~ ')',
             'last_purchased_at',
         ) }} as due_at,
         (1 - power(rate_seconds / (rate_seconds + horizon_seconds), rate_shape))
