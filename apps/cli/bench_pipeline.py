@@ -15,6 +15,7 @@ from apps.benchmarks.pipeline_benchmark import (
 )
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine, print_targets
+from apps.cli.json_files import JsonFile, write_at_end
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
 
@@ -45,7 +46,7 @@ def benchmark_pipeline(
     memory_limit: Annotated[
         str, typer.Option(help="DuckDB's memory limit, for RecoMart and the DuckDB script.")
     ] = Settings.model_fields["memory_limit"].default,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Compare loading and building with a DuckDB script, pandas and polars.
 
@@ -59,9 +60,8 @@ def benchmark_pipeline(
     )
     with console.StepProgress() as progress:
         result = run_pipeline_benchmark(settings, build_shop_config(events, days), parts, progress)
-    if json_file:
-        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    _print_pipeline_result(result)
+    with write_at_end(json_file, result):
+        _print_pipeline_result(result)
     if not result.is_comparable:
         console.exit_with_error(
             "benchmark failed: pipeline: a contender failed or made different tables. See the messages above"

@@ -11,6 +11,7 @@ from apps.benchmarks.ranking_differences import NdcgDifference
 from apps.benchmarks.ranking_results import SplitSource
 from apps.cli import console
 from apps.cli.bench_tables import format_relative_difference, print_targets
+from apps.cli.json_files import JsonFile, write_at_end
 from apps.cli.options import Warehouse, load_settings
 from models_ml.config import TrainConfig
 from models_ml.data.interaction_files import find_ignored_columns
@@ -60,7 +61,7 @@ def benchmark_ranking(
         int, typer.Option(help="Maximum number of validation customers for tuning, evenly spaced.", min=1)
     ] = 5_000,
     seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
+    json_file: JsonFile = None,
     warehouse: Warehouse = None,
 ) -> None:
     """Compare ranking quality with the implicit library on any interactions.
@@ -91,10 +92,6 @@ def benchmark_ranking(
         holdout=holdout,
         folds=folds,
     )
-    if json_file and not json_file.absolute().parent.is_dir():
-        raise RecomartError(
-            f"cannot write --json {json_file}: the folder {json_file.absolute().parent} does not exist. Create it first"
-        )
     config = TrainConfig(
         k_values=(k,),
         selection_k=k,
@@ -110,37 +107,36 @@ def benchmark_ranking(
                 "weight and timestamp; rename one to use it"
             )
     result = run_ranking_benchmark(files, config, tune_seconds, tuple(against or ()), ablate=ablate)
-    if json_file:
-        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    console.print_line(f"Validation: {result.split.origin}")
-    rows = [method_result.model_dump(include=set(RANKING_COLUMNS)) for method_result in result.results]
-    console.print_table(f"Top {k}", [{name: _round_value(row[name]) for name in RANKING_COLUMNS} for row in rows])
-    if not any(method_result.method == "ease" for method_result in result.results):
-        console.print_line(
-            f"Without EASE: there are more than max_ease_products ({config.max_ease_products:,}) products.\n"
-        )
-    console.print_table(
-        "Recall by number of the product's customers in training: new 0, rare 1 to 9, warm 10 or more",
-        [
-            {
-                "method": method_result.method,
-                **{kind: _round_value(part) for kind, part in method_result.recall_by_product_group.items()},
-            }
-            for method_result in result.results
-        ],
-    )
-    console.print_table(
-        f"NDCG@{k} of als minus that of other methods, with 95 % intervals",
-        [*map(_format_difference, result.differences)],
-    )
-    for method_result in result.results:
-        _print_settings(method_result.method, method_result.config)
-    for comparison in result.comparisons:
+    with write_at_end(json_file, result):
+        console.print_line(f"Validation: {result.split.origin}")
+        rows = [method_result.model_dump(include=set(RANKING_COLUMNS)) for method_result in result.results]
+        console.print_table(f"Top {k}", [{name: _round_value(row[name]) for name in RANKING_COLUMNS} for row in rows])
+        if not any(method_result.method == "ease" for method_result in result.results):
+            console.print_line(
+                f"Without EASE: there are more than max_ease_products ({config.max_ease_products:,}) products.\n"
+            )
         console.print_table(
-            f"RecoMart compared with {comparison.method}",
-            [{name: _round_value(value) for name, value in comparison.model_dump(exclude={"method"}).items()}],
+            "Recall by number of the product's customers in training: new 0, rare 1 to 9, warm 10 or more",
+            [
+                {
+                    "method": method_result.method,
+                    **{kind: _round_value(part) for kind, part in method_result.recall_by_product_group.items()},
+                }
+                for method_result in result.results
+            ],
         )
-    print_targets(result.targets, "the measured data")
+        console.print_table(
+            f"NDCG@{k} of als minus that of other methods, with 95 % intervals",
+            [*map(_format_difference, result.differences)],
+        )
+        for method_result in result.results:
+            _print_settings(method_result.method, method_result.config)
+        for comparison in result.comparisons:
+            console.print_table(
+                f"RecoMart compared with {comparison.method}",
+                [{name: _round_value(value) for name, value in comparison.model_dump(exclude={"method"}).items()}],
+            )
+        print_targets(result.targets, "the measured data")
 
 
 def _format_difference(difference: NdcgDifference) -> dict[str, str]:

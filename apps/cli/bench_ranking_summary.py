@@ -8,6 +8,7 @@ import typer
 from apps.benchmarks.ranking_summary import SEARCH_SECONDS, DatasetSummary, summarize_results
 from apps.cli import console
 from apps.cli.bench_tables import format_relative_difference, print_targets
+from apps.cli.json_files import JsonFile, write_at_end
 
 app = typer.Typer()
 
@@ -15,28 +16,27 @@ app = typer.Typer()
 @app.command("ranking-summary")
 def summarize_ranking(
     files: Annotated[list[Path], typer.Argument(help="Files of `recomart bench ranking --json`, one per data set.")],
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Show results of `recomart bench ranking` on several data sets in one table.
 
     Each file's name without its ending is the name of the data set.
     """
     summary = summarize_results(files)
-    if json_file:
-        json_file.write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    datasets = summary.datasets
-    console.print_table(f"Ranking benchmark, NDCG@{summary.k}", [_build_row(dataset) for dataset in datasets])
-    methods = dict.fromkeys(method for dataset in datasets for method in dataset.ablation_ndcgs)
-    console.print_table(
-        "NDCG without a part of the model, relative to als",
-        [
-            {"dataset": dataset.name}
-            | {method: _format_ratio(dataset.ablation_ndcgs.get(method)) for method in methods}
-            for dataset in datasets
-            if dataset.ablation_ndcgs
-        ],
-    )
-    print_targets(summary.targets, "searches of ten minutes")
+    with write_at_end(json_file, summary):
+        datasets = summary.datasets
+        console.print_table(f"Ranking benchmark, NDCG@{summary.k}", [_build_row(dataset) for dataset in datasets])
+        methods = dict.fromkeys(method for dataset in datasets for method in dataset.ablation_ndcgs)
+        console.print_table(
+            "NDCG without a part of the model, relative to als",
+            [
+                {"dataset": dataset.name}
+                | {method: _format_ratio(dataset.ablation_ndcgs.get(method)) for method in methods}
+                for dataset in datasets
+                if dataset.ablation_ndcgs
+            ],
+        )
+        print_targets(summary.targets, "searches of ten minutes")
 
 
 def _build_row(dataset: DatasetSummary) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """`recomart bench scoring`: the top-N lists of all customers."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from apps.benchmarks.optional_libraries import require_library
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine, print_targets
+from apps.cli.json_files import JsonFile, write_at_end
 
 app = typer.Typer()
 
@@ -22,7 +22,7 @@ def benchmark_scoring(
     ] = 20,
     n: Annotated[int, typer.Option("-n", help="Length of the lists.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Compare the top-N lists of all customers with the implicit library.
 
@@ -40,18 +40,17 @@ def benchmark_scoring(
     with console.StepProgress() as progress:
         progress.on_step("ranking")
         result = run_scoring_benchmark(shop, progress.on_stage)
-    if json_file:
-        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    console.print_line(f"\n{describe_machine(result.machine)}")
-    console.print_line(f"top {n} of {products:,} products for {customers:,} customers, {factors} random factors\n")
-    console.print_table("Speed", [row.model_dump() for row in result.contenders])
-    console.print_table(
-        "Memory of RecoMart", [{"customers": count, "memory_mib": mib} for count, mib in result.memory_mib.items()]
-    )
-    console.print_line(
-        f"RecoMart and implicit recommend the same product at {result.same_product_share:.4%} of all ranks"
-    )
-    print_targets(result.targets, "50,000 customers and products")
+    with write_at_end(json_file, result):
+        console.print_line(f"\n{describe_machine(result.machine)}")
+        console.print_line(f"top {n} of {products:,} products for {customers:,} customers, {factors} random factors\n")
+        console.print_table("Speed", [row.model_dump() for row in result.contenders])
+        console.print_table(
+            "Memory of RecoMart", [{"customers": count, "memory_mib": mib} for count, mib in result.memory_mib.items()]
+        )
+        console.print_line(
+            f"RecoMart and implicit recommend the same product at {result.same_product_share:.4%} of all ranks"
+        )
+        print_targets(result.targets, "50,000 customers and products")
     if not result.is_comparable:
         console.exit_with_error(
             f"benchmark failed: scoring: {result.different_score_count:,} scores of RecoMart and implicit differ"

@@ -9,6 +9,7 @@ from apps.benchmarks.serving_benchmark import run_serving_benchmark
 from apps.benchmarks.synthetic_model import SyntheticShop, publish_synthetic_shop
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine
+from apps.cli.json_files import JsonFile, write_at_end
 from warehouse.settings import Settings
 
 app = typer.Typer()
@@ -26,7 +27,7 @@ def benchmark_serving(
     factors: Annotated[int, typer.Option(help="Length of its factor vectors.", min=1)] = 256,
     clients: Annotated[int, typer.Option(help="Concurrent clients of the service.", min=1)] = 8,
     seconds: Annotated[float, typer.Option(help="Seconds to send requests, for each kind of request.", min=0.1)] = 10,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure recommendations for single baskets, in this process and over HTTP.
 
@@ -44,19 +45,21 @@ def benchmark_serving(
             )
         progress.on_step("measure")
         result = run_serving_benchmark(settings, clients, seconds, progress.on_stage)
-    if json_file:
-        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    factor_kind = "random" if work_dir is not None else "trained"
-    console.print_line(f"\n{describe_machine(result.machine)}")
-    console.print_line(
-        f"{result.products:,} products with {result.factors} {factor_kind} factors; "
-        f"loaded in {result.load_seconds:.2f} s\n"
-    )
-    console.print_table("In this process, one request after another, on one thread", [result.in_process.model_dump()])
-    console.print_table(
-        f"Over HTTP, {result.client_count} concurrent clients", [latency.model_dump() for latency in result.over_http]
-    )
-    console.print_line(f"the service was ready {result.start_seconds:.1f} s after its start")
+    with write_at_end(json_file, result):
+        factor_kind = "random" if work_dir is not None else "trained"
+        console.print_line(f"\n{describe_machine(result.machine)}")
+        console.print_line(
+            f"{result.products:,} products with {result.factors} {factor_kind} factors; "
+            f"loaded in {result.load_seconds:.2f} s\n"
+        )
+        console.print_table(
+            "In this process, one request after another, on one thread", [result.in_process.model_dump()]
+        )
+        console.print_table(
+            f"Over HTTP, {result.client_count} concurrent clients",
+            [latency.model_dump() for latency in result.over_http],
+        )
+        console.print_line(f"the service was ready {result.start_seconds:.1f} s after its start")
     if not result.is_target_met:
         reason = result.first_error or "the median time of a basket is above the target"
         console.exit_with_error(f"benchmark failed: serving: {reason}")

@@ -1,6 +1,5 @@
 """`recomart bench training`: training on a large synthetic shop."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from apps.benchmarks.training_benchmark import TrainingShop, run_training_benchmark
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine, print_targets
+from apps.cli.json_files import JsonFile, write_at_end
 
 app = typer.Typer()
 
@@ -26,22 +26,21 @@ def benchmark_training(
         typer.Option(help="Device to train on; by default the CPU and then the GPU, if there is one."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure training on a synthetic shop: seconds of each epoch and peak memory."""
     shop = TrainingShop(customers=customers, products=products, interactions=interactions, seed=seed)
     result = run_training_benchmark(shop, factors, epochs, device)
-    if json_file:
-        json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    console.print_line(f"\n{describe_machine(result.machine)}")
-    console.print_line(f"{customers:,} customers, {products:,} products, {factors} factors\n")
-    rows = [
-        {
-            **device_result.model_dump(exclude={"epoch_seconds", "losses"}),
-            "seconds_per_epoch": ", ".join(f"{seconds:.1f}" for seconds in device_result.epoch_seconds),
-            "loss": ", ".join(f"{loss:.4f}" for loss in device_result.losses),
-        }
-        for device_result in result.results
-    ]
-    console.print_table("Training", rows)
-    print_targets(result.targets, "50 million interactions")
+    with write_at_end(json_file, result):
+        console.print_line(f"\n{describe_machine(result.machine)}")
+        console.print_line(f"{customers:,} customers, {products:,} products, {factors} factors\n")
+        rows = [
+            {
+                **device_result.model_dump(exclude={"epoch_seconds", "losses"}),
+                "seconds_per_epoch": ", ".join(f"{seconds:.1f}" for seconds in device_result.epoch_seconds),
+                "loss": ", ".join(f"{loss:.4f}" for loss in device_result.losses),
+            }
+            for device_result in result.results
+        ]
+        console.print_table("Training", rows)
+        print_targets(result.targets, "50 million interactions")

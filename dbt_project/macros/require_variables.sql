@@ -36,7 +36,7 @@
         'max_coverage_drop': share,
         'min_repeat_share': share,
         'min_repeat_share_purchases': whole_number,
-        'repeat_due_share': {'at least': 0},
+        'repeat_due_share': {'at least': 0, 'at most': 10},
         'sample_share': positive_share,
     } %}
     {% set messages = [] %}

@@ -24,6 +24,10 @@ SUPPORTED_FORMATS = (
     "`user item item ...` or `user item 1`"
 )
 
+MAX_WEIGHT = 1e15
+MIN_WEIGHT = 1e-15
+"""Bounds of a weight above zero: training sums weights and their squares as 32-bit numbers, whose maximum is 3e38."""
+
 
 def read_interactions(file: Path) -> pa.Table:
     """Return one row per pair with the columns of `SCHEMA`.
@@ -32,27 +36,29 @@ def read_interactions(file: Path) -> pa.Table:
     the last timestamp is kept, and the rows are in the order of the last occurrences. Rows with weight 0 are dropped.
     A `.txt` file has lines `user item item ...`, or `user item 1` if every line has three words and ends with 1.
     Timestamps are numbers, dates or datetimes. Numbers keep their unit; dates and datetimes become microseconds since
-    1970.
+    1970; fractions of a microsecond are cut off.
 
     Raises:
-        ModelError: The file cannot be read, lacks a column, has an invalid value or no interaction; the message names
-            the file.
+        ModelError: The file cannot be read, lacks a column or has it twice, has an invalid value or no interaction; the
+            message names the file.
     """
     if not file.is_file():
         raise ModelError(f"{file}: there is no such file. Give {SUPPORTED_FORMATS}")
+    if file.suffix not in READERS:
+        raise ModelError(f"{file}: the file extension {file.suffix!r} is not supported. Give {SUPPORTED_FORMATS}")
     try:
         rows = READERS[file.suffix](file)
-    except KeyError:
-        raise ModelError(
-            f"{file}: the file extension {file.suffix!r} is not supported. Give {SUPPORTED_FORMATS}"
-        ) from None
+        column_names = rows.column_names
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
-    missing_columns = [name for name in ("user_id", "item_id") if name not in rows.column_names]
+    missing_columns = [name for name in ("user_id", "item_id") if name not in column_names]
     if missing_columns:
         raise ModelError(
-            f"{file} lacks the columns {', '.join(missing_columns)} (it has {', '.join(rows.column_names)}). Add them"
+            f"{file} lacks the columns {', '.join(missing_columns)} (it has {', '.join(column_names)}). Add them"
         )
+    repeated_columns = [name for name in SCHEMA.names if column_names.count(name) > 1]
+    if repeated_columns:
+        raise ModelError(f"{file} has more than one column {', '.join(repeated_columns)}. Keep one of each")
     table = pa.table(
         {
             "user_id": _parse_ids(file, rows, "user_id"),
@@ -94,7 +100,7 @@ def find_ignored_columns(file: Path) -> list[str]:
                 names = reader.schema.names
         else:
             return []
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, UnicodeDecodeError, OSError):
         return []
     return [name for name in names if name not in SCHEMA.names]
 
@@ -106,7 +112,9 @@ def _read_csv(file: Path) -> pa.Table:
 
 
 def _read_parquet(file: Path) -> pa.Table:
-    return pq.read_table(file)
+    # Unlike pq.read_table, it adds no column for a folder such as `user_id=7`.
+    with pq.ParquetFile(file) as reader:
+        return reader.read()
 
 
 def _read_text(file: Path) -> pa.Table:
@@ -120,7 +128,7 @@ def _read_text(file: Path) -> pa.Table:
 
 
 def _read_lines(file: Path) -> list[list[str]]:
-    return [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines()]
 
 
 def _has_item_per_line(lines: list[list[str]]) -> bool:
@@ -132,7 +140,14 @@ READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".txt": _read_text}
 
 
 def _parse_ids(file: Path, rows: pa.Table, column: str) -> pa.ChunkedArray:
-    ids = rows[column].cast(pa.large_string())
+    try:
+        ids = rows[column].cast(pa.large_string())
+        # The cast accepts text columns with bytes that are not UTF-8.
+        ids.validate(full=True)
+    except pa.ArrowInvalid:
+        raise ModelError(f"{file}: {column} has values that are not UTF-8 text. Give text or whole numbers") from None
+    except pa.ArrowNotImplementedError:
+        raise ModelError(f"{file}: {column} has the type {rows[column].type}. Give text or whole numbers") from None
     is_valid = pc.fill_null(pc.not_equal(ids, ""), False).to_numpy()
     _require_valid(file, rows, column, is_valid, "an id with at least one character")
     return ids
@@ -142,7 +157,8 @@ def _parse_weights(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
     if "weight" not in rows.column_names:
         return pa.repeat(1.0, rows.num_rows)
     weights = _parse_numbers(file, rows, "weight")
-    _require_valid(file, rows, "weight", np.isfinite(weights) & (weights >= 0), "a finite number that is not negative")
+    is_valid = (weights == 0) | ((weights >= MIN_WEIGHT) & (weights <= MAX_WEIGHT))
+    _require_valid(file, rows, "weight", is_valid, f"0 or a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:g}")
     return pa.array(weights)
 
 
@@ -151,17 +167,33 @@ def _parse_timestamps(file: Path, rows: pa.Table) -> pa.ChunkedArray | pa.Array:
         return pa.nulls(rows.num_rows, pa.float64())
     column = rows["timestamp"]
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        timestamps = column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
+        try:
+            timestamps = _to_microseconds(column)
+        except pa.ArrowInvalid:
+            raise ModelError(
+                f"{file}: timestamp has a date that is too far from 1970 for microseconds. Correct it, or give numbers"
+            ) from None
         rows = rows.set_column(rows.column_names.index("timestamp"), "timestamp", timestamps)
     timestamps = _parse_numbers(file, rows, "timestamp")
     _require_valid(file, rows, "timestamp", np.isfinite(timestamps), "a finite number")
     return pa.array(timestamps)
 
 
+def _to_microseconds(dates: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(dates.type):
+        # Without the time zone, the values are in UTC, and rounding needs no time zone database.
+        dates = dates.cast(pa.timestamp(dates.type.unit))
+        if dates.type.unit == "ns":
+            dates = pc.floor_temporal(dates, unit="microsecond")
+    # From the year 2255 on, a float has no single microseconds, which only a cast without the check accepts.
+    return dates.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64(), safe=False)
+
+
 def _parse_numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.float64]:
     values = rows[column]
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_null(values.type)):
-        raise ModelError(f"{file}: {column} has the type {values.type}. Give numbers")
+        others = ", dates or datetimes" if column == "timestamp" else ""
+        raise ModelError(f"{file}: {column} has the type {values.type}. Give numbers{others}")
     numbers: npt.NDArray[np.float64] = values.to_numpy().astype(np.float64)
     return numbers
 

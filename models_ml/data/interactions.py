@@ -88,7 +88,9 @@ def _parse_strengths(table: pa.Table) -> npt.NDArray[np.float32]:
         raise ModelError(
             f"strength must be a number in every row: its type is {column.type}, {column.null_count} are null"
         )
-    values: npt.NDArray[np.float32] = column.to_numpy().astype(np.float32)
+    # A value too large for 32 bits becomes infinite, which is an error below.
+    with np.errstate(over="ignore"):
+        values: npt.NDArray[np.float32] = column.to_numpy().astype(np.float32)
     invalid_rows = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(invalid_rows):
         row = table.slice(int(invalid_rows[0]), 1).select(["user_id", "product_id", "strength"]).to_pylist()[0]

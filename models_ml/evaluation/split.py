@@ -1,6 +1,6 @@
 """Splits of a ranking benchmark: validation windows for tuning and a test window for the reported metrics."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -25,6 +25,10 @@ MAX_FOLDS = 5
 MIN_FOLD_CUSTOMERS = 1_000
 """Number of customers in all folds together that the default number of folds aims at; docs/benchmarks/ranking.md has
 the measurements."""
+
+MAX_TIMESTAMP_RATIO = 20
+"""Maximum ratio of the last timestamps of two files with the same unit. Units differ by a factor of 24 or more, and the
+dates 20260101 and 1767225600 by 87."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Split:
         pairs. The test window follows all pairs of training and validation.
 
         Raises:
-            ModelError: A file is invalid, `holdout` is not possible, a window has no known customer with new products,
+            ModelError: A file is invalid, only one of `train` and `validation` has timestamps or their units differ,
+                `holdout` is not possible, a window has no known customer with new products,
                 or there are too few pairs for the folds.
         """
         train_pairs, test_pairs = read_interactions(train), read_interactions(test)
@@ -71,6 +76,7 @@ class Split:
             parts = iter_folds(train_pairs, holdout, NEWEST_SHARE, config.seed)
         else:
             validation_pairs = read_interactions(validation)
+            _require_comparable_timestamps({train: train_pairs, validation: validation_pairs})
             known_pairs = _merge_pairs(train_pairs, validation_pairs)
             parts = _iter_folds_with_file(train_pairs, validation_pairs, holdout, config.seed)
         windows = _build_folds(parts, validation or train, train, config, folds)
@@ -107,6 +113,32 @@ class Split:
             windows.append(window)
         validation, test = windows
         return cls((validation,), test, "the validation window of the dataset version")
+
+
+def _require_comparable_timestamps(files: Mapping[Path, pa.Table]) -> None:
+    """Check that all files or no file have timestamps, and that the units look equal.
+
+    Raises:
+        ModelError: The timestamps of the files cannot be compared; the message names the files.
+    """
+    dated, undated = (
+        [str(file) for file, pairs in files.items() if bool(pairs["timestamp"].null_count) == is_undated]
+        for is_undated in (False, True)
+    )
+    if dated and undated:
+        raise ModelError(
+            f"the timestamps cannot be compared: {dated[0]} has timestamps, {undated[0]} has none. Add the column "
+            f"timestamp to {undated[0]}, or remove it from {dated[0]}"
+        )
+    if undated:
+        return
+    last_timestamps = [abs(pc.max(pairs["timestamp"]).as_py()) for pairs in files.values()]
+    if max(last_timestamps) > MAX_TIMESTAMP_RATIO * max(min(last_timestamps), 1):
+        values = ", ".join(f"{value:.10g} in {file}" for value, file in zip(last_timestamps, files, strict=True))
+        raise ModelError(
+            f"the timestamps cannot be compared: the last is {values}; dates and datetimes count as microseconds since "
+            "1970. Give both files timestamps of the same kind and unit"
+        )
 
 
 def _build_folds(

@@ -181,7 +181,7 @@ def test_invalid_variables_stop_run(tmp_path: Path) -> None:
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
     invalid = dict.fromkeys(project["vars"], -1) | {
         "evaluation_share": 0.6, "top_n": 2.5, "popularity_half_life_days": 0, "max_stale_share": "0,2",
-        "audit_overdue_multiple": float("nan"), "stale_interval_multiple": float("inf"),
+        "audit_overdue_multiple": float("nan"), "stale_interval_multiple": float("inf"), "repeat_due_share": 11,
     }  # fmt: skip
     duckdb.connect(str(Settings(warehouse=tmp_path).database)).close()
     with pytest.raises(RecomartError, match=r"evaluation_share is 0.6 and must be a number, above 0 and below 0.5"):

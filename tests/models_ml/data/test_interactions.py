@@ -28,6 +28,7 @@ def test_matrix_does_not_depend_on_row_order() -> None:
     assert to_dense(reordered.strength).tolist() == [[1, 3], [2, 0]]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -37,6 +38,7 @@ def test_matrix_does_not_depend_on_row_order() -> None:
         ([("u", "p", 0.0), ("v", "p", 0.0)], "2 strengths are not finite numbers above zero"),
         ([("u", "p", -1.0)], "not finite numbers above zero"),
         ([("u", "p", 1e-60)], "not finite numbers above zero"),
+        ([("u", "p", 1e300)], "not finite numbers above zero"),
         ([("u", "p", None)], "1 are null"),
         ([("u", "p", 1.0), ("u", "q", 1.0), ("u", "p", 2.0)], "1 rows repeat a pair, such as .*'u'.*'p'"),
         ([(None, "p", 1.0)], "customer ids: 1 are null"),

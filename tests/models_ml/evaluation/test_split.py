@@ -149,12 +149,48 @@ def test_split_default_folds_fit_pairs(files: tuple[Path, Path, Path], tmp_path:
 def test_split_recent_users_of_last_tenth(tmp_path: Path) -> None:
     train = write_csv(tmp_path, "train", ["u,a,0", "u,b,50", "v,a,95", "v,b,100"], "user_id,item_id,timestamp")
     test = write_csv(tmp_path, "test", ["u,c"])
-    valid = write_csv(tmp_path, "valid", ["u,d"])
+    valid = write_csv(tmp_path, "valid", ["u,d,101"], "user_id,item_id,timestamp")
     features = Split.from_files(train, valid, test, TrainConfig()).validation[0].product_features
     assert features.select(["product_id", "popularity", "active_users_28d"]).to_pylist() == [
         {"product_id": "a", "popularity": 2, "active_users_28d": 1},
         {"product_id": "b", "popularity": 2, "active_users_28d": 1},
     ]
+
+
+@pytest.mark.parametrize(
+    ("train_times", "valid_times", "message"),
+    [
+        ([1_700_000_000, 1_700_000_100], None, r"train\.csv has timestamps, .*valid\.csv has none\. Add the column"),
+        (None, [1_700_000_000], r"valid\.csv has timestamps, .*train\.csv has none\. Add the column"),
+        (
+            [1_700_000_000, 1_700_000_100],
+            ["2023-11-15 00:00:00"],
+            r"the last is 1700000100 in .*train\.csv, 1\.7000064e\+15 in .*valid\.csv; .*the same kind and unit",
+        ),
+        ([20231101, 20231114], [1_700_000_200], r"timestamps cannot be compared"),
+        ([1_700_000_000, 1_700_000_100], [1_700_000_200_000], r"timestamps cannot be compared"),
+        ([0, 3], [20], None),
+        (["2023-11-14", "2023-11-15"], ["2023-11-16 10:00:00"], None),
+    ],
+)
+def test_split_compares_timestamps(
+    tmp_path: Path, train_times: list[object] | None, valid_times: list[object] | None, message: str | None
+) -> None:
+    """Otherwise the trends differ between validation and test."""
+
+    def write(name: str, times: list[object] | None, item: str) -> Path:
+        if times is None:
+            return write_csv(tmp_path, name, [f"u,{item}"])
+        rows = [f"u,{item}{number},{time}" for number, time in enumerate(times)]
+        return write_csv(tmp_path, name, rows, "user_id,item_id,timestamp")
+
+    train, valid = write("train", train_times, "a"), write("valid", valid_times, "b")
+    test = write_csv(tmp_path, "test", ["u,c"])
+    if message is None:
+        assert Split.from_files(train, valid, test, TrainConfig()).validation
+        return
+    with pytest.raises(ModelError, match=message):
+        Split.from_files(train, valid, test, TrainConfig())
 
 
 def test_split_rejects_file_without_new_pairs(files: tuple[Path, Path, Path], tmp_path: Path) -> None:

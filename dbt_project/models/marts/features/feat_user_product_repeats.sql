@@ -6,6 +6,9 @@
 {% set pair_prior = 1 %}
 {% set stop_prior = 10 %}
 
+{#- DuckDB adds at most a 32-bit number of seconds to a timestamp: 68 years. -#}
+{% set max_due_seconds = 2147483647 %}
+
 -- Times are sums of whole seconds, because sums of fractions differ between parallel runs. Products that the customer has
 -- returned have no row.
 with pairs as (
@@ -89,9 +92,11 @@ pair_estimates as (
         -- Exponents of at most 500, because larger ones overflow.
         exp(least(rate_shape * ln(rate_seconds / (rate_seconds - seconds_since_purchase)), 500))
         / ({{ stop_prior }} + repeat_count - 1) as stop_odds,
+        -- The function least alone would ignore an interval that is null.
         {{ dbt.dateadd(
             'second',
-            'cast(' ~ var('repeat_due_share') ~ ' * interval_seconds as ' ~ dbt.type_bigint() ~ ')',
+            'cast(case when interval_seconds is not null then least('
+            ~ var('repeat_due_share') ~ ' * interval_seconds, ' ~ max_due_seconds ~ ') end as ' ~ dbt.type_bigint() ~ ')',
             'last_purchased_at',
         ) }} as due_at
     from pair_rates
