@@ -6,18 +6,20 @@ customers and the item graph. The stages alternate in rounds, so that the result
 """
 
 import hashlib
+import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 import pandas as pd
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +39,9 @@ PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power"
 
 OUT_OF_TIME = "is_out_of_time"
 """User attribute of trials that were stopped for lack of time; a later search repeats them."""
+
+RECORD_START = b'{"op_code":'
+"""Start of each line of a journal."""
 
 PROGRESS_SECONDS = (60.0, 120.0, 300.0, 600.0)
 """Times of a search at which its progress is reported."""
@@ -79,7 +84,7 @@ class TrialReport:
     """Result of one trial."""
 
     number: int
-    """Number of earlier trials, those of earlier searches in the same journal included."""
+    """Number of earlier trials, those of earlier searches in the same journal included, without interrupted ones."""
     stage: Stage
     ndcg: float | None
     """Validation NDCG; None for a pruned or failed trial."""
@@ -139,16 +144,19 @@ def tune(
 ) -> TuningResult:
     """Search the settings with the best mean NDCG over `windows` for `seconds`, or until there are `max_trials` trials.
 
-    The first trial is a full one of `config`; it is never stopped for lack of time. Then follow rounds of screening
-    trials and full trials. Full trials of a round are the best screened settings that were not tried in full, with
-    the best number of factors so far, and the best settings so far with another number of factors. The sampler of
-    screening trials is a tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter
-    optimization", NIPS 2011) with the config's seed. Trials with an NDCG below the median are pruned. A `journal` file
-    stores the trials, and a later search with the same `space` and the same settings apart from the searched ones
-    continues with them.
+    The first trial is a full one of `config`, unless the journal has its result. Neither the time nor the number of
+    trials limits it, so that the result is not worse than `config`. Then follow rounds of screening trials and full
+    trials. Full trials of a round are the best screened settings that were not tried in full, with the best number of
+    factors so far, and the best settings so far with another number of factors. The sampler of screening trials is a
+    tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011) with
+    the config's seed. Trials with an NDCG below the median are pruned.
+
+    A `journal` file stores the trials, and a later search with the same `space` and the same settings apart from the
+    searched ones continues with them. The trial that an interrupted search left unfinished does not count. Only one
+    process at a time may use a journal; the caller ensures this.
 
     Raises:
-        ModelError: No full trial was completed.
+        ModelError: No full trial was completed, or the journal is damaged.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     search = _Search(windows, config, space or SearchSpace(), journal, seconds, max_trials, on_trial)
@@ -192,7 +200,8 @@ class _Search:
             "full": (self.config.model_copy(update={"popularity_damping": 0.0, "rerank_method": "none"}), windows),
             "screening": (make_screening_config(self.config), screening_windows),
         }
-        self.studies = {stage: self._create_study(stage, len(windows), journal) for stage in self.stages}
+        storage = _open_storage(journal)
+        self.studies = {stage: self._create_study(stage, len(windows), storage) for stage in self.stages}
         self.reports: list[TrialReport] = []
 
     @property
@@ -201,19 +210,19 @@ class _Search:
         return {name: getattr(self.config, name) for name in self.setting_names}
 
     @property
-    def initial_trial(self) -> dict[str, float | int]:
-        """The settings of the first full trial."""
+    def initial_trial(self) -> dict[str, float]:
+        """The settings of the initial full trial."""
         return self.initial_settings | {"factors": self.config.factors}
 
     def run(self) -> None:
         """Run trials until the time or their maximum number is reached."""
         try:
-            if not self._is_tried("full", self.initial_trial):
-                self._run_trial("full", self.initial_trial)
-            self.studies["screening"].enqueue_trial(self.initial_settings, skip_if_exists=True)
+            if not self._has_initial_result():
+                self._run_trial("full", self.initial_trial, is_initial=True)
             while True:
                 for _ in range(self.space.screening_trials):
-                    self._run_trial("screening")
+                    is_tried = self._is_tried("screening", self.initial_settings)
+                    self._run_trial("screening", None if is_tried else self.initial_settings)
                 for settings in self._propose_full_trials():
                     self._run_trial("full", settings)
         except _OutOfTimeError:
@@ -224,10 +233,8 @@ class _Search:
         study = self.studies["full"]
         completed_trials = _list_completed_trials(study)
         if not completed_trials:
-            failures = {trial.user_attrs.get("failure", "trial stopped early") for trial in _list_started_trials(study)}
-            raise ModelError(
-                f"tuning failed, no trial was completed: {'; '.join(sorted(failures)) or 'no trial was started'}"
-            )
+            failures = {trial.user_attrs.get("failure", "trial stopped early") for trial in _list_ended_trials(study)}
+            raise ModelError(f"tuning failed, no trial was completed: {'; '.join(sorted(failures))}")
         best_trial = study.best_trial
         return TuningResult(
             config=self.config.model_copy(update=best_trial.params),
@@ -240,20 +247,21 @@ class _Search:
             seconds=time.perf_counter() - self.start_seconds,
         )
 
-    def _create_study(self, stage: Stage, window_count: int, journal: Path | None) -> optuna.Study:
+    def _create_study(self, stage: Stage, window_count: int, storage: BaseStorage) -> optuna.Study:
         """Open the study of a stage; its name is a hash of everything that makes NDCGs comparable."""
         fixed_settings = self.config.model_dump_json(exclude={*self.setting_names, "factors"})
         content = f"{stage} {fixed_settings} {self.space.model_dump_json()} {self.factor_counts} {window_count}"
         study = optuna.create_study(
             study_name=hashlib.sha256(content.encode()).hexdigest()[:16],
-            storage=_open_storage(journal),
+            storage=storage,
             direction="maximize",
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=self.space.screening_trials, n_warmup_steps=2),
         )
+        _fail_unfinished_trials(study)
         study.sampler = optuna.samplers.TPESampler(
             # With the same seed, a continued search would repeat its earlier random trials.
-            seed=(self.config.seed + len(_list_started_trials(study))) % 2**32,
+            seed=(self.config.seed + len(_list_ended_trials(study))) % 2**32,
             multivariate=True,
             n_startup_trials=self.space.screening_trials,
         )
@@ -283,29 +291,43 @@ class _Search:
         trials = _list_completed_trials(self.studies["full"])
         return self.studies["full"].best_params if trials else self.initial_trial
 
+    def _has_initial_result(self) -> bool:
+        """Return whether the initial full trial was completed or failed; one that was pruned has no result."""
+        return any(
+            trial.params == self.initial_trial and (trial.state == TrialState.COMPLETE or "failure" in trial.user_attrs)
+            for trial in _list_ended_trials(self.studies["full"])
+        )
+
     def _is_tried(self, stage: Stage, settings: dict[str, float | int]) -> bool:
         """Return whether a trial of the settings ended for another reason than lack of time."""
         return any(
             trial.params == settings and OUT_OF_TIME not in trial.user_attrs
-            for trial in _list_started_trials(self.studies[stage])
+            for trial in _list_ended_trials(self.studies[stage])
         )
 
-    def _run_trial(self, stage: Stage, settings: dict[str, float | int] | None = None) -> None:
+    def _run_trial(
+        self, stage: Stage, settings: dict[str, float | int] | None = None, *, is_initial: bool = False
+    ) -> None:
         """Run a trial of `settings`, or of the next settings of the stage's sampler.
+
+        Args:
+            stage: The stage.
+            settings: The settings; None for those of the sampler.
+            is_initial: Whether the trial runs to its end, without a limit of time or number and without pruning.
 
         Raises:
             _OutOfTimeError: The time or the number of trials is used up; the trial was not started.
         """
-        is_first = not self.reports
-        earlier_count = sum(len(_list_started_trials(study)) for study in self.studies.values())
-        has_time = is_first or time.perf_counter() - self.start_seconds < self.seconds
-        if not has_time or (self.max_trials is not None and earlier_count >= self.max_trials):
+        earlier_count = sum(len(_list_ended_trials(study)) for study in self.studies.values())
+        has_time = time.perf_counter() - self.start_seconds < self.seconds
+        has_trials = self.max_trials is None or earlier_count < self.max_trials
+        if not is_initial and not (has_time and has_trials):
             raise _OutOfTimeError
         study = self.studies[stage]
         if settings is not None:
             study.enqueue_trial(settings)
-        study.optimize(lambda trial: self._evaluate(stage, trial, is_first), n_trials=1)
-        trial = _list_started_trials(study)[-1]
+        study.optimize(lambda trial: self._evaluate(stage, trial, is_initial), n_trials=1)
+        trial = _list_ended_trials(study)[-1]
         best_trials = _list_completed_trials(self.studies["full"])
         report = TrialReport(
             number=earlier_count,
@@ -318,7 +340,7 @@ class _Search:
         self.reports.append(report)
         self.on_trial(report)
 
-    def _evaluate(self, stage: Stage, trial: Trial, is_first: bool) -> float:
+    def _evaluate(self, stage: Stage, trial: Trial, is_initial: bool) -> float:
         """Return the mean validation NDCG of a trial."""
         stage_config, windows = self.stages[stage]
         settings = self._suggest_settings(stage, trial)
@@ -326,7 +348,9 @@ class _Search:
         def report_epoch(epoch: EpochRecord) -> None:
             assert epoch.validation_ndcg is not None
             trial.report(epoch.validation_ndcg, epoch.report.epoch)
-            if not is_first and time.perf_counter() - self.start_seconds > self.seconds:
+            if is_initial:
+                return
+            if time.perf_counter() - self.start_seconds > self.seconds:
                 trial.set_user_attr(OUT_OF_TIME, True)
                 raise optuna.TrialPruned
             if trial.should_prune():
@@ -353,7 +377,7 @@ class _Search:
         return settings
 
     def _build_trial_table(self) -> pd.DataFrame:
-        trials = [(stage, trial) for stage, study in self.studies.items() for trial in _list_started_trials(study)]
+        trials = [(stage, trial) for stage, study in self.studies.items() for trial in _list_ended_trials(study)]
         trials.sort(key=lambda stage_trial: stage_trial[1].datetime_start or datetime.min)
         rows = [
             {
@@ -372,15 +396,68 @@ class _Search:
         return pd.DataFrame(rows)
 
 
+class _JournalFile(BaseJournalBackend):
+    """The records of a journal file, one JSON object a line.
+
+    Only one process at a time may use the file. A killed process leaves no lock file, unlike one that uses Optuna's own
+    class: its next process waits at least 30 seconds for that file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        content = file.read_bytes()
+        *lines, incomplete_line = content.split(b"\n")
+        self.records: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        # Only a part of a record is cut off: another file may have no line break at all.
+        if incomplete_line[: len(RECORD_START)] != RECORD_START[: len(incomplete_line)]:
+            raise ValueError("the last line is no record")
+        self.size = len(content) - len(incomplete_line)
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """Return the records from a number on."""
+        return self.records[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records to the file."""
+        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
+        content = "".join(f"{line}\n" for line in lines).encode()
+        with self.file.open("r+b") as file:
+            # A killed process and a full disk leave an incomplete last line.
+            file.truncate(self.size)
+            file.seek(self.size)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        self.size += len(content)
+        self.records += map(json.loads, lines)
+
+
 def _open_storage(journal: Path | None) -> BaseStorage:
     if journal is None:
         return InMemoryStorage()
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(journal)))
+    try:
+        return JournalStorage(_JournalFile(journal))
+    # Optuna checks no record: the type of the error depends on what is wrong.
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise ModelError(
+            f"tuning failed: {journal}: the file is damaged or not the journal of a search. Delete or move it, and the "
+            "next search begins a new one"
+        ) from error
 
 
-def _list_started_trials(study: optuna.Study) -> list[FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
+def _fail_unfinished_trials(study: optuna.Study) -> None:
+    """Mark the trials that an interrupted search left waiting or running as failed."""
+    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        study.ask()
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _list_ended_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the completed and pruned trials, without those that an interruption or an error of the system ended."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def _list_completed_trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -17,7 +17,10 @@ from orchestration.config_files import write_train_config
 from orchestration.training_run import load_training_dataset
 from warehouse.disk_full import raise_on_full_disk
 from warehouse.errors import RecomartError
+from warehouse.locks import exclusive_lock
 from warehouse.settings import Settings
+
+LOCK_FILE = "tuning.lock"
 
 
 @dataclass(frozen=True)
@@ -65,28 +68,31 @@ def tune_config(
     Raises:
         RecomartError: The marts are not built or refused, the version does not exist, or its validation window has too
             few customers.
-        ModelError: Every trial failed.
+        WarehouseBusyError: Another process is tuning on the version.
+        ModelError: Every trial failed, or the journal is damaged.
         DiskFullError: The disk is full.
     """
     dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage, "tuning")
     window = _build_validation_window(dataset, config, "tuning")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
-    # The repeat term is selected in each training, after the settings of the search.
-    tuned = tune(
-        (window,),
-        config,
-        seconds=seconds,
-        max_trials=max_trials,
-        journal=folder / "journal.log",
-        on_trial=lambda trial: on_stage(_describe_trial(trial)),
-    )
-    assert tuned.selected_params.validation_ndcg is not None
-    trials = tuned.trials.sort_values(["stage", "ndcg"], ascending=[True, False], na_position="last")
-    trials.to_csv(folder / "trials.csv", index=False)
-    _plot_trials(trials, folder / "trials.png")
-    write_train_config(tuned.config, folder / "config.json")
-    if adopt:
-        write_train_config(tuned.config, settings.train_config_file)
+    # A search lasts longer than anyone waits for a lock.
+    with exclusive_lock(folder / LOCK_FILE, "search for settings", timeout_seconds=0):
+        # The repeat term is selected in each training, after the settings of the search.
+        tuned = tune(
+            (window,),
+            config,
+            seconds=seconds,
+            max_trials=max_trials,
+            journal=folder / "journal.log",
+            on_trial=lambda trial: on_stage(_describe_trial(trial)),
+        )
+        assert tuned.selected_params.validation_ndcg is not None
+        trials = tuned.trials.sort_values(["stage", "ndcg"], ascending=[True, False], na_position="last")
+        trials.to_csv(folder / "trials.csv", index=False)
+        _plot_trials(trials, folder / "trials.png")
+        write_train_config(tuned.config, folder / "config.json")
+        if adopt:
+            write_train_config(tuned.config, settings.train_config_file)
     return TuningSummary(
         dataset_hash=manifest.dataset_hash,
         trials=trials,

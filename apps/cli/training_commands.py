@@ -110,9 +110,12 @@ def promote(
 
 @app.command()
 def tune(
-    seconds: Annotated[float, typer.Option(help="Seconds to search; the first trial always finishes.", min=1)] = 600,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds to search; the trial of the current settings always finishes.", min=1)
+    ] = 600,
     trials: Annotated[
-        int | None, typer.Option(help="Maximum number of trials, including those of earlier searches.", min=1)
+        int | None,
+        typer.Option(help="Maximum number of trials, including those that earlier searches finished.", min=1),
     ] = None,
     dataset: Annotated[
         str | None,

@@ -27,7 +27,8 @@ def test_tune_writes_and_adopts_settings(tuning_settings: Settings, recomart: Re
     folder = Path(report["folder"])
     second = recomart("tune", "--seconds", 60, "--trials", 4, *options)
     assert f"recomart train --config {folder / 'config.json'} --warehouse {tuning_settings.warehouse}" in second.stdout
-    assert {file.name for file in folder.iterdir()} == {"journal.log", "trials.csv", "trials.png", "config.json"}
+    file_names = {"journal.log", "tuning.lock", "trials.csv", "trials.png", "config.json"}
+    assert {file.name for file in folder.iterdir()} == file_names
     assert (len(report["trials"]), report["is_adopted"]) == (4, False)
     assert not tuning_settings.train_config_file.exists()
     assert report["ndcg"] >= report["default_ndcg"] > 0

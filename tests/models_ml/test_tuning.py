@@ -1,6 +1,8 @@
 """Tests of the hyperparameter search."""
 
+import re
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -13,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.errors import ModelError
-from models_ml.evaluation.selection import select_params
+from models_ml.evaluation.selection import EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.ranking_model import SelectedParams
 from models_ml.tuning import OUT_OF_TIME, SearchSpace, TrialReport, tune
 
 SPACE = SearchSpace(factors=(8, 16), screening_trials=2)
@@ -173,3 +176,133 @@ def test_time_limit_keeps_first_trial(window: EvaluationWindow, config: TrainCon
     result = tune((window,), config, seconds=0.001, space=SPACE)
     assert len(result.trials) == 1
     assert result.selected_params.validation_ndcg == result.default_ndcg
+
+
+def interrupt_trial(monkeypatch: pytest.MonkeyPatch, number: int, error: type[BaseException]) -> None:
+    """Let the next trials raise the error in the first epoch of the trial with the number.
+
+    Optuna does not handle a SystemExit, so the journal is that of a killed process.
+    """
+    numbers = iter(range(number + 1))
+
+    def select_or_raise(
+        windows: Sequence[EvaluationWindow], config: TrainConfig, on_epoch: Callable[[EpochRecord], None]
+    ) -> tuple[SelectedParams, object]:
+        if next(numbers) < number:
+            return select_params(windows, config, on_epoch)
+
+        def raise_after_epoch(epoch: EpochRecord) -> None:
+            on_epoch(epoch)
+            raise error
+
+        return select_params(windows, config, raise_after_epoch)
+
+    monkeypatch.setattr("models_ml.tuning.select_params", select_or_raise)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_interrupted_trial_is_repeated(
+    window: EvaluationWindow,
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    error: type[BaseException],
+) -> None:
+    """The interrupted trials are the initial full one, the initial screening one, and the best screened settings.
+
+    The last one is repeated after further screening trials: a continued search begins a new round.
+    """
+    journal = tmp_path / "journal.log"
+    with monkeypatch.context() as context:
+        interrupt_trial(context, number, error)
+        with pytest.raises(error):
+            tune((window,), config, seconds=600, space=SPACE, journal=journal)
+    (interrupted,) = [
+        trial
+        for study in open_studies(journal)
+        for trial in study.trials
+        if trial.state in (TrialState.RUNNING, TrialState.FAIL)
+    ]
+    result = tune((window,), config, seconds=600, max_trials=number + 9, space=SPACE, journal=journal)
+    assert result.trials["number"].tolist() == list(range(number + 9))
+    assert set(result.trials["state"]) <= {"complete", "pruned"}
+    assert [report.number for report in result.reports] == list(range(number, number + 9))
+    repeated = result.trials.iloc[number:][list(interrupted.params)].to_dict("records")
+    assert interrupted.params in (repeated if number == 3 else repeated[:1])
+    assert result.default_ndcg == result.trials["ndcg"][0]
+
+
+def test_initial_trial_has_no_limits(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    """Other initial settings in the same journal are measured, even without time and beyond the number of trials."""
+    journal = tmp_path / "journal.log"
+    space = SPACE.model_copy(update={"regularization": (0.03, 0.99)})
+    tune((window,), config, seconds=600, max_trials=8, space=space, journal=journal)
+    # The trial falls behind the earlier ones, so without its exception it would be pruned.
+    changed = config.model_copy(update={"regularization": 0.95})
+    for seconds, max_trials in ((0.001, None), (600, 8)):
+        result = tune((window,), changed, seconds=seconds, max_trials=max_trials, space=space, journal=journal)
+        assert result.default_ndcg is not None
+        assert result.selected_params.validation_ndcg > result.default_ndcg
+        assert len(result.trials) == 9
+
+
+def test_waiting_trial_does_not_displace_initial(
+    window: EvaluationWindow, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed between two records leaves a trial that waits."""
+    journal = tmp_path / "journal.log"
+    with monkeypatch.context() as context:
+        context.setattr(optuna.Study, "optimize", lambda *_, **__: pytest.exit("killed"))
+        with pytest.raises(pytest.exit.Exception):
+            tune((window,), config, seconds=600, space=SPACE, journal=journal)
+    changed = config.model_copy(update={"regularization": 0.2})
+    result = tune((window,), changed, seconds=0.001, space=SPACE, journal=journal)
+    assert result.trials["regularization"].tolist() == [0.2]
+    assert result.default_ndcg == result.selected_params.validation_ndcg
+
+
+@pytest.mark.parametrize("removed_bytes", [1, 20, 0])
+def test_incomplete_last_line_is_cut_off(
+    window: EvaluationWindow, config: TrainConfig, tmp_path: Path, removed_bytes: int
+) -> None:
+    journal = tmp_path / "journal.log"
+    first = tune((window,), config, seconds=600, max_trials=2, space=SPACE, journal=journal)
+    content = journal.read_bytes()
+    journal.write_bytes(content[:-removed_bytes] if removed_bytes else content + b'{"op')
+    continued = tune((window,), config, seconds=600, max_trials=4, space=SPACE, journal=journal)
+    assert continued.trials["number"].tolist() == [0, 1, 2, 3]
+    assert continued.default_ndcg == first.default_ndcg
+    assert len(open_studies(journal)) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (rb"\n", b""),
+        (rb".{20}\n\Z", b"\n"),
+        (rb"\Z", b"\0\0\0"),
+        (rb"\A.*\Z", b"\x7fELF\0\xff"),
+        (rb"\A.*\Z", b"\x89PNG\r\n\x1a\n"),
+        (rb"\A.*\Z", b"{}\n"),
+        (rb"\A.*\Z", b"[]\n"),
+        (rb"\A.*\Z", b'{"op_code":99}\n'),
+    ],
+)
+def test_damaged_journal_is_named(
+    window: EvaluationWindow, config: TrainConfig, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    journal = tmp_path / "journal.log"
+    tune((window,), config, seconds=600, max_trials=1, space=SPACE, journal=journal)
+    content = re.sub(old, lambda _: new, journal.read_bytes(), count=1, flags=re.DOTALL)
+    journal.write_bytes(content)
+    with pytest.raises(ModelError, match=f"^tuning failed: {journal}: .*Delete or move it[^\n]*$"):
+        tune((window,), config, seconds=600, max_trials=2, space=SPACE, journal=journal)
+    assert journal.read_bytes() == content
+
+
+def test_stale_lock_of_optuna_is_ignored(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    (tmp_path / "journal.log.lock").symlink_to(journal)
+    assert tune((window,), config, seconds=600, max_trials=1, space=SPACE, journal=journal).seconds < 25
