@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -193,9 +194,19 @@ def _parse_numbers(file: Path, rows: pa.Table, column: str) -> npt.NDArray[np.fl
     values = rows[column]
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_null(values.type)):
         others = ", dates or datetimes" if column == "timestamp" else ""
+        if pa.types.is_string(values.type):
+            _require_valid(file, rows, column, _find_parsable(values.to_pandas(), column), f"numbers{others}")
         raise ModelError(f"{file}: {column} has the type {values.type}. Give numbers{others}")
     numbers: npt.NDArray[np.float64] = values.to_numpy().astype(np.float64)
     return numbers
+
+
+def _find_parsable(texts: pd.Series, column: str) -> npt.NDArray[np.bool_]:
+    """Return which texts are numbers or, as timestamps, dates."""
+    is_parsable = pd.to_numeric(texts, errors="coerce").notna()
+    if column == "timestamp":
+        is_parsable |= pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=True).notna()
+    return is_parsable.to_numpy()
 
 
 def _require_valid(file: Path, rows: pa.Table, column: str, is_valid: npt.NDArray[np.bool_], valid_values: str) -> None:
