@@ -161,8 +161,8 @@ class TrainConfig(BaseModel):
     """Order of a customer's best products: `none` by score, `mmr` for lists of less similar products (maximal marginal
     relevance), `calibrated` for lists with the category mix of the customer's history. Below a cost of 0.5 % of the
     validation NDCG, `mmr` raises the diversity by 0.8 % (demo shop) and 0.9 % (Online Retail), and `calibrated`
-    lowers the calibration error by 16 % (demo shop): too little for a default. `recomart trade-offs` measures them on any
-    shop."""
+    lowers the calibration error by 16 % (demo shop): too little for a default. `recomart trade-offs` measures them on
+    any shop."""
 
     rerank_weight: float = Field(default=0.1, ge=0, le=1)
     """Weight of the second aim of the re-ranking against the score, which has the rest of 1."""
