@@ -152,19 +152,25 @@ def _select_other_params(
     trend_power = min(evaluations, key=lambda power: (-evaluations[power].ndcg, power))
     best, graph_weight, graph_power = evaluations[trend_power], 0.0, 0.0
     factors = apply_trends(trend_power)
-    for popularity_power in config.graph_popularity_powers if config.graph_weights else ():
+    best_ndcg_of_power = -1.0
+    for popularity_power in sorted(config.graph_popularity_powers) if config.graph_weights else ():
         graphs = [
             ItemGraph.fit(fit.trainer.strength, config, 1.0, popularity_power, fit.trends**trend_power) for fit in fits
         ]
-        previous = evaluations[trend_power]
+        previous, ndcgs = evaluations[trend_power], list[float]()
         for weight in sorted(config.graph_weights):
             weighted = evaluate(factors, [replace(graph, weight=weight) for graph in graphs])
+            ndcgs.append(weighted.ndcg)
             if weighted.ndcg > best.ndcg:
                 best, graph_weight, graph_power = weighted, weight, popularity_power
             # The NDCG rises to one maximum and falls. On dense data it falls at once, and the search ends.
             if weighted.ndcg <= previous.ndcg:
                 break
             previous = weighted
+        # As over the weights, the NDCG has one maximum over the powers.
+        if max(ndcgs) <= best_ndcg_of_power:
+            break
+        best_ndcg_of_power = max(ndcgs)
     params = SelectedParams(
         epochs, trend_power, graph_weight=graph_weight, graph_popularity_power=graph_power, validation_ndcg=best.ndcg
     )
