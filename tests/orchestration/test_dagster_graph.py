@@ -237,7 +237,7 @@ def test_asset_without_its_inputs_names_them(dagster_definitions: ModuleType, tm
         "raw/events": [],
         "marts/dim_users": [f"intermediate.int_user_days and 3 more {advice}"],
         "ml/candidates": [f"marts.ml_interactions {advice}"],
-        "marts/rec_top_n": [f"intermediate.int_popular_products_ranked and 8 more {advice}"],
+        "marts/rec_top_n": [f"intermediate.int_popular_products_ranked and 7 more {advice}"],
     }
 
 
