@@ -13,6 +13,9 @@ from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
 
+LIBRARY = "implicit"
+"""Library that RecoMart's model can be compared with, and its method name."""
+
 RARE_CUSTOMER_COUNT = 10
 """A product with fewer training customers is rare."""
 
