@@ -16,8 +16,9 @@ from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.evaluation.window_model import fit_window_model
 from models_ml.neighbors.item_graph import ItemGraph
-from models_ml.ranking_model import SelectedParams, fit_ranking_model
+from models_ml.ranking_model import SelectedParams
 from models_ml.tuning import SearchSpace, tune
 from orchestration.process_memory import get_peak_memory_mib
 
@@ -145,14 +146,7 @@ def evaluate_ablations(split_source: SplitSource, result: RankingResult) -> list
     for method, change in changes.items():
         ablated_config = config.model_copy(update=change)
         ablated_params, _ = select_params(split.validation, ablated_config, lambda _: None)
-        customer_features = test.build_customer_features(ablated_config)
-        model = fit_ranking_model(
-            test.interactions.strength,
-            ablated_config,
-            ablated_params,
-            item_features=test.build_item_features(ablated_config),
-            customer_features=customer_features.select(test.interactions.users.ids),
-        )
+        model, customer_features = fit_window_model(test, ablated_config, ablated_params)
         ranking = test.rank_by_model(model, customer_features, ablated_config)
         results.append(evaluate_ranking(method, test, ranking, ablated_config))
         log_progress(f"{method}: test NDCG {results[-1].ndcg:.5f}")
