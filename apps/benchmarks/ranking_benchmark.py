@@ -10,8 +10,8 @@ from apps.benchmarks.fresh_process import log_progress, run_in_fresh_process
 from apps.benchmarks.optional_libraries import require_library
 from apps.benchmarks.ranking_differences import NdcgDifference, compute_differences
 from apps.benchmarks.ranking_results import (
-    ABLATION_PREFIX,
     LIBRARY,
+    MODEL_ABLATION_PREFIX,
     CurvePoint,
     RankingResult,
     SplitSource,
@@ -20,10 +20,11 @@ from apps.benchmarks.ranking_results import (
 )
 from apps.benchmarks.targets import Target
 from models_ml.config import TrainConfig
+from models_ml.evaluation.report import MODEL_METHOD
 from warehouse.errors import RecomartError
 
-DEFAULT_METHOD = "als, default settings"
-"""Method name of RecoMart's model with the default settings, when `als` is tuned."""
+DEFAULT_METHOD = f"{MODEL_METHOD}, default settings"
+"""Method name of RecoMart's model with the default settings, when that of `MODEL_METHOD` is tuned."""
 
 MIN_NDCG_VERSUS_LIBRARY = 1.03
 MIN_NDCG_VERSUS_BASELINES = 1.02
@@ -174,7 +175,7 @@ def evaluate_targets(values: TargetValues) -> list[Target]:
 
 
 def _is_baseline(result: RankingResult) -> bool:
-    is_recomart = result.method == DEFAULT_METHOD or result.method.startswith(ABLATION_PREFIX)
+    is_recomart = result.method == DEFAULT_METHOD or result.method.startswith(MODEL_ABLATION_PREFIX)
     return not is_recomart and result.method != LIBRARY
 
 

@@ -17,7 +17,7 @@ from apps.benchmarks.ranking_benchmark import (
     compute_target_values,
 )
 from apps.benchmarks.ranking_differences import NdcgDifference
-from apps.benchmarks.ranking_results import ABLATION_PREFIX, LIBRARY
+from apps.benchmarks.ranking_results import LIBRARY, MODEL_ABLATION_PREFIX
 from apps.benchmarks.targets import Target
 from models_ml.tuning import name_progress
 from warehouse.errors import RecomartError
@@ -184,7 +184,7 @@ def _summarize_dataset(name: str, result: RankingBenchmarkResult) -> DatasetSumm
         ablation_ndcgs={
             method: ndcg / recomart_result.ndcg if recomart_result.ndcg else None
             for method, ndcg in ndcgs.items()
-            if method.startswith(ABLATION_PREFIX)
+            if method.startswith(MODEL_ABLATION_PREFIX)
         },
     )
 
