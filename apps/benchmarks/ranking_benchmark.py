@@ -1,6 +1,6 @@
 """The benchmark of ranking quality: RecoMart's model and others on one split, each in a new process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +10,8 @@ from apps.benchmarks.fresh_process import log_progress, run_in_fresh_process
 from apps.benchmarks.optional_libraries import require_library
 from apps.benchmarks.ranking_differences import NdcgDifference, compute_differences
 from apps.benchmarks.ranking_results import (
-    ABLATION_PREFIX,
+    LIBRARY,
+    MODEL_ABLATION_PREFIX,
     CurvePoint,
     RankingResult,
     SplitSource,
@@ -19,13 +20,11 @@ from apps.benchmarks.ranking_results import (
 )
 from apps.benchmarks.targets import Target
 from models_ml.config import TrainConfig
+from models_ml.evaluation.report import MODEL_METHOD
 from warehouse.errors import RecomartError
 
-LIBRARIES = ("implicit",)
-"""Libraries that RecoMart's model can be compared with."""
-
-DEFAULT_METHOD = "als, default settings"
-"""Method name of RecoMart's model with the default settings, when `als` is tuned."""
+DEFAULT_METHOD = f"{MODEL_METHOD}, default settings"
+"""Method name of RecoMart's model with the default settings, when that of `MODEL_METHOD` is tuned."""
 
 MIN_NDCG_VERSUS_LIBRARY = 1.03
 MIN_NDCG_VERSUS_BASELINES = 1.02
@@ -61,9 +60,6 @@ class TargetValues(BaseModel):
     best_baseline: str
     """Method with the best NDCG of the baselines."""
 
-    library: str | None
-    """Method of the library; None without one."""
-
     ndcg_versus_library: float | None
     """NDCG of RecoMart's tuned model, relative to the library."""
 
@@ -79,7 +75,7 @@ class TargetValues(BaseModel):
 
 
 class RankingBenchmarkResult(BaseModel):
-    """The split, the results of all methods, and the comparisons with the libraries."""
+    """The split, the results of all methods, and the comparison with the library."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -92,6 +88,7 @@ class RankingBenchmarkResult(BaseModel):
 
     targets: list[Target]
     comparisons: list[RankingComparison]
+    """With the library; empty without one."""
 
 
 def run_ranking_benchmark(
@@ -102,16 +99,19 @@ def run_ranking_benchmark(
     *,
     ablate: bool = False,
 ) -> RankingBenchmarkResult:
-    """Evaluate RecoMart's model, the baselines and the named libraries; progress goes to standard error.
+    """Evaluate RecoMart's model, the baselines and the library; progress goes to standard error.
 
-    With a search for settings, also evaluate RecoMart's model with the default settings. With `ablate`, also evaluate
-    it without each of its parts.
+    `library_names` is empty or has the library's name. With a search for settings, also evaluate RecoMart's model with
+    the default settings. With `ablate`, also evaluate it without each of its parts.
 
     Raises:
-        RecomartError: A process was killed, or a library is unknown or not installed.
+        RecomartError: A process was killed, or the library is unknown or not installed.
         ModelError: The split is unusable.
     """
-    libraries = {library: _load_library(library) for library in library_names}
+    for name in library_names:
+        if name != LIBRARY:
+            raise RecomartError(f"unknown library: --against {name}. Choose from {LIBRARY}")
+        require_library(LIBRARY)
     split = run_in_fresh_process(summarize_split, split_source, config)
     log_progress(f"validation: {split.origin}")
     recomart_result = run_in_fresh_process(recomart_als.evaluate_als, split_source, config, tune_seconds)
@@ -122,15 +122,14 @@ def run_ranking_benchmark(
         results.append(default_result.model_copy(update={"method": DEFAULT_METHOD}))
     if ablate:
         results += run_in_fresh_process(recomart_als.evaluate_ablations, split_source, recomart_result)
-    curves = recomart_result.curves | (
-        run_in_fresh_process(recomart_als.evaluate_shorter_vectors, split_source, recomart_result)
-        if library_names
-        else {}
-    )
-    results += [run_in_fresh_process(evaluate_library, split_source, config) for evaluate_library in libraries.values()]
-    comparisons = [
-        compare_results(recomart_result, curves, result) for result in results if result.method in library_names
-    ]
+    comparisons = []
+    if library_names:
+        # The module imports implicit, an optional library.
+        from apps.benchmarks.contenders.implicit_als import evaluate_implicit
+
+        shorter_curves = run_in_fresh_process(recomart_als.evaluate_shorter_vectors, split_source, recomart_result)
+        results.append(run_in_fresh_process(evaluate_implicit, split_source, config))
+        comparisons.append(compare_results(recomart_result, recomart_result.curves | shorter_curves, results[-1]))
     return RankingBenchmarkResult(
         split=split,
         results=results,
@@ -148,7 +147,6 @@ def compute_target_values(results: Sequence[RankingResult], comparisons: Sequenc
     library = comparisons[0] if comparisons else None
     return TargetValues(
         best_baseline=best.method,
-        library=library.method if library else None,
         ndcg_versus_library=1 + library.ndcg_gain if library and library.ndcg_gain is not None else None,
         ndcg_versus_baselines=recomart_result.ndcg / best.ndcg if best.ndcg else None,
         default_ndcg_versus_tuned=default.ndcg / recomart_result.ndcg if default and recomart_result.ndcg else None,
@@ -158,9 +156,8 @@ def compute_target_values(results: Sequence[RankingResult], comparisons: Sequenc
 
 def evaluate_targets(values: TargetValues) -> list[Target]:
     """Compare RecoMart's NDCG and training seconds with the targets."""
-    name = values.library or LIBRARIES[0]
     return [
-        Target.evaluate(f"NDCG relative to {name}", values.ndcg_versus_library, min_value=MIN_NDCG_VERSUS_LIBRARY),
+        Target.evaluate(f"NDCG relative to {LIBRARY}", values.ndcg_versus_library, min_value=MIN_NDCG_VERSUS_LIBRARY),
         Target.evaluate(
             f"NDCG relative to the best baseline ({values.best_baseline})",
             values.ndcg_versus_baselines,
@@ -172,28 +169,19 @@ def evaluate_targets(values: TargetValues) -> list[Target]:
             min_value=MIN_DEFAULT_NDCG,
         ),
         Target.evaluate(
-            f"share of {name}'s seconds to its best NDCG", values.training_seconds_share, MAX_TRAINING_SECONDS_SHARE
+            f"share of {LIBRARY}'s seconds to its best NDCG", values.training_seconds_share, MAX_TRAINING_SECONDS_SHARE
         ),
     ]
 
 
 def _is_baseline(result: RankingResult) -> bool:
-    is_recomart = result.method == DEFAULT_METHOD or result.method.startswith(ABLATION_PREFIX)
-    return not is_recomart and result.method not in LIBRARIES
+    is_recomart = result.method == DEFAULT_METHOD or result.method.startswith(MODEL_ABLATION_PREFIX)
+    return not is_recomart and result.method != LIBRARY
 
 
 def _get_limited_share(library: RankingComparison) -> float | None:
     """Return the share of the library's training seconds; infinite when RecoMart's model does not reach its NDCG."""
     return inf if library.seconds_to_equal_ndcg is None else library.training_seconds_share
-
-
-def _load_library(name: str) -> Callable[[SplitSource, TrainConfig], RankingResult]:
-    if name not in LIBRARIES:
-        raise RecomartError(f"unknown library: --against {name}. Choose from {', '.join(LIBRARIES)}")
-    require_library(name)
-    from apps.benchmarks.contenders import implicit_als
-
-    return implicit_als.evaluate_implicit
 
 
 def compare_results(

@@ -10,13 +10,17 @@ from models_ml.data.dataset_store import read_dataset
 from models_ml.evaluation.holdout import Holdout
 from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.report import ABLATION_PREFIX, MODEL_METHOD
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
+
+LIBRARY = "implicit"
+"""Library that RecoMart's model can be compared with, and its method name."""
 
 RARE_CUSTOMER_COUNT = 10
 """A product with fewer training customers is rare."""
 
-ABLATION_PREFIX = "als without "
+MODEL_ABLATION_PREFIX = f"{MODEL_METHOD} {ABLATION_PREFIX}"
 """Start of the method names of RecoMart's model without one of its parts."""
 
 

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from apps.benchmarks.ranking_benchmark import (
     DEFAULT_METHOD,
-    LIBRARIES,
     MAX_TRAINING_SECONDS_SHARE,
     MIN_DEFAULT_NDCG,
     MIN_NDCG_VERSUS_BASELINES,
@@ -18,7 +17,7 @@ from apps.benchmarks.ranking_benchmark import (
     compute_target_values,
 )
 from apps.benchmarks.ranking_differences import NdcgDifference
-from apps.benchmarks.ranking_results import ABLATION_PREFIX
+from apps.benchmarks.ranking_results import LIBRARY, MODEL_ABLATION_PREFIX
 from apps.benchmarks.targets import Target
 from models_ml.tuning import name_progress
 from warehouse.errors import RecomartError
@@ -134,15 +133,14 @@ def evaluate_summary_targets(datasets: Sequence[DatasetSummary]) -> list[Target]
     default_ndcgs = _drop_missing(value.default_ndcg_versus_tuned for value in values)
     seconds_shares = _drop_missing(value.training_seconds_share for value in values)
     early_shares = _drop_missing(search.ndcg_shares.get(EARLY_SEARCH_SECONDS) for search in searches)
-    name = next((value.library for value in values if value.library), LIBRARIES[0])
     return [
         Target.evaluate(
-            f"mean NDCG relative to {name}",
+            f"mean NDCG relative to {LIBRARY}",
             fmean(versus_library) if versus_library else None,
             min_value=MIN_MEAN_NDCG_VERSUS_LIBRARY,
         ),
         Target.evaluate(
-            f"lowest NDCG relative to {name}", min(versus_library, default=None), min_value=MIN_NDCG_VERSUS_LIBRARY
+            f"lowest NDCG relative to {LIBRARY}", min(versus_library, default=None), min_value=MIN_NDCG_VERSUS_LIBRARY
         ),
         Target.evaluate(
             "lowest NDCG relative to the best baseline",
@@ -155,7 +153,7 @@ def evaluate_summary_targets(datasets: Sequence[DatasetSummary]) -> list[Target]
             min_value=MIN_DEFAULT_NDCG,
         ),
         Target.evaluate(
-            f"largest share of {name}'s seconds to its best NDCG",
+            f"largest share of {LIBRARY}'s seconds to its best NDCG",
             max(seconds_shares, default=None),
             MAX_TRAINING_SECONDS_SHARE,
         ),
@@ -177,16 +175,16 @@ def _summarize_dataset(name: str, result: RankingBenchmarkResult) -> DatasetSumm
         user_count=recomart_result.user_count,
         tuned_ndcg=recomart_result.ndcg,
         default_ndcg=ndcgs.get(DEFAULT_METHOD),
-        library_ndcg=ndcgs[values.library] if values.library else None,
+        library_ndcg=ndcgs.get(LIBRARY),
         baseline_ndcg=ndcgs[values.best_baseline],
-        library_difference=differences[values.library] if values.library else None,
+        library_difference=differences.get(LIBRARY),
         baseline_difference=differences[values.best_baseline],
         target_values=values,
         search=_summarize_search(recomart_result.config.get("search")),
         ablation_ndcgs={
             method: ndcg / recomart_result.ndcg if recomart_result.ndcg else None
             for method, ndcg in ndcgs.items()
-            if method.startswith(ABLATION_PREFIX)
+            if method.startswith(MODEL_ABLATION_PREFIX)
         },
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from apps.benchmarks.ranking_results import LIBRARY
 from apps.benchmarks.ranking_summary import SEARCH_SECONDS, DatasetSummary, summarize_results
 from apps.cli import console
 from apps.cli.bench_tables import format_relative_difference, print_targets
@@ -47,9 +48,9 @@ def _build_row(dataset: DatasetSummary) -> dict[str, object]:
         "user_count": dataset.user_count,
         "tuned": dataset.tuned_ndcg,
         "default": dataset.default_ndcg,
-        "implicit": dataset.library_ndcg,
+        LIBRARY: dataset.library_ndcg,
         "best_baseline": f"{dataset.baseline_ndcg:.4f} {values.best_baseline}",
-        "over_implicit": format_relative_difference(dataset.library_difference),
+        f"over_{LIBRARY}": format_relative_difference(dataset.library_difference),
         "over_best_baseline": format_relative_difference(dataset.baseline_difference),
         "default / tuned": _format_ratio(values.default_ndcg_versus_tuned),
         "time_share": values.training_seconds_share,

@@ -16,14 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from apps.benchmarks.fresh_process import log_progress
 from apps.benchmarks.grid_search import AlsSetting, Trial, search_grid
-from apps.benchmarks.ranking_results import CurvePoint, RankingResult, SplitSource, evaluate_ranking
+from apps.benchmarks.ranking_results import LIBRARY, CurvePoint, RankingResult, SplitSource, evaluate_ranking
 from models_ml.config import TrainConfig
 from models_ml.data.sparse import Csr
 from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.window import EvaluationWindow
 from orchestration.process_memory import get_peak_memory_mib
-
-METHOD_NAME = "implicit"
 
 ITERATIONS = 15
 EVALUATION_INTERVAL = 5
@@ -66,7 +64,7 @@ class _EvaluatedFit:
     def _on_iteration(self, iteration: int, *_: object) -> None:
         if (iteration + 1) % self.evaluation_interval == 0:
             now = time.perf_counter()
-            ndcg = evaluate_ranking(METHOD_NAME, self.sample, self.rank(self.sample), self.config).ndcg
+            ndcg = evaluate_ranking(LIBRARY, self.sample, self.rank(self.sample), self.config).ndcg
             self.curve.append(CurvePoint(seconds=now - self.start_seconds - self.evaluation_seconds, ndcg=ndcg))
             self.evaluated_iterations.append(iteration + 1)
             self.evaluation_seconds += time.perf_counter() - now
@@ -95,7 +93,7 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
         return Trial(ndcg, iterations, setting)
 
     def log(message: str) -> None:
-        log_progress(f"{METHOD_NAME}: {message}")
+        log_progress(f"{LIBRARY}: {message}")
 
     best, max_iterations = search_grid(evaluate_setting, log), ITERATIONS
     while best.iterations == max_iterations and 2 * max_iterations <= MAX_ITERATIONS:
@@ -108,7 +106,7 @@ def evaluate_implicit(split_source: SplitSource, config: TrainConfig) -> Ranking
     start_seconds = time.perf_counter()
     ranking = fit.rank(split.test)
     scoring_seconds = time.perf_counter() - start_seconds
-    return evaluate_ranking(METHOD_NAME, split.test, ranking, config).model_copy(
+    return evaluate_ranking(LIBRARY, split.test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds,
             "fit_seconds": fit.curve[-1].seconds,

@@ -7,17 +7,25 @@ import torch
 from pydantic import TypeAdapter
 
 from apps.benchmarks.fresh_process import log_progress
-from apps.benchmarks.ranking_results import ABLATION_PREFIX, CurvePoint, RankingResult, SplitSource, evaluate_ranking
+from apps.benchmarks.ranking_results import (
+    MODEL_ABLATION_PREFIX,
+    CurvePoint,
+    RankingResult,
+    SplitSource,
+    evaluate_ranking,
+)
 from models_ml.als.trainer import AlsTrainer
 from models_ml.config import TrainConfig
 from models_ml.errors import ModelError
 from models_ml.evaluation.baselines import build_baselines
 from models_ml.evaluation.ranking import Ranking
+from models_ml.evaluation.report import MODEL_METHOD
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.evaluation.window_model import fit_window_model
 from models_ml.neighbors.item_graph import ItemGraph
-from models_ml.ranking_model import SelectedParams, fit_ranking_model
+from models_ml.ranking_model import SelectedParams
 from models_ml.tuning import SearchSpace, tune
 from orchestration.process_memory import get_peak_memory_mib
 
@@ -32,7 +40,7 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
             config,
             seconds=tune_seconds,
             on_trial=lambda trial: log_progress(
-                f"als: trial {trial.number} ({trial.stage}) after {trial.elapsed_seconds:.0f} s, "
+                f"{MODEL_METHOD}: trial {trial.number} ({trial.stage}) after {trial.elapsed_seconds:.0f} s, "
                 f"best validation NDCG {trial.best_ndcg or 0:.5f}"
             ),
         )
@@ -52,7 +60,7 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
     reranker = test.build_reranker(config, trainer.device)
     ranking = test.rank_for_known_customers(users, factors.scoring_factors, config, graph, reranker)
     scoring_seconds = time.perf_counter() - start_seconds
-    return evaluate_ranking("als", test, ranking, config).model_copy(
+    return evaluate_ranking(MODEL_METHOD, test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds_used,
             "fit_seconds": fit_seconds,
@@ -101,7 +109,8 @@ def _train_with_curve(
         ranking = sample.rank_for_known_customers(trainer.user_factors[evaluated], products, config, graph)
         curve.append(CurvePoint(seconds=seconds, ndcg=sample.evaluate(ranking, config.k_values)[0].ndcg))
         log_progress(
-            f"als, {config.factors} factors: epoch {report.epoch}, loss {report.loss:.4f}, NDCG {curve[-1].ndcg:.5f}"
+            f"{MODEL_METHOD}, {config.factors} factors: epoch {report.epoch}, loss {report.loss:.4f}, "
+            f"NDCG {curve[-1].ndcg:.5f}"
         )
     return trainer, graph, curve
 
@@ -132,27 +141,20 @@ def evaluate_ablations(split_source: SplitSource, result: RankingResult) -> list
     test = split.test
     no_content: dict[str, object] = {"content_prior_customers": 0.0}
     no_trends: dict[str, object] = {"trend_powers": (0.0,)}
-    changes: dict[str, dict[str, object]] = {f"{ABLATION_PREFIX}neighbors": {"graph_weights": ()}}
+    changes: dict[str, dict[str, object]] = {f"{MODEL_ABLATION_PREFIX}neighbors": {"graph_weights": ()}}
     has_content = test.build_item_features(config).content.entry_count > 0
     has_trends = bool((test.build_item_features(config).trends != 1).any())
     if has_content:
-        changes[f"{ABLATION_PREFIX}content"] = no_content
+        changes[f"{MODEL_ABLATION_PREFIX}content"] = no_content
     if has_trends:
-        changes[f"{ABLATION_PREFIX}trends"] = no_trends
+        changes[f"{MODEL_ABLATION_PREFIX}trends"] = no_trends
     if has_content and has_trends:
-        changes[f"{ABLATION_PREFIX}both"] = no_content | no_trends
+        changes[f"{MODEL_ABLATION_PREFIX}both"] = no_content | no_trends
     results = []
     for method, change in changes.items():
         ablated_config = config.model_copy(update=change)
         ablated_params, _ = select_params(split.validation, ablated_config, lambda _: None)
-        customer_features = test.build_customer_features(ablated_config)
-        model = fit_ranking_model(
-            test.interactions.strength,
-            ablated_config,
-            ablated_params,
-            item_features=test.build_item_features(ablated_config),
-            customer_features=customer_features.select(test.interactions.users.ids),
-        )
+        model, customer_features = fit_window_model(test, ablated_config, ablated_params)
         ranking = test.rank_by_model(model, customer_features, ablated_config)
         results.append(evaluate_ranking(method, test, ranking, ablated_config))
         log_progress(f"{method}: test NDCG {results[-1].ndcg:.5f}")
@@ -180,6 +182,6 @@ def _evaluate_graph(split: Split, config: TrainConfig, trend_power: float) -> Ra
 
     best_power = max(config.graph_popularity_powers, key=compute_ndcg)
     ranking = rank(split.test, best_power, config.popularity_damping)
-    return evaluate_ranking(f"{ABLATION_PREFIX}factors", split.test, ranking, config).model_copy(
+    return evaluate_ranking(f"{MODEL_ABLATION_PREFIX}factors", split.test, ranking, config).model_copy(
         update={"config": {"graph_popularity_power": best_power, "trend_power": trend_power}}
     )
