@@ -30,13 +30,29 @@ from models_ml.evaluation.selection import (
 )
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
-from models_ml.tuning_journal import fail_unfinished_trials, list_completed_trials, list_ended_trials, open_storage
+from models_ml.tuning_journal import (
+    count_ended_trials,
+    fail_unfinished_trials,
+    list_completed_trials,
+    list_ended_trials,
+    open_storage,
+)
 
 PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
 """Parameters that the validation windows select in each trial."""
 
 OUT_OF_TIME = "is_out_of_time"
 """User attribute of trials that were stopped for lack of time; a later search repeats them."""
+
+UNUSED_SETTINGS = frozenset(
+    {
+        *("popularity_damping", "rerank_method", "rerank_weight", "rerank_depth", "candidates_per_user"),
+        *("default_epochs", "warm_epochs", "default_trend_power", "repeat_weights", "default_repeat_weight"),
+        *("max_evaluation_users", "bootstrap_resamples", "activity_thresholds", "ablations", "max_category_segments"),
+        *("head_share", "max_neighbors", "max_ease_products"),
+    }
+)
+"""Settings without an effect on the NDCG of a trial: a search continues when they change."""
 
 PROGRESS_SECONDS = (60.0, 120.0, 300.0, 600.0)
 """Times of a search at which its progress is reported."""
@@ -104,6 +120,10 @@ class TuningResult:
     settings. The NDCGs of the two stages are not comparable."""
     reports: list[TrialReport]
     """The trials of this search, without those of earlier searches in the same journal."""
+    continued_count: int
+    """Number of trials of earlier searches that this search continued."""
+    other_settings_count: int
+    """Number of trials in the journal whose settings outside the search, or whose search space, were other ones."""
     seconds: float
 
     def summarize_progress(self) -> dict[str, float | None]:
@@ -147,7 +167,7 @@ def tune(
     the config's seed. Trials with an NDCG below the median are pruned.
 
     A `journal` file stores the trials, and a later search with the same `space` and the same settings apart from the
-    searched ones continues with them. The trial that an interrupted search left unfinished does not count. Only one
+    searched ones and `UNUSED_SETTINGS` continues with them. The trial that an interrupted search left unfinished does not count. Only one
     process at a time may use a journal; the caller ensures this.
 
     Raises:
@@ -191,12 +211,14 @@ class _Search:
         self.factor_counts = sorted({config.factors, *space.factors})
         screening_windows = [window.sample_customers(config.screening_users) for window in windows]
         self.stages: dict[Stage, tuple[TrainConfig, Sequence[EvaluationWindow]]] = {
-            # The popularity damping and the re-ranking have no effect on the NDCG of a trial.
+            # Without effect on the NDCG of a trial, the popularity damping and the re-ranking only take time.
             "full": (self.config.model_copy(update={"popularity_damping": 0.0, "rerank_method": "none"}), windows),
             "screening": (make_screening_config(self.config), screening_windows),
         }
         storage = open_storage(journal)
         self.studies = {stage: self._create_study(stage, len(windows), storage) for stage in self.stages}
+        self.continued_count = sum(len(list_ended_trials(study)) for study in self.studies.values())
+        self.other_settings_count = count_ended_trials(storage) - self.continued_count
         self.reports: list[TrialReport] = []
 
     @property
@@ -239,12 +261,14 @@ class _Search:
             default_ndcg=next((trial.value for trial in completed_trials if trial.params == self.initial_trial), None),
             trials=self._build_trial_table(),
             reports=self.reports,
+            continued_count=self.continued_count,
+            other_settings_count=self.other_settings_count,
             seconds=time.perf_counter() - self.start_seconds,
         )
 
     def _create_study(self, stage: Stage, window_count: int, storage: BaseStorage) -> optuna.Study:
         """Open the study of a stage; its name is a hash of everything that makes NDCGs comparable."""
-        fixed_settings = self.config.model_dump_json(exclude={*self.setting_names, "factors"})
+        fixed_settings = self.config.model_dump_json(exclude={*self.setting_names, *UNUSED_SETTINGS, "factors"})
         content = f"{stage} {fixed_settings} {self.space.model_dump_json()} {self.factor_counts} {window_count}"
         study = optuna.create_study(
             study_name=hashlib.sha256(content.encode()).hexdigest()[:16],

@@ -89,3 +89,9 @@ def list_ended_trials(study: optuna.Study) -> list[FrozenTrial]:
 def list_completed_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the completed trials."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def count_ended_trials(storage: BaseStorage) -> int:
+    """Return the number of completed and pruned trials of all studies."""
+    studies = (optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage))
+    return sum(len(list_ended_trials(study)) for study in studies)

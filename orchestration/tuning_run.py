@@ -29,7 +29,14 @@ class TuningSummary:
 
     dataset_hash: str
     trials: pd.DataFrame
-    """One row per trial of this and earlier tuning runs on the dataset version; full trials first, best first."""
+    """One row per trial of this tuning run and those that it continued; full trials first, best first."""
+
+    continued_count: int
+    """Number of trials of earlier tuning runs that this one continued."""
+
+    other_settings_count: int
+    """Number of trials of earlier tuning runs with other settings outside the search; their NDCGs are not
+    comparable."""
 
     progress: dict[str, float | None]
     """The trials per minute of this tuning run, and the best validation NDCG of full trials after certain times."""
@@ -96,6 +103,8 @@ def tune_config(
     return TuningSummary(
         dataset_hash=manifest.dataset_hash,
         trials=trials,
+        continued_count=tuned.continued_count,
+        other_settings_count=tuned.other_settings_count,
         progress=tuned.summarize_progress(),
         config=tuned.config,
         ndcg=tuned.selected_params.validation_ndcg,

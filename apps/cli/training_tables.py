@@ -9,6 +9,7 @@ from apps.cli.console import print_line, print_table, to_records
 from models_ml.evaluation.gates import GateResult
 from models_ml.evaluation.trade_offs import DAMPINGS, TradeOff
 from orchestration.tuning_run import TuningSummary
+from warehouse.formatting import format_count
 
 
 def print_gates(gates: Sequence[GateResult]) -> None:
@@ -30,6 +31,13 @@ def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
     print_table("Progress of this search, best validation NDCG of full trials", [summary.progress])
     initial_ndcg = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
     print_line(f"validation NDCG {summary.ndcg:.4f}; with the initial settings: {initial_ndcg}")
+    if summary.other_settings_count and not summary.continued_count:
+        print_line(
+            f"a new search: the {format_count(summary.other_settings_count, 'earlier trial')} of this dataset had other "
+            "settings outside the search, so their NDCGs are not comparable"
+        )
+    else:
+        print_line(f"continued from earlier searches: {format_count(summary.continued_count, 'trial')}")
     print_line(f"table, chart and settings: {summary.folder}")
     if summary.is_adopted:
         print_line("adopted: every training of this warehouse now uses the best settings")

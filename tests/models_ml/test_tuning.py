@@ -18,7 +18,7 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.selection import EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
-from models_ml.tuning import OUT_OF_TIME, SearchSpace, TrialReport, tune
+from models_ml.tuning import OUT_OF_TIME, UNUSED_SETTINGS, SearchSpace, TrialReport, tune
 
 SPACE = SearchSpace(factors=(8, 16), screening_trials=2)
 
@@ -123,10 +123,47 @@ def test_journal_separates_other_settings(window: EvaluationWindow, config: Trai
             (window,), config.model_copy(update=change), seconds=600, max_trials=2, space=SPACE, journal=journal
         )
         assert other.trials["number"].tolist() == [0, 1]
+        assert other.continued_count == 0
+        assert other.other_settings_count >= 2
     # A changed initial value does not restart the search; the search adds a trial of it.
     changed = config.model_copy(update={"regularization": 0.2})
     result = tune((window,), changed, seconds=600, max_trials=6, space=SPACE, journal=journal)
     assert result.default_ndcg == select_params((window,), changed, lambda _: None)[0].validation_ndcg
+
+
+def test_unused_settings_continue_search(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    """Settings without an effect on the NDCG of a trial do not begin a new search."""
+    changed = TrainConfig(
+        factors=16,
+        device="cpu",
+        popularity_damping=0.3,
+        rerank_method="mmr",
+        rerank_weight=0.5,
+        rerank_depth=20,
+        candidates_per_user=50,
+        default_epochs=3,
+        warm_epochs=3,
+        default_trend_power=0.25,
+        repeat_weights=(1.0,),
+        default_repeat_weight=1.0,
+        max_evaluation_users=10,
+        bootstrap_resamples=10,
+        activity_thresholds=(3,),
+        ablations=False,
+        max_category_segments=2,
+        head_share=0.5,
+        max_neighbors=10,
+        max_ease_products=0,
+    )
+    assert {name for name, value in changed if value != getattr(config, name)} == UNUSED_SETTINGS
+    ndcgs = [select_params((window,), settings, lambda _: None)[0].validation_ndcg for settings in (config, changed)]
+    assert ndcgs[0] == ndcgs[1]
+    journal = tmp_path / "journal.log"
+    first = tune((window,), config, seconds=600, max_trials=2, space=SPACE, journal=journal)
+    continued = tune((window,), changed, seconds=600, max_trials=3, space=SPACE, journal=journal)
+    assert (first.continued_count, continued.continued_count) == (0, 2)
+    assert continued.trials["ndcg"].tolist()[:2] == first.trials["ndcg"].tolist()
+    assert (continued.config.popularity_damping, continued.config.rerank_method) == (0.3, "mmr")
 
 
 def test_trial_below_median_is_pruned(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
