@@ -9,10 +9,8 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import optuna
 import pandas as pd
@@ -37,6 +35,7 @@ from models_ml.tuning_journal import (
     list_ended_trials,
     open_storage,
 )
+from models_ml.tuning_results import SearchInterruptedError, Stage, TrialReport, TuningResult
 
 PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
 """Parameters that the validation windows select in each trial."""
@@ -53,9 +52,6 @@ UNUSED_SETTINGS = frozenset(
     }
 )
 """Settings without an effect on the NDCG of a trial: a search continues when they change."""
-
-PROGRESS_SECONDS = (60.0, 120.0, 300.0, 600.0)
-"""Times of a search at which its progress is reported."""
 
 
 class SearchSpace(BaseModel):
@@ -86,67 +82,6 @@ class SearchSpace(BaseModel):
     random, except the first; after them, the sampler uses the results of earlier trials."""
 
 
-Stage = Literal["screening", "full"]
-"""`screening`: few factors and customers, without the item graph; `full`: the result can be one of these trials."""
-
-
-@dataclass(frozen=True)
-class TrialReport:
-    """Result of one trial."""
-
-    number: int
-    """Number of earlier trials, those of earlier searches in the same journal included, without interrupted ones."""
-    stage: Stage
-    ndcg: float | None
-    """Validation NDCG; None for a pruned or failed trial."""
-    best_ndcg: float | None
-    """Best validation NDCG of all full trials up to this one."""
-    seconds: float
-    """Duration of the trial."""
-    elapsed_seconds: float
-    """Time since the start of the search."""
-
-
-@dataclass(frozen=True)
-class TuningResult:
-    """Best settings of a search."""
-
-    config: TrainConfig
-    selected_params: SelectedParams
-    default_ndcg: float | None
-    """Validation NDCG of the initial settings; None if that trial failed."""
-    trials: pd.DataFrame
-    """One row per trial: number, stage, state, ndcg, the selected parameters, failure, seconds and the searched
-    settings. The NDCGs of the two stages are not comparable."""
-    reports: list[TrialReport]
-    """The trials of this search, without those of earlier searches in the same journal."""
-    continued_count: int
-    """Number of trials of earlier searches that this search continued."""
-    other_settings_count: int
-    """Number of trials in the journal whose settings outside the search, or whose search space, were other ones."""
-    seconds: float
-
-    def summarize_progress(self) -> dict[str, float | None]:
-        """Return the trials per minute, and the best validation NDCG at each of `PROGRESS_SECONDS` and at the end.
-
-        The NDCG is that of full trials, None before the first one is completed.
-        """
-        times = [*(seconds for seconds in PROGRESS_SECONDS if seconds < self.seconds), self.seconds]
-        best_ndcgs = (
-            next((report.best_ndcg for report in reversed(self.reports) if report.elapsed_seconds <= seconds), None)
-            for seconds in times
-        )
-        return {
-            "trials_per_minute": 60 * len(self.reports) / self.seconds,
-            **{name_progress(seconds): ndcg for seconds, ndcg in zip(times, best_ndcgs, strict=True)},
-        }
-
-
-def name_progress(seconds: float) -> str:
-    """Return the name of the best validation NDCG after `seconds` in a summary of progress."""
-    return f"ndcg_after_{seconds:.0f}_s"
-
-
 def tune(
     windows: Sequence[EvaluationWindow],
     config: TrainConfig,
@@ -167,15 +102,24 @@ def tune(
     the config's seed. Trials with an NDCG below the median are pruned.
 
     A `journal` file stores the trials, and a later search with the same `space` and the same settings apart from the
-    searched ones and `UNUSED_SETTINGS` continues with them. The trial that an interrupted search left unfinished does not count. Only one
-    process at a time may use a journal; the caller ensures this.
+    searched ones and `UNUSED_SETTINGS` continues with them. The trial that an interrupted search left
+    unfinished does not count. Only one process at a time may use a journal; the caller ensures this.
 
     Raises:
         ModelError: No full trial was completed, or the journal is damaged.
+        SearchInterruptedError: Ctrl-C was pressed during the search.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Below this level, Optuna prints the traceback of an interrupted trial.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     search = _Search(windows, config, space or SearchSpace(), journal, seconds, max_trials, on_trial)
-    search.run()
+    try:
+        search.run()
+    except KeyboardInterrupt as interrupt:
+        trial_count = search.count_trials()
+        try:
+            raise SearchInterruptedError(trial_count, search.build_result()) from interrupt
+        except ModelError:
+            raise SearchInterruptedError(trial_count, None) from interrupt
     return search.build_result()
 
 
@@ -217,7 +161,7 @@ class _Search:
         }
         storage = open_storage(journal)
         self.studies = {stage: self._create_study(stage, len(windows), storage) for stage in self.stages}
-        self.continued_count = sum(len(list_ended_trials(study)) for study in self.studies.values())
+        self.continued_count = self.count_trials()
         self.other_settings_count = count_ended_trials(storage) - self.continued_count
         self.reports: list[TrialReport] = []
 
@@ -245,6 +189,10 @@ class _Search:
         except _OutOfTimeError:
             pass
 
+    def count_trials(self) -> int:
+        """Return the number of ended trials."""
+        return sum(len(list_ended_trials(study)) for study in self.studies.values())
+
     def build_result(self) -> TuningResult:
         """Return the best full trial and all trials."""
         study = self.studies["full"]
@@ -253,12 +201,16 @@ class _Search:
             failures = {trial.user_attrs.get("failure", "trial stopped early") for trial in list_ended_trials(study)}
             raise ModelError(f"tuning failed, no trial was completed: {'; '.join(sorted(failures))}")
         best_trial = study.best_trial
+        initial_trials = [trial for trial in list_ended_trials(study) if trial.params == self.initial_trial]
         return TuningResult(
             config=self.config.model_copy(update=best_trial.params),
             selected_params=SelectedParams(
                 **{name: best_trial.user_attrs[name] for name in PARAM_NAMES}, validation_ndcg=best_trial.value
             ),
-            default_ndcg=next((trial.value for trial in completed_trials if trial.params == self.initial_trial), None),
+            initial_ndcg=next((trial.value for trial in initial_trials if trial.state == TrialState.COMPLETE), None),
+            initial_failure=next(
+                (failure for trial in initial_trials if (failure := trial.user_attrs.get("failure"))), None
+            ),
             trials=self._build_trial_table(),
             reports=self.reports,
             continued_count=self.continued_count,
@@ -337,7 +289,7 @@ class _Search:
         Raises:
             _OutOfTimeError: The time or the number of trials is used up; the trial was not started.
         """
-        earlier_count = sum(len(list_ended_trials(study)) for study in self.studies.values())
+        earlier_count = self.count_trials()
         has_time = time.perf_counter() - self.start_seconds < self.seconds
         has_trials = self.max_trials is None or earlier_count < self.max_trials
         if not is_initial and not (has_time and has_trials):

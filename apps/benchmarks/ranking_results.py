@@ -12,6 +12,7 @@ from models_ml.evaluation.metric_names import ACCURACY_METRICS
 from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.tuning_results import SearchProgress
 
 RARE_CUSTOMER_COUNT = 10
 """A product with fewer training customers is rare."""
@@ -110,6 +111,9 @@ class RankingResult(BaseModel):
 
     tune_seconds: float | None = None
     """Search for the settings."""
+
+    search: SearchProgress | None = None
+    """Progress of that search; None without one."""
 
     fit_seconds: float | None = None
     """Training on train and validation with the selected settings."""
