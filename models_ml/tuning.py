@@ -6,21 +6,16 @@ customers and the item graph. The stages alternate in rounds, so that the result
 """
 
 import hashlib
-import json
 import math
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import optuna
 import pandas as pd
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import BaseJournalBackend
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.storages import BaseStorage
+from optuna.trial import Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
 
 from models_ml.config import TrainConfig
@@ -33,6 +28,14 @@ from models_ml.evaluation.selection import (
 )
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
+from models_ml.tuning_journal import (
+    count_ended_trials,
+    fail_unfinished_trials,
+    list_completed_trials,
+    list_ended_trials,
+    open_storage,
+)
+from models_ml.tuning_results import SearchInterruptedError, Stage, TrialReport, TuningResult
 
 PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
 """Parameters that the validation windows select in each trial."""
@@ -40,11 +43,15 @@ PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power"
 OUT_OF_TIME = "is_out_of_time"
 """User attribute of trials that were stopped for lack of time; a later search repeats them."""
 
-RECORD_START = b'{"op_code":'
-"""Start of each line of a journal."""
-
-PROGRESS_SECONDS = (60.0, 120.0, 300.0, 600.0)
-"""Times of a search at which its progress is reported."""
+UNUSED_SETTINGS = frozenset(
+    {
+        *("popularity_damping", "rerank_method", "rerank_weight", "rerank_depth", "candidates_per_user"),
+        *("default_epochs", "warm_epochs", "default_trend_power", "repeat_weights", "default_repeat_weight"),
+        *("max_evaluation_users", "bootstrap_resamples", "activity_thresholds", "ablations", "max_category_segments"),
+        *("head_share", "max_neighbors", "max_ease_products"),
+    }
+)
+"""Settings without an effect on the NDCG of a trial: a search continues when they change."""
 
 
 class SearchSpace(BaseModel):
@@ -75,63 +82,6 @@ class SearchSpace(BaseModel):
     random, except the first; after them, the sampler uses the results of earlier trials."""
 
 
-Stage = Literal["screening", "full"]
-"""`screening`: few factors and customers, without the item graph; `full`: the result can be one of these trials."""
-
-
-@dataclass(frozen=True)
-class TrialReport:
-    """Result of one trial."""
-
-    number: int
-    """Number of earlier trials, those of earlier searches in the same journal included, without interrupted ones."""
-    stage: Stage
-    ndcg: float | None
-    """Validation NDCG; None for a pruned or failed trial."""
-    best_ndcg: float | None
-    """Best validation NDCG of all full trials up to this one."""
-    seconds: float
-    """Duration of the trial."""
-    elapsed_seconds: float
-    """Time since the start of the search."""
-
-
-@dataclass(frozen=True)
-class TuningResult:
-    """Best settings of a search."""
-
-    config: TrainConfig
-    selected_params: SelectedParams
-    default_ndcg: float | None
-    """Validation NDCG of the initial settings; None if that trial failed."""
-    trials: pd.DataFrame
-    """One row per trial: number, stage, state, ndcg, the selected parameters, failure, seconds and the searched
-    settings. The NDCGs of the two stages are not comparable."""
-    reports: list[TrialReport]
-    """The trials of this search, without those of earlier searches in the same journal."""
-    seconds: float
-
-    def summarize_progress(self) -> dict[str, float | None]:
-        """Return the trials per minute, and the best validation NDCG at each of `PROGRESS_SECONDS` and at the end.
-
-        The NDCG is that of full trials, None before the first one is completed.
-        """
-        times = [*(seconds for seconds in PROGRESS_SECONDS if seconds < self.seconds), self.seconds]
-        best_ndcgs = (
-            next((report.best_ndcg for report in reversed(self.reports) if report.elapsed_seconds <= seconds), None)
-            for seconds in times
-        )
-        return {
-            "trials_per_minute": 60 * len(self.reports) / self.seconds,
-            **{name_progress(seconds): ndcg for seconds, ndcg in zip(times, best_ndcgs, strict=True)},
-        }
-
-
-def name_progress(seconds: float) -> str:
-    """Return the name of the best validation NDCG after `seconds` in a summary of progress."""
-    return f"ndcg_after_{seconds:.0f}_s"
-
-
 def tune(
     windows: Sequence[EvaluationWindow],
     config: TrainConfig,
@@ -152,15 +102,24 @@ def tune(
     the config's seed. Trials with an NDCG below the median are pruned.
 
     A `journal` file stores the trials, and a later search with the same `space` and the same settings apart from the
-    searched ones continues with them. The trial that an interrupted search left unfinished does not count. Only one
-    process at a time may use a journal; the caller ensures this.
+    searched ones and `UNUSED_SETTINGS` continues with them. The trial that an interrupted search left
+    unfinished does not count. Only one process at a time may use a journal; the caller ensures this.
 
     Raises:
         ModelError: No full trial was completed, or the journal is damaged.
+        SearchInterruptedError: Ctrl-C was pressed during the search.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Below this level, Optuna prints the traceback of an interrupted trial.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     search = _Search(windows, config, space or SearchSpace(), journal, seconds, max_trials, on_trial)
-    search.run()
+    try:
+        search.run()
+    except KeyboardInterrupt as interrupt:
+        trial_count = search.count_trials()
+        try:
+            raise SearchInterruptedError(trial_count, search.build_result()) from interrupt
+        except ModelError:
+            raise SearchInterruptedError(trial_count, None) from interrupt
     return search.build_result()
 
 
@@ -196,12 +155,14 @@ class _Search:
         self.factor_counts = sorted({config.factors, *space.factors})
         screening_windows = [window.sample_customers(config.screening_users) for window in windows]
         self.stages: dict[Stage, tuple[TrainConfig, Sequence[EvaluationWindow]]] = {
-            # The popularity damping and the re-ranking have no effect on the NDCG of a trial.
+            # Without effect on the NDCG of a trial, the popularity damping and the re-ranking only take time.
             "full": (self.config.model_copy(update={"popularity_damping": 0.0, "rerank_method": "none"}), windows),
             "screening": (make_screening_config(self.config), screening_windows),
         }
-        storage = _open_storage(journal)
+        storage = open_storage(journal)
         self.studies = {stage: self._create_study(stage, len(windows), storage) for stage in self.stages}
+        self.continued_count = self.count_trials()
+        self.other_settings_count = count_ended_trials(storage) - self.continued_count
         self.reports: list[TrialReport] = []
 
     @property
@@ -228,28 +189,38 @@ class _Search:
         except _OutOfTimeError:
             pass
 
+    def count_trials(self) -> int:
+        """Return the number of ended trials."""
+        return sum(len(list_ended_trials(study)) for study in self.studies.values())
+
     def build_result(self) -> TuningResult:
         """Return the best full trial and all trials."""
         study = self.studies["full"]
-        completed_trials = _list_completed_trials(study)
+        completed_trials = list_completed_trials(study)
         if not completed_trials:
-            failures = {trial.user_attrs.get("failure", "trial stopped early") for trial in _list_ended_trials(study)}
+            failures = {trial.user_attrs.get("failure", "trial stopped early") for trial in list_ended_trials(study)}
             raise ModelError(f"tuning failed, no trial was completed: {'; '.join(sorted(failures))}")
         best_trial = study.best_trial
+        initial_trials = [trial for trial in list_ended_trials(study) if trial.params == self.initial_trial]
         return TuningResult(
             config=self.config.model_copy(update=best_trial.params),
             selected_params=SelectedParams(
                 **{name: best_trial.user_attrs[name] for name in PARAM_NAMES}, validation_ndcg=best_trial.value
             ),
-            default_ndcg=next((trial.value for trial in completed_trials if trial.params == self.initial_trial), None),
+            initial_ndcg=next((trial.value for trial in initial_trials if trial.state == TrialState.COMPLETE), None),
+            initial_failure=next(
+                (failure for trial in initial_trials if (failure := trial.user_attrs.get("failure"))), None
+            ),
             trials=self._build_trial_table(),
             reports=self.reports,
+            continued_count=self.continued_count,
+            other_settings_count=self.other_settings_count,
             seconds=time.perf_counter() - self.start_seconds,
         )
 
     def _create_study(self, stage: Stage, window_count: int, storage: BaseStorage) -> optuna.Study:
         """Open the study of a stage; its name is a hash of everything that makes NDCGs comparable."""
-        fixed_settings = self.config.model_dump_json(exclude={*self.setting_names, "factors"})
+        fixed_settings = self.config.model_dump_json(exclude={*self.setting_names, *UNUSED_SETTINGS, "factors"})
         content = f"{stage} {fixed_settings} {self.space.model_dump_json()} {self.factor_counts} {window_count}"
         study = optuna.create_study(
             study_name=hashlib.sha256(content.encode()).hexdigest()[:16],
@@ -258,10 +229,10 @@ class _Search:
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=self.space.screening_trials, n_warmup_steps=2),
         )
-        _fail_unfinished_trials(study)
+        fail_unfinished_trials(study)
         study.sampler = optuna.samplers.TPESampler(
             # With the same seed, a continued search would repeat its earlier random trials.
-            seed=(self.config.seed + len(_list_ended_trials(study))) % 2**32,
+            seed=(self.config.seed + len(list_ended_trials(study))) % 2**32,
             multivariate=True,
             n_startup_trials=self.space.screening_trials,
         )
@@ -269,7 +240,7 @@ class _Search:
 
     def _propose_full_trials(self) -> Iterator[dict[str, float | int]]:
         """Yield the full trials of a round, each with the results of the one before."""
-        screened = sorted(_list_completed_trials(self.studies["screening"]), key=lambda trial: -(trial.value or 0.0))
+        screened = sorted(list_completed_trials(self.studies["screening"]), key=lambda trial: -(trial.value or 0.0))
         best = self._get_best_full_trial()
         for trial in screened:
             settings = trial.params | {"factors": best["factors"]}
@@ -288,21 +259,21 @@ class _Search:
 
     def _get_best_full_trial(self) -> dict[str, float | int]:
         """Return the settings of the best full trial, or the initial ones when none was completed."""
-        trials = _list_completed_trials(self.studies["full"])
+        trials = list_completed_trials(self.studies["full"])
         return self.studies["full"].best_params if trials else self.initial_trial
 
     def _has_initial_result(self) -> bool:
         """Return whether the initial full trial was completed or failed; one that was pruned has no result."""
         return any(
             trial.params == self.initial_trial and (trial.state == TrialState.COMPLETE or "failure" in trial.user_attrs)
-            for trial in _list_ended_trials(self.studies["full"])
+            for trial in list_ended_trials(self.studies["full"])
         )
 
     def _is_tried(self, stage: Stage, settings: dict[str, float | int]) -> bool:
         """Return whether a trial of the settings ended for another reason than lack of time."""
         return any(
             trial.params == settings and OUT_OF_TIME not in trial.user_attrs
-            for trial in _list_ended_trials(self.studies[stage])
+            for trial in list_ended_trials(self.studies[stage])
         )
 
     def _run_trial(
@@ -318,7 +289,7 @@ class _Search:
         Raises:
             _OutOfTimeError: The time or the number of trials is used up; the trial was not started.
         """
-        earlier_count = sum(len(_list_ended_trials(study)) for study in self.studies.values())
+        earlier_count = self.count_trials()
         has_time = time.perf_counter() - self.start_seconds < self.seconds
         has_trials = self.max_trials is None or earlier_count < self.max_trials
         if not is_initial and not (has_time and has_trials):
@@ -327,8 +298,8 @@ class _Search:
         if settings is not None:
             study.enqueue_trial(settings)
         study.optimize(lambda trial: self._evaluate(stage, trial, is_initial), n_trials=1)
-        trial = _list_ended_trials(study)[-1]
-        best_trials = _list_completed_trials(self.studies["full"])
+        trial = list_ended_trials(study)[-1]
+        best_trials = list_completed_trials(self.studies["full"])
         report = TrialReport(
             number=earlier_count,
             stage=stage,
@@ -377,7 +348,7 @@ class _Search:
         return settings
 
     def _build_trial_table(self) -> pd.DataFrame:
-        trials = [(stage, trial) for stage, study in self.studies.items() for trial in _list_ended_trials(study)]
+        trials = [(stage, trial) for stage, study in self.studies.items() for trial in list_ended_trials(study)]
         trials.sort(key=lambda stage_trial: stage_trial[1].datetime_start or datetime.min)
         rows = [
             {
@@ -394,71 +365,3 @@ class _Search:
             for number, (stage, trial) in enumerate(trials)
         ]
         return pd.DataFrame(rows)
-
-
-class _JournalFile(BaseJournalBackend):
-    """The records of a journal file, one JSON object a line.
-
-    Only one process at a time may use the file. A killed process leaves no lock file, unlike one that uses Optuna's own
-    class: its next process waits at least 30 seconds for that file.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        content = file.read_bytes()
-        *lines, incomplete_line = content.split(b"\n")
-        self.records: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        # Only a part of a record is cut off: another file may have no line break at all.
-        if incomplete_line[: len(RECORD_START)] != RECORD_START[: len(incomplete_line)]:
-            raise ValueError("the last line is no record")
-        self.size = len(content) - len(incomplete_line)
-
-    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """Return the records from a number on."""
-        return self.records[log_number_from:]
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append records to the file."""
-        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
-        content = "".join(f"{line}\n" for line in lines).encode()
-        with self.file.open("r+b") as file:
-            # A killed process and a full disk leave an incomplete last line.
-            file.truncate(self.size)
-            file.seek(self.size)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        self.size += len(content)
-        self.records += map(json.loads, lines)
-
-
-def _open_storage(journal: Path | None) -> BaseStorage:
-    if journal is None:
-        return InMemoryStorage()
-    try:
-        return JournalStorage(_JournalFile(journal))
-    # Optuna checks no record: the type of the error depends on what is wrong.
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        raise ModelError(
-            f"tuning failed: {journal}: the file is damaged or not the journal of a search. Delete or move it, and the "
-            "next search begins a new one"
-        ) from error
-
-
-def _fail_unfinished_trials(study: optuna.Study) -> None:
-    """Mark the trials that an interrupted search left waiting or running as failed."""
-    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        study.ask()
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-
-
-def _list_ended_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the completed and pruned trials, without those that an interruption or an error of the system ended."""
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-
-
-def _list_completed_trials(study: optuna.Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

@@ -12,7 +12,8 @@ from models_ml.data.dataset import Dataset
 from models_ml.evaluation.selection import select_params
 from models_ml.evaluation.trade_offs import TradeOff, measure_trade_offs
 from models_ml.evaluation.window import EvaluationWindow
-from models_ml.tuning import PARAM_NAMES, TrialReport, tune
+from models_ml.tuning import PARAM_NAMES, tune
+from models_ml.tuning_results import SearchInterruptedError, SearchProgress, TrialReport, TuningResult
 from orchestration.config_files import write_train_config
 from orchestration.training_run import load_training_dataset
 from warehouse.disk_full import raise_on_full_disk
@@ -29,10 +30,17 @@ class TuningSummary:
 
     dataset_hash: str
     trials: pd.DataFrame
-    """One row per trial of this and earlier tuning runs on the dataset version; full trials first, best first."""
+    """One row per trial of this tuning run and those that it continued; full trials first, best first."""
 
-    progress: dict[str, float | None]
-    """The trials per minute of this tuning run, and the best validation NDCG of full trials after certain times."""
+    continued_count: int
+    """Number of trials of earlier tuning runs that this one continued."""
+
+    other_settings_count: int
+    """Number of trials of earlier tuning runs with other settings outside the search; their NDCGs are not
+    comparable."""
+
+    progress: SearchProgress
+    """The progress of this tuning run."""
 
     config: TrainConfig
     """The best settings."""
@@ -40,8 +48,11 @@ class TuningSummary:
     ndcg: float
     """Validation NDCG of the best settings."""
 
-    default_ndcg: float | None
-    """Validation NDCG of the first settings; None when their trial failed."""
+    initial_ndcg: float | None
+    """Validation NDCG of the initial settings; None if their trial failed."""
+
+    initial_failure: str | None
+    """Why the trial of the initial settings failed."""
 
     folder: Path
     """Contains config.json, trials.csv, trials.png, and the journal that the next tuning run continues."""
@@ -71,6 +82,8 @@ def tune_config(
         WarehouseBusyError: Another process is tuning on the version.
         ModelError: Every trial failed, or the journal is damaged.
         DiskFullError: The disk is full.
+        SearchInterruptedError: Ctrl-C was pressed during the search. The files of the folder are written if a full
+            trial was completed, but no settings are adopted.
     """
     dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage, "tuning")
     window = _build_validation_window(dataset, config, "tuning")
@@ -78,28 +91,33 @@ def tune_config(
     # A search lasts longer than anyone waits for a lock.
     with exclusive_lock(folder / LOCK_FILE, "search for settings", timeout_seconds=0):
         # The repeat term is selected in each training, after the settings of the search.
-        tuned = tune(
-            (window,),
-            config,
-            seconds=seconds,
-            max_trials=max_trials,
-            journal=folder / "journal.log",
-            on_trial=lambda trial: on_stage(_describe_trial(trial)),
-        )
+        try:
+            tuned = tune(
+                (window,),
+                config,
+                seconds=seconds,
+                max_trials=max_trials,
+                journal=folder / "journal.log",
+                on_trial=lambda trial: on_stage(_describe_trial(trial, config.selection_k)),
+            )
+        except SearchInterruptedError as interrupt:
+            if interrupt.result is not None:
+                _write_result(interrupt.result, folder)
+            raise
         assert tuned.selected_params.validation_ndcg is not None
-        trials = tuned.trials.sort_values(["stage", "ndcg"], ascending=[True, False], na_position="last")
-        trials.to_csv(folder / "trials.csv", index=False)
-        _plot_trials(trials, folder / "trials.png")
-        write_train_config(tuned.config, folder / "config.json")
+        trials = _write_result(tuned, folder)
         if adopt:
             write_train_config(tuned.config, settings.train_config_file)
     return TuningSummary(
         dataset_hash=manifest.dataset_hash,
         trials=trials,
+        continued_count=tuned.continued_count,
+        other_settings_count=tuned.other_settings_count,
         progress=tuned.summarize_progress(),
         config=tuned.config,
         ndcg=tuned.selected_params.validation_ndcg,
-        default_ndcg=tuned.default_ndcg,
+        initial_ndcg=tuned.initial_ndcg,
+        initial_failure=tuned.initial_failure,
         folder=folder,
         is_adopted=adopt,
     )
@@ -140,13 +158,22 @@ def _build_validation_window(dataset: Dataset, config: TrainConfig, action: str)
     return window
 
 
-def _describe_trial(trial: TrialReport) -> str:
-    outcome = "stopped" if trial.ndcg is None else f"validation NDCG {trial.ndcg:.4f}"
+def _write_result(tuned: TuningResult, folder: Path) -> pd.DataFrame:
+    """Write the files of a search, and return its trials in the order of the files."""
+    trials = tuned.trials.sort_values(["stage", "ndcg"], ascending=[True, False], na_position="last")
+    trials.to_csv(folder / "trials.csv", index=False)
+    _plot_trials(trials, folder / "trials.png", tuned.config.selection_k)
+    write_train_config(tuned.config, folder / "config.json")
+    return trials
+
+
+def _describe_trial(trial: TrialReport, k: int) -> str:
+    outcome = "stopped" if trial.ndcg is None else f"validation NDCG@{k} {trial.ndcg:.4f}"
     best_text = "" if trial.best_ndcg is None else f", best {trial.best_ndcg:.4f}"
     return f"{trial.stage} trial {trial.number}: {outcome} in {trial.seconds:.1f} s{best_text}"
 
 
-def _plot_trials(trials: pd.DataFrame, file: Path) -> None:
+def _plot_trials(trials: pd.DataFrame, file: Path, k: int) -> None:
     """Plot the NDCG of the finished trials by trial number and by each searched setting, a color for each stage."""
     finished_trials = trials[trials["ndcg"].notna()]
     result_columns = ("number", "stage", "state", "ndcg", *PARAM_NAMES, "failure", "seconds")
@@ -160,6 +187,6 @@ def _plot_trials(trials: pd.DataFrame, file: Path) -> None:
         axes.set_xlabel(name.replace("_", " "))
         if name in ("factors", "regularization", "unobserved_weight"):
             axes.set_xscale("log")
-    figure.axes[0].set_ylabel("validation NDCG")
+    figure.axes[0].set_ylabel(f"validation NDCG@{k}")
     figure.axes[0].legend()
     figure.savefig(file, dpi=110)

@@ -13,6 +13,7 @@ from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.report import ABLATION_PREFIX, MODEL_METHOD
 from models_ml.evaluation.split import Split
 from models_ml.evaluation.window import EvaluationWindow
+from models_ml.tuning_results import SearchProgress
 
 LIBRARY = "implicit"
 """Library that RecoMart's model can be compared with, and its method name."""
@@ -114,6 +115,9 @@ class RankingResult(BaseModel):
 
     tune_seconds: float | None = None
     """Search for the settings."""
+
+    search: SearchProgress | None = None
+    """Progress of that search; None without one."""
 
     fit_seconds: float | None = None
     """Training on train and validation with the selected settings."""

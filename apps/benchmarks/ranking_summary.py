@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from apps.benchmarks.ranking_benchmark import (
     DEFAULT_METHOD,
@@ -19,7 +19,7 @@ from apps.benchmarks.ranking_benchmark import (
 from apps.benchmarks.ranking_differences import NdcgDifference
 from apps.benchmarks.ranking_results import LIBRARY, MODEL_ABLATION_PREFIX
 from apps.benchmarks.targets import Target
-from models_ml.tuning import name_progress
+from models_ml.tuning_results import SearchProgress
 from warehouse.errors import RecomartError
 from warehouse.validation_messages import describe_validation_error
 
@@ -36,8 +36,8 @@ MIN_MEAN_NDCG_VERSUS_LIBRARY = 1.2
 MIN_EARLY_NDCG_SHARE = 0.99
 
 
-class SearchProgress(BaseModel):
-    """Progress of a search for settings."""
+class SearchSummary(BaseModel):
+    """Progress of a search for settings, relative to its result."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -67,7 +67,7 @@ class DatasetSummary(BaseModel):
     library_difference: NdcgDifference | None
     baseline_difference: NdcgDifference
     target_values: TargetValues
-    search: SearchProgress | None
+    search: SearchSummary | None
     """None without a search."""
 
     ablation_ndcgs: dict[str, float | None]
@@ -180,7 +180,7 @@ def _summarize_dataset(name: str, result: RankingBenchmarkResult) -> DatasetSumm
         library_difference=differences.get(LIBRARY),
         baseline_difference=differences[values.best_baseline],
         target_values=values,
-        search=_summarize_search(recomart_result.config.get("search")),
+        search=recomart_result.search and _summarize_search(recomart_result.search),
         ablation_ndcgs={
             method: ndcg / recomart_result.ndcg if recomart_result.ndcg else None
             for method, ndcg in ndcgs.items()
@@ -189,19 +189,14 @@ def _summarize_dataset(name: str, result: RankingBenchmarkResult) -> DatasetSumm
     )
 
 
-def _summarize_search(progress: object) -> SearchProgress | None:
-    """Return the progress of a search from models_ml.tuning.TuningResult.summarize_progress; None without a search."""
-    if progress is None:
-        return None
-    figures = TypeAdapter(dict[str, float | None]).validate_python(progress)
-    # The last name is that of the end of the search.
-    *names, final_name = figures
-    final_ndcg = figures[final_name]
-    ndcgs = {seconds: figures[name] for seconds in SEARCH_SECONDS if (name := name_progress(seconds)) in names}
-    return SearchProgress(
-        trials_per_minute=figures["trials_per_minute"] or 0.0,
-        ndcg_shares={seconds: (ndcg or 0.0) / final_ndcg for seconds, ndcg in ndcgs.items()} if final_ndcg else {},
-        has_min_seconds=name_progress(MIN_SEARCH_SECONDS) in figures,
+def _summarize_search(progress: SearchProgress) -> SearchSummary:
+    ndcgs = {seconds: progress.ndcg_by_seconds.get(seconds) for seconds in SEARCH_SECONDS if seconds < progress.seconds}
+    return SearchSummary(
+        trials_per_minute=progress.trials_per_minute,
+        ndcg_shares={seconds: (ndcg or 0.0) / progress.ndcg for seconds, ndcg in ndcgs.items()}
+        if progress.ndcg
+        else {},
+        has_min_seconds=progress.seconds >= MIN_SEARCH_SECONDS,
     )
 
 

@@ -63,6 +63,11 @@ def print_warning(message: str) -> None:
     stderr_console.print(f"warning: {make_printable(message)}", markup=False, soft_wrap=True)
 
 
+def print_note(message: str) -> None:
+    """Print a line to standard error."""
+    stderr_console.print(make_printable(message), markup=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON; a data frame becomes a list of objects, a missing value null."""
     text = json.dumps(value, default=_to_json_value, indent=2, ensure_ascii=False)

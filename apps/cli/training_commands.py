@@ -8,6 +8,7 @@ import typer
 from apps.cli import console, model_tables, training_tables
 from apps.cli.options import ConfigFile, Json, Warehouse, load_settings
 from models_ml.evaluation.baselines import read_oracle
+from models_ml.tuning_results import SearchInterruptedError
 from orchestration.batch_scoring import score_customers
 from orchestration.config_files import read_train_config
 from orchestration.dataset_versions import read_shop_repeats
@@ -17,6 +18,7 @@ from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model
 from orchestration.tuning_run import measure_setting_trade_offs, tune_config
 from warehouse.errors import RecomartError
+from warehouse.formatting import format_count
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 
@@ -137,15 +139,21 @@ def tune(
     with console.StepProgress() as progress:
         progress.on_step("tune")
         start_seconds = time.perf_counter()
-        summary = tune_config(
-            settings,
-            train_config,
-            progress.on_stage,
-            seconds=seconds,
-            max_trials=trials,
-            hash_prefix=dataset,
-            adopt=adopt,
-        )
+        try:
+            summary = tune_config(
+                settings,
+                train_config,
+                progress.on_stage,
+                seconds=seconds,
+                max_trials=trials,
+                hash_prefix=dataset,
+                adopt=adopt,
+            )
+        except SearchInterruptedError as interrupt:
+            trial_count = interrupt.trial_count
+            kept = f"{format_count(trial_count, 'trial')} {'is' if trial_count == 1 else 'are'} kept"
+            console.print_note(f"interrupted: {kept}. Run the same command to continue")
+            raise
         progress.on_step_done("tune", f"{len(summary.trials)} trials", time.perf_counter() - start_seconds)
     if as_json:
         console.print_json(summary)

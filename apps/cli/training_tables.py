@@ -8,7 +8,9 @@ from pathlib import Path
 from apps.cli.console import print_line, print_table, to_records
 from models_ml.evaluation.gates import GateResult
 from models_ml.evaluation.trade_offs import DAMPINGS, TradeOff
+from models_ml.tuning import PARAM_NAMES
 from orchestration.tuning_run import TuningSummary
+from warehouse.formatting import format_count
 
 
 def print_gates(gates: Sequence[GateResult]) -> None:
@@ -25,11 +27,29 @@ def print_gates(gates: Sequence[GateResult]) -> None:
 
 def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
     """Print the best trials of a search and how to use their settings; `warehouse` is the given --warehouse option."""
-    best_trials = summary.trials.drop(columns=["failure"]).head(10)
-    print_table("Best trials", to_records(best_trials))
-    print_table("Progress of this search, best validation NDCG of full trials", [summary.progress])
-    initial_ndcg = "failed" if summary.default_ndcg is None else f"{summary.default_ndcg:.4f}"
-    print_line(f"validation NDCG {summary.ndcg:.4f}; with the initial settings: {initial_ndcg}")
+    metric = f"NDCG@{summary.config.selection_k}"
+    # Each trial selects the epochs, the trend power and the graph itself: they are results, in trials.csv.
+    best_trials = summary.trials.drop(columns=["failure", *PARAM_NAMES]).rename(columns={"ndcg": metric})
+    print_table(f"Best trials, validation {metric}", to_records(best_trials.head(10)))
+    progress = summary.progress
+    print_table(
+        f"Progress of this search, best validation {metric} of full trials",
+        [
+            {
+                "trials_per_minute": progress.trials_per_minute,
+                **{f"{seconds} s": ndcg for seconds, ndcg in progress.ndcg_by_seconds.items()},
+                f"end, {progress.seconds:.0f} s": progress.ndcg,
+            }
+        ],
+    )
+    print_line(f"validation {metric} {summary.ndcg:.4f}; with the initial settings: {_describe_initial(summary)}")
+    if summary.other_settings_count and not summary.continued_count:
+        trial_count = format_count(summary.other_settings_count, "earlier trial")
+        print_line(
+            f"a new search: {trial_count} of this dataset had other settings outside the search, and another NDCG"
+        )
+    else:
+        print_line(f"continued from earlier searches: {format_count(summary.continued_count, 'trial')}")
     print_line(f"table, chart and settings: {summary.folder}")
     if summary.is_adopted:
         print_line("adopted: every training of this warehouse now uses the best settings")
@@ -37,6 +57,12 @@ def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
         warehouse_option = [] if warehouse is None else ["--warehouse", str(warehouse)]
         command = shlex.join(["recomart", "train", "--config", str(summary.folder / "config.json"), *warehouse_option])
         print_line(f"to train with these settings: {command}, or tune again with --adopt")
+
+
+def _describe_initial(summary: TuningSummary) -> str:
+    if summary.initial_ndcg is not None:
+        return f"{summary.initial_ndcg:.4f}"
+    return f"failed ({summary.initial_failure})" if summary.initial_failure else "not measured"
 
 
 def print_trade_offs(trade_offs: Sequence[TradeOff], k: int) -> None:

@@ -31,7 +31,7 @@ def test_tune_writes_and_adopts_settings(tuning_settings: Settings, recomart: Re
     assert {file.name for file in folder.iterdir()} == file_names
     assert (len(report["trials"]), report["is_adopted"]) == (4, False)
     assert not tuning_settings.train_config_file.exists()
-    assert report["ndcg"] >= report["default_ndcg"] > 0
+    assert report["ndcg"] >= report["initial_ndcg"] > 0
 
     adopting = recomart("tune", "--seconds", 60, "--trials", 5, "--adopt", *options)
     assert adopting.returncode == 0, adopting.stderr

@@ -18,7 +18,8 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.selection import EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
-from models_ml.tuning import OUT_OF_TIME, SearchSpace, TrialReport, tune
+from models_ml.tuning import OUT_OF_TIME, UNUSED_SETTINGS, SearchSpace, tune
+from models_ml.tuning_results import SearchInterruptedError, TrialReport
 
 SPACE = SearchSpace(factors=(8, 16), screening_trials=2)
 
@@ -55,8 +56,8 @@ def test_best_trial_is_reproducible(window: EvaluationWindow, config: TrainConfi
     full_trials = result.trials[result.trials["stage"] == "full"]
     assert result.selected_params.validation_ndcg == reports[-1].best_ndcg == full_trials["ndcg"].max()
     assert [report.stage for report in reports] == ["full", "screening", "screening", "full", "full", "screening"]
-    assert result.default_ndcg == select_params((window,), config, lambda _: None)[0].validation_ndcg
-    assert result.selected_params.validation_ndcg >= result.default_ndcg
+    assert result.initial_ndcg == select_params((window,), config, lambda _: None)[0].validation_ndcg
+    assert result.selected_params.validation_ndcg >= result.initial_ndcg
 
 
 def test_trials_depend_on_seed(window: EvaluationWindow, config: TrainConfig) -> None:
@@ -123,10 +124,47 @@ def test_journal_separates_other_settings(window: EvaluationWindow, config: Trai
             (window,), config.model_copy(update=change), seconds=600, max_trials=2, space=SPACE, journal=journal
         )
         assert other.trials["number"].tolist() == [0, 1]
+        assert other.continued_count == 0
+        assert other.other_settings_count >= 2
     # A changed initial value does not restart the search; the search adds a trial of it.
     changed = config.model_copy(update={"regularization": 0.2})
     result = tune((window,), changed, seconds=600, max_trials=6, space=SPACE, journal=journal)
-    assert result.default_ndcg == select_params((window,), changed, lambda _: None)[0].validation_ndcg
+    assert result.initial_ndcg == select_params((window,), changed, lambda _: None)[0].validation_ndcg
+
+
+def test_unused_settings_continue_search(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
+    """Settings without an effect on the NDCG of a trial do not begin a new search."""
+    changed = TrainConfig(
+        factors=16,
+        device="cpu",
+        popularity_damping=0.3,
+        rerank_method="mmr",
+        rerank_weight=0.5,
+        rerank_depth=20,
+        candidates_per_user=50,
+        default_epochs=3,
+        warm_epochs=3,
+        default_trend_power=0.25,
+        repeat_weights=(1.0,),
+        default_repeat_weight=1.0,
+        max_evaluation_users=10,
+        bootstrap_resamples=10,
+        activity_thresholds=(3,),
+        ablations=False,
+        max_category_segments=2,
+        head_share=0.5,
+        max_neighbors=10,
+        max_ease_products=0,
+    )
+    assert {name for name, value in changed if value != getattr(config, name)} == UNUSED_SETTINGS
+    ndcgs = [select_params((window,), settings, lambda _: None)[0].validation_ndcg for settings in (config, changed)]
+    assert ndcgs[0] == ndcgs[1]
+    journal = tmp_path / "journal.log"
+    first = tune((window,), config, seconds=600, max_trials=2, space=SPACE, journal=journal)
+    continued = tune((window,), changed, seconds=600, max_trials=3, space=SPACE, journal=journal)
+    assert (first.continued_count, continued.continued_count) == (0, 2)
+    assert continued.trials["ndcg"].tolist()[:2] == first.trials["ndcg"].tolist()
+    assert (continued.config.popularity_damping, continued.config.rerank_method) == (0.3, "mmr")
 
 
 def test_trial_below_median_is_pruned(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
@@ -160,7 +198,8 @@ def test_search_continues_after_failed_trial(window: EvaluationWindow, config: T
     space = SPACE.model_copy(update={"regularization": (0.03, 10.0)})
     result = tune((window,), collapsing, seconds=600, max_trials=6, space=space)
     assert "collapsed to zero" in result.trials["failure"][0]
-    assert result.default_ndcg is None
+    assert result.initial_ndcg is None
+    assert result.initial_failure == result.trials["failure"][0]
     assert result.config.regularization < 5
 
 
@@ -175,7 +214,7 @@ def test_search_without_completed_trial_fails(window: EvaluationWindow, config: 
 def test_time_limit_keeps_first_trial(window: EvaluationWindow, config: TrainConfig) -> None:
     result = tune((window,), config, seconds=0.001, space=SPACE)
     assert len(result.trials) == 1
-    assert result.selected_params.validation_ndcg == result.default_ndcg
+    assert result.selected_params.validation_ndcg == result.initial_ndcg
 
 
 def interrupt_trial(monkeypatch: pytest.MonkeyPatch, number: int, error: type[BaseException]) -> None:
@@ -207,6 +246,7 @@ def test_interrupted_trial_is_repeated(
     config: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
     number: int,
     error: type[BaseException],
 ) -> None:
@@ -217,8 +257,15 @@ def test_interrupted_trial_is_repeated(
     journal = tmp_path / "journal.log"
     with monkeypatch.context() as context:
         interrupt_trial(context, number, error)
-        with pytest.raises(error):
+        with pytest.raises(error) as raised:
             tune((window,), config, seconds=600, space=SPACE, journal=journal)
+    if isinstance(raised.value, SearchInterruptedError):
+        interrupted_result = raised.value.result
+        assert raised.value.trial_count == number
+        assert (interrupted_result is None) == (number == 0)
+        assert interrupted_result is None or len(interrupted_result.trials) == number
+    # Optuna's own log has no place in the output of a command.
+    assert capfd.readouterr().err == ""
     (interrupted,) = [
         trial
         for study in open_studies(journal)
@@ -231,7 +278,7 @@ def test_interrupted_trial_is_repeated(
     assert [report.number for report in result.reports] == list(range(number, number + 9))
     repeated = result.trials.iloc[number:][list(interrupted.params)].to_dict("records")
     assert interrupted.params in (repeated if number == 3 else repeated[:1])
-    assert result.default_ndcg == result.trials["ndcg"][0]
+    assert result.initial_ndcg == result.trials["ndcg"][0]
 
 
 def test_initial_trial_has_no_limits(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
@@ -243,8 +290,8 @@ def test_initial_trial_has_no_limits(window: EvaluationWindow, config: TrainConf
     changed = config.model_copy(update={"regularization": 0.95})
     for seconds, max_trials in ((0.001, None), (600, 8)):
         result = tune((window,), changed, seconds=seconds, max_trials=max_trials, space=space, journal=journal)
-        assert result.default_ndcg is not None
-        assert result.selected_params.validation_ndcg > result.default_ndcg
+        assert result.initial_ndcg is not None
+        assert result.selected_params.validation_ndcg > result.initial_ndcg
         assert len(result.trials) == 9
 
 
@@ -260,7 +307,7 @@ def test_waiting_trial_does_not_displace_initial(
     changed = config.model_copy(update={"regularization": 0.2})
     result = tune((window,), changed, seconds=0.001, space=SPACE, journal=journal)
     assert result.trials["regularization"].tolist() == [0.2]
-    assert result.default_ndcg == result.selected_params.validation_ndcg
+    assert result.initial_ndcg == result.selected_params.validation_ndcg
 
 
 @pytest.mark.parametrize("removed_bytes", [1, 20, 0])
@@ -273,7 +320,7 @@ def test_incomplete_last_line_is_cut_off(
     journal.write_bytes(content[:-removed_bytes] if removed_bytes else content + b'{"op')
     continued = tune((window,), config, seconds=600, max_trials=4, space=SPACE, journal=journal)
     assert continued.trials["number"].tolist() == [0, 1, 2, 3]
-    assert continued.default_ndcg == first.default_ndcg
+    assert continued.initial_ndcg == first.initial_ndcg
     assert len(open_studies(journal)) == 2
 
 

@@ -33,7 +33,7 @@ from orchestration.process_memory import get_peak_memory_mib
 def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: float) -> RankingResult:
     """Tune on the validation folds, train on everything before the test window, and evaluate on the test window."""
     split = split_source.read(config)
-    start_seconds, search = time.perf_counter(), dict[str, object]()
+    start_seconds, search = time.perf_counter(), None
     if tune_seconds > 0:
         tuned = tune(
             split.validation,
@@ -45,7 +45,7 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
             ),
         )
         config, selected_params = tuned.config, tuned.selected_params
-        search = {"search": tuned.summarize_progress()}
+        search = tuned.summarize_progress()
     else:
         selected_params, _ = select_params(split.validation, config, lambda _: None)
     tune_seconds_used = time.perf_counter() - start_seconds
@@ -63,10 +63,11 @@ def evaluate_als(split_source: SplitSource, config: TrainConfig, tune_seconds: f
     return evaluate_ranking(MODEL_METHOD, test, ranking, config).model_copy(
         update={
             "tune_seconds": tune_seconds_used,
+            "search": search,
             "fit_seconds": fit_seconds,
             "scoring_seconds": scoring_seconds,
             "peak_memory_mib": get_peak_memory_mib(),
-            "config": {"train": config.model_dump(), "selected_params": asdict(selected_params)} | search,
+            "config": {"train": config.model_dump(), "selected_params": asdict(selected_params)},
             "curves": {config.factors: curve},
         }
     )
