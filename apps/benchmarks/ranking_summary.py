@@ -180,7 +180,7 @@ def _summarize_dataset(name: str, result: RankingBenchmarkResult) -> DatasetSumm
         library_difference=differences.get(LIBRARY),
         baseline_difference=differences[values.best_baseline],
         target_values=values,
-        search=recomart_result.search and _summarize_search(recomart_result.search),
+        search=_summarize_search(recomart_result.search) if recomart_result.search else None,
         ablation_ndcgs={
             method: ndcg / recomart_result.ndcg if recomart_result.ndcg else None
             for method, ndcg in ndcgs.items()
