@@ -36,7 +36,7 @@ from models_ml.tuning_journal import (
     list_ended_trials,
     open_storage,
 )
-from models_ml.tuning_pruner import WARMUP_EPOCHS, SameFactorsPruner
+from models_ml.tuning_pruner import SameFactorsPruner
 from models_ml.tuning_results import SearchInterruptedError, Stage, TrialReport, TuningResult
 
 PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
@@ -228,7 +228,7 @@ class _Search:
         """Open the study of a stage; its name is a hash of everything that makes NDCGs comparable."""
         fixed_settings = self.config.model_dump_json(exclude={*self.setting_names, *UNUSED_SETTINGS, "factors"})
         content = f"{stage} {fixed_settings} {self.space.model_dump_json()} {self.factor_counts} {window_count}"
-        screening_pruner = MedianPruner(n_startup_trials=self.space.screening_trials, n_warmup_steps=WARMUP_EPOCHS)
+        screening_pruner = MedianPruner(n_startup_trials=self.space.screening_trials, n_warmup_steps=2)
         study = optuna.create_study(
             study_name=hashlib.sha256(content.encode()).hexdigest()[:16],
             storage=storage,

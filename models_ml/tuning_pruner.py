@@ -14,7 +14,7 @@ class SameFactorsPruner(BasePruner):
     """Prunes a trial below the median of the completed trials with the same number of factors, at the same epoch.
 
     In a search of 60 CPU seconds on the demo shop, a median over all numbers of factors pruned all 4 trials with 32
-    factors; with this one, 6 of 8 were completed, and the best of them was 0.1 % below the search's best.
+    factors; with this one, 6 of 8 were completed, the best of them within 0.1 % of the search's best.
     """
 
     def __init__(self, min_completed_trials: int) -> None:
