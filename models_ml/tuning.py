@@ -14,6 +14,7 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
+from optuna.pruners import MedianPruner
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +36,7 @@ from models_ml.tuning_journal import (
     list_ended_trials,
     open_storage,
 )
+from models_ml.tuning_pruner import SameFactorsPruner
 from models_ml.tuning_results import SearchInterruptedError, Stage, TrialReport, TuningResult
 
 PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power")
@@ -42,6 +44,9 @@ PARAM_NAMES = ("epochs", "trend_power", "graph_weight", "graph_popularity_power"
 
 OUT_OF_TIME = "is_out_of_time"
 """User attribute of trials that were stopped for lack of time; a later search repeats them."""
+
+MIN_COMPARED_TRIALS = 3
+"""Number of completed trials with the same number of factors from which on a full trial can be pruned."""
 
 UNUSED_SETTINGS = frozenset(
     {
@@ -78,7 +83,7 @@ class SearchSpace(BaseModel):
     """At 0, the confidence of bestsellers is not reduced."""
 
     screening_trials: int = Field(default=8, ge=1)
-    """Number of screening trials of a round, followed by up to two full trials. The trials of the first round are
+    """Number of screening trials of a round, followed by up to three full trials. The trials of the first round are
     random, except the first; after them, the sampler uses the results of earlier trials."""
 
 
@@ -97,9 +102,10 @@ def tune(
     The first trial is a full one of `config`, unless the journal has its result. Neither the time nor the number of
     trials limits it, so that the result is not worse than `config`. Then follow rounds of screening trials and full
     trials. Full trials of a round are the best screened settings that were not tried in full, with the best number of
-    factors so far, and the best settings so far with another number of factors. The sampler of screening trials is a
-    tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011) with
-    the config's seed. Trials with an NDCG below the median are pruned.
+    factors so far and the next larger one, and the best settings so far with another number of factors. The sampler of
+    screening trials is a tree-structured Parzen estimator (Bergstra et al., "Algorithms for hyper-parameter
+    optimization", NIPS 2011) with the config's seed. Trials with an NDCG below the median are pruned; full trials are
+    compared with those of the same number of factors.
 
     A `journal` file stores the trials, and a later search with the same `space` and the same settings apart from the
     searched ones and `UNUSED_SETTINGS` continues with them. The trial that an interrupted search left
@@ -222,12 +228,13 @@ class _Search:
         """Open the study of a stage; its name is a hash of everything that makes NDCGs comparable."""
         fixed_settings = self.config.model_dump_json(exclude={*self.setting_names, *UNUSED_SETTINGS, "factors"})
         content = f"{stage} {fixed_settings} {self.space.model_dump_json()} {self.factor_counts} {window_count}"
+        screening_pruner = MedianPruner(n_startup_trials=self.space.screening_trials, n_warmup_steps=2)
         study = optuna.create_study(
             study_name=hashlib.sha256(content.encode()).hexdigest()[:16],
             storage=storage,
             direction="maximize",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=self.space.screening_trials, n_warmup_steps=2),
+            pruner=screening_pruner if stage == "screening" else SameFactorsPruner(MIN_COMPARED_TRIALS),
         )
         fail_unfinished_trials(study)
         study.sampler = optuna.samplers.TPESampler(
@@ -241,12 +248,17 @@ class _Search:
     def _propose_full_trials(self) -> Iterator[dict[str, float | int]]:
         """Yield the full trials of a round, each with the results of the one before."""
         screened = sorted(list_completed_trials(self.studies["screening"]), key=lambda trial: -(trial.value or 0.0))
-        best = self._get_best_full_trial()
+        best_factors = self._get_best_full_trial()["factors"]
+        larger_factors = [factors for factors in self.factor_counts if factors > best_factors][:1]
+        # With the best number alone, a small number that was best by chance would stay: no settings would have more.
         for trial in screened:
-            settings = trial.params | {"factors": best["factors"]}
-            if not self._is_tried("full", settings):
-                yield settings
-                break
+            if self._is_tried("full", trial.params | {"factors": best_factors}):
+                continue
+            for factors in (best_factors, *larger_factors):
+                settings = trial.params | {"factors": factors}
+                if not self._is_tried("full", settings):
+                    yield settings
+            break
         best = self._get_best_full_trial()
         # Of half and twice the number, twice is first: more factors rarely rank worse.
         for factors in sorted(

@@ -46,7 +46,7 @@ def print_tuning(summary: TuningSummary, warehouse: Path | None) -> None:
     if summary.other_settings_count and not summary.continued_count:
         trial_count = format_count(summary.other_settings_count, "earlier trial")
         print_line(
-            f"a new search: {trial_count} of this dataset had other settings outside the search, and another NDCG"
+            f"a new search began: {trial_count} of this dataset had other settings outside the search and do not count"
         )
     else:
         print_line(f"continued from earlier searches: {format_count(summary.continued_count, 'trial')}")

@@ -18,7 +18,7 @@ from models_ml.errors import ModelError
 from models_ml.evaluation.selection import EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
-from models_ml.tuning import OUT_OF_TIME, UNUSED_SETTINGS, SearchSpace, tune
+from models_ml.tuning import OUT_OF_TIME, UNUSED_SETTINGS, SearchSpace, _Search, tune
 from models_ml.tuning_results import SearchInterruptedError, TrialReport
 
 SPACE = SearchSpace(factors=(8, 16), screening_trials=2)
@@ -167,6 +167,48 @@ def test_unused_settings_continue_search(window: EvaluationWindow, config: Train
     assert (continued.config.popularity_damping, continued.config.rerank_method) == (0.3, "mmr")
 
 
+@pytest.mark.parametrize(("factors", "is_pruned"), [(8, False), (16, True)])
+def test_full_trial_is_compared_by_factors(
+    window: EvaluationWindow, config: TrainConfig, factors: int, is_pruned: bool
+) -> None:
+    """The learning curves with 8 factors are below those with 16, and are not stopped because of these."""
+    distributions = {"factors": optuna.distributions.CategoricalDistribution((8, 16))}
+    search = _Search((window,), config, SPACE, None, 600, None, lambda _: None)
+    study = search.studies["full"]
+    for ndcg in (0.4, 0.5, 0.6):
+        completed = optuna.create_trial(
+            params={"factors": 16},
+            distributions=distributions,
+            value=ndcg,
+            intermediate_values=dict.fromkeys(range(1, 5), ndcg),
+        )
+        study.add_trial(completed)
+    study.enqueue_trial({"factors": factors})
+    trial = study.ask(distributions)
+    for epoch in range(1, 5):
+        trial.report(0.2, epoch)
+        assert trial.should_prune() == (is_pruned and epoch > 2)
+
+
+def test_screened_settings_get_more_factors(
+    window: EvaluationWindow, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best number of factors of the initial settings is small by chance; screened settings rank best with more."""
+
+    def compute_ndcg(
+        _: Sequence[EvaluationWindow], trial_config: TrainConfig, __: Callable[[EpochRecord], None]
+    ) -> tuple[SelectedParams, None]:
+        is_initial = trial_config.regularization == config.regularization
+        ndcg = 0.5 if is_initial else 0.1 + trial_config.factors / 32
+        return SelectedParams(epochs=1, trend_power=0.0, validation_ndcg=ndcg), None
+
+    monkeypatch.setattr("models_ml.tuning.select_params", compute_ndcg)
+    small = config.model_copy(update={"factors": 8, "regularization_scales": (1.0,)})
+    result = tune((window,), small, seconds=600, max_trials=6, space=SPACE)
+    assert result.config.factors == 16
+    assert result.selected_params.validation_ndcg == 0.6
+
+
 def test_trial_below_median_is_pruned(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
     space = SPACE.model_copy(update={"screening_trials": 8, "regularization": (0.02, 10.0)})
     journal = tmp_path / "journal.log"
@@ -188,7 +230,9 @@ def test_trial_below_median_is_pruned(window: EvaluationWindow, config: TrainCon
         values = [
             earlier.intermediate_values[trial.last_step]
             for earlier in earlier_trials
-            if earlier.state == TrialState.COMPLETE and trial.last_step in earlier.intermediate_values
+            if earlier.state == TrialState.COMPLETE
+            and trial.last_step in earlier.intermediate_values
+            and earlier.params.get("factors") == trial.params.get("factors")
         ]
         assert max(trial.intermediate_values.values()) < median(values)
 
