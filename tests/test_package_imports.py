@@ -26,11 +26,10 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     **{layer: MODEL_LAYERS[:position] for position, layer in enumerate(MODEL_LAYERS)},
     "models_ml.training": MODEL_LAYERS,
     "models_ml.tuning_journal": ("models_ml.errors",),
-    "models_ml.tuning_pruner": (),
     "models_ml.tuning_results": ("models_ml.config", "models_ml.ranking_model"),
     "models_ml.tuning": (
         *MODEL_LAYERS,
-        *("models_ml.tuning_journal", "models_ml.tuning_pruner", "models_ml.tuning_results"),
+        *("models_ml.tuning_journal", "models_ml.tuning_results"),
     ),
     "orchestration": ("warehouse", "models_ml"),
     "apps.recommendation_queries": READ_ONLY_PACKAGES,

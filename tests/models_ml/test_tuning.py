@@ -19,7 +19,7 @@ from models_ml.evaluation.selection import EpochRecord, select_params
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.ranking_model import SelectedParams
 from models_ml.tuning import OUT_OF_TIME, UNUSED_SETTINGS, SearchSpace, _Search, tune
-from models_ml.tuning_results import SearchInterruptedError, TrialReport
+from models_ml.tuning_results import SearchInterruptedError, Stage, TrialReport
 
 SPACE = SearchSpace(factors=(8, 16), screening_trials=2)
 
@@ -167,27 +167,18 @@ def test_unused_settings_continue_search(window: EvaluationWindow, config: Train
     assert (continued.config.popularity_damping, continued.config.rerank_method) == (0.3, "mmr")
 
 
-@pytest.mark.parametrize(("factors", "is_pruned"), [(8, False), (16, True)])
-def test_full_trial_is_compared_by_factors(
-    window: EvaluationWindow, config: TrainConfig, factors: int, is_pruned: bool
+@pytest.mark.parametrize(("stage", "is_pruned"), [("full", False), ("screening", True)])
+def test_only_screening_trials_are_pruned(
+    window: EvaluationWindow, config: TrainConfig, stage: Stage, is_pruned: bool
 ) -> None:
-    """The learning curves with 8 factors are below those with 16, and are not stopped because of these."""
-    distributions = {"factors": optuna.distributions.CategoricalDistribution((8, 16))}
-    search = _Search((window,), config, SPACE, None, 600, None, lambda _: None)
-    study = search.studies["full"]
-    for ndcg in (0.4, 0.5, 0.6):
-        completed = optuna.create_trial(
-            params={"factors": 16},
-            distributions=distributions,
-            value=ndcg,
-            intermediate_values=dict.fromkeys(range(1, 5), ndcg),
-        )
-        study.add_trial(completed)
-    study.enqueue_trial({"factors": factors})
-    trial = study.ask(distributions)
+    """A full trial with few factors begins below trials with more."""
+    study = _Search((window,), config, SPACE, None, 600, None, lambda _: None).studies[stage]
+    for _ in range(SPACE.screening_trials):
+        study.add_trial(optuna.create_trial(value=0.5, intermediate_values=dict.fromkeys(range(1, 5), 0.5)))
+    trial = study.ask()
     for epoch in range(1, 5):
         trial.report(0.2, epoch)
-        assert trial.should_prune() == (is_pruned and epoch > 2)
+    assert trial.should_prune() == is_pruned
 
 
 def test_screened_settings_get_more_factors(
@@ -330,7 +321,6 @@ def test_initial_trial_has_no_limits(window: EvaluationWindow, config: TrainConf
     journal = tmp_path / "journal.log"
     space = SPACE.model_copy(update={"regularization": (0.03, 0.99)})
     tune((window,), config, seconds=600, max_trials=8, space=space, journal=journal)
-    # The trial falls behind the earlier ones, so without its exception it would be pruned.
     changed = config.model_copy(update={"regularization": 0.95})
     for seconds, max_trials in ((0.001, None), (600, 8)):
         result = tune((window,), changed, seconds=seconds, max_trials=max_trials, space=space, journal=journal)
