@@ -76,17 +76,17 @@ def _rank(
     """Return the lists of the known customers for each of the `variants` of the config, by one fitted model."""
     model, customer_features = fit_window_model(window, config, params)
     device = model.factors.product_factors.device
-    features = customer_features.select(window.known_customer_ids).to(device)
-    user_factors = model.factors.fold_in(window.histories.to(device), features)
+    user_factors = window.fold_in_known_customers(model, customer_features)
     item_features = window.build_item_features(config).to(device)
-    rankings = []
-    for variant in variants:
-        multipliers = item_features.compute_damping(variant.popularity_damping)
-        graph = model.graph.scale(multipliers)
-        reranker = window.build_reranker(variant, device)
-        scoring_factors = model.factors.scoring_factors * multipliers[:, None]
-        rankings.append(window.rank_for_known_customers(user_factors, scoring_factors, variant, graph, reranker))
-    return rankings
+    return [
+        window.rank_known_by_model(
+            model.scale(item_features.compute_damping(variant.popularity_damping)),
+            user_factors,
+            variant,
+            window.build_reranker(variant, device),
+        )
+        for variant in variants
+    ]
 
 
 def _build_trade_off(

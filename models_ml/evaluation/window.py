@@ -236,15 +236,7 @@ class EvaluationWindow:
         features = customer_features.select(self.customer_ids).to(device)
         user_factors = factors.fold_in(self.histories.to(device), features.slice_rows(0, known_count))
         ranking = self.append_new_customers(
-            self.rank_for_known_customers(
-                user_factors,
-                factors.scoring_factors,
-                config,
-                model.graph,
-                self.build_reranker(config, device),
-                model.repeat_weight,
-            ),
-            config,
+            self.rank_known_by_model(model, user_factors, config, self.build_reranker(config, device)), config
         )
         rows = torch.nonzero(features.lengths.cpu()[known_count:] > 0).flatten() + known_count
         if factors.customer_coefficients is None or not len(rows):
@@ -256,6 +248,23 @@ class EvaluationWindow:
         ranking.positions[rows] = self.map_to_catalog(by_features.positions)
         ranking.scores[rows] = by_features.scores
         return ranking
+
+    def fold_in_known_customers(self, model: RankingModel, customer_features: FeatureMatrix) -> Tensor:
+        """Return the factors of the known customers by a model, float32 of shape (known customers, factors)."""
+        device = model.factors.product_factors.device
+        features = customer_features.select(self.known_customer_ids).to(device)
+        return model.factors.fold_in(self.histories.to(device), features)
+
+    def rank_known_by_model(
+        self, model: RankingModel, user_factors: Tensor, config: TrainConfig, reranker: Reranker | None = None
+    ) -> Ranking:
+        """Rank the products of `interactions` for the known customers by a model.
+
+        `user_factors` are those of `fold_in_known_customers`, which do not depend on the multipliers of the scores.
+        """
+        return self.rank_for_known_customers(
+            user_factors, model.factors.scoring_factors, config, model.graph, reranker, model.repeat_weight
+        )
 
     def build_reranker(self, config: TrainConfig, device: torch.device) -> Reranker:
         """Return the re-ranking of lists of the products of `interactions` on `device`."""
