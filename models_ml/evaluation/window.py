@@ -262,8 +262,9 @@ class EvaluationWindow:
 
         `user_factors` are those of `fold_in_known_customers`, which do not depend on the multipliers of the scores.
         """
+        repeat_terms = model.weight_repeats(self.repeat_scores)
         return self.rank_for_known_customers(
-            user_factors, model.factors.scoring_factors, config, model.graph, reranker, model.repeat_weight
+            user_factors, model.factors.scoring_factors, config, model.graph, reranker, repeat_terms
         )
 
     def build_reranker(self, config: TrainConfig, device: torch.device) -> Reranker:
@@ -278,15 +279,15 @@ class EvaluationWindow:
         config: TrainConfig,
         graph: ItemGraph | None = None,
         reranker: Reranker | None = None,
-        repeat_weight: float = 0.0,
+        repeat_terms: Csr | None = None,
     ) -> Ranking:
         """Rank the products of `interactions` for the known customers by dot products of factors.
 
         `user_factors` (known customers, factors) and `product_factors` (products of `interactions`, factors) are on the
-        same device. The scores of a `graph` of the products are added, and `repeat_weight` times the repeat scores. A
-        `reranker` puts the lists into its order.
+        same device. The scores of a `graph` of the products are added, and the `repeat_terms` (known customers x
+        products). A `reranker` puts the lists into its order.
         """
-        device, repeats, n = user_factors.device, self.repeat_scores, config.max_k
+        device, n = user_factors.device, config.max_k
         histories = self.histories.to(device)
         top = rank_top_n(
             user_factors,
@@ -296,7 +297,7 @@ class EvaluationWindow:
             config.compute_block_rows(len(product_factors)),
             graph,
             self.excluded.to(device),
-            None if repeats is None else repeats.scale(repeat_weight).to(device),
+            None if repeat_terms is None else repeat_terms.to(device),
         )
         if reranker is not None:
             positions, scores = reranker.rerank(*top, histories)
