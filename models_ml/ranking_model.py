@@ -1,7 +1,7 @@
 """The trained model: factors and an item graph, whose scores are added."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -48,6 +48,11 @@ class RankingModel:
     factors: FactorModel
     graph: ItemGraph
     repeat_weight: float = 0.0
+
+    def scale(self, multipliers: Tensor) -> "RankingModel":
+        """Return the model with further multipliers of the products' scores, float32 of shape (products)."""
+        factors = replace(self.factors, multipliers=self.factors.multipliers * multipliers)
+        return replace(self, factors=factors, graph=self.graph.scale(multipliers))
 
     def weight_repeats(self, repeat_scores: Csr | None) -> Csr | None:
         """Return the repeat terms of the pairs of `repeat_scores`."""

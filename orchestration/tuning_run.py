@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from models_ml.config import TrainConfig
 from models_ml.data.dataset import Dataset
 from models_ml.evaluation.selection import select_params
-from models_ml.evaluation.trade_offs import TradeOff, measure_trade_offs
+from models_ml.evaluation.trade_offs import TradeOffs, measure_trade_offs
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.tuning import PARAM_NAMES, tune
 from models_ml.tuning_results import SearchInterruptedError, SearchProgress, TrialReport, TuningResult
@@ -129,7 +129,7 @@ def measure_setting_trade_offs(
     on_stage: Callable[[str], None] = lambda _: None,
     *,
     hash_prefix: str | None = None,
-) -> list[TradeOff]:
+) -> TradeOffs:
     """Measure the popularity damping and the re-ranking on the validation window of a version or of the current marts.
 
     Raises:

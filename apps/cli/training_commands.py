@@ -182,8 +182,9 @@ def show_trade_offs(
         progress.on_step("trade-offs")
         start_seconds = time.perf_counter()
         trade_offs = measure_setting_trade_offs(settings, train_config, progress.on_stage, hash_prefix=dataset)
-        progress.on_step_done("trade-offs", f"{len(trade_offs)} settings", time.perf_counter() - start_seconds)
+        rows = [*trade_offs.dampings, *trade_offs.rerankings]
+        progress.on_step_done("trade-offs", f"{len(rows)} settings", time.perf_counter() - start_seconds)
     if as_json:
-        console.print_json({"k": train_config.selection_k, "trade_offs": trade_offs})
+        console.print_json({"k": train_config.selection_k, "trade_offs": rows})
     else:
         training_tables.print_trade_offs(trade_offs, train_config.selection_k)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from apps.cli.console import print_line, print_table, to_records
 from models_ml.evaluation.gates import GateResult
-from models_ml.evaluation.trade_offs import DAMPINGS, TradeOff
+from models_ml.evaluation.trade_offs import TradeOffs
 from models_ml.tuning import PARAM_NAMES
 from orchestration.tuning_run import TuningSummary
 from warehouse.formatting import format_count
+
+TRADE_OFF_SETTINGS = ("popularity_damping", "rerank_method", "rerank_weight")
+"""Columns of a trade-off that are not metrics."""
 
 
 def print_gates(gates: Sequence[GateResult]) -> None:
@@ -65,23 +68,18 @@ def _describe_initial(summary: TuningSummary) -> str:
     return f"failed ({summary.initial_failure})" if summary.initial_failure else "not measured"
 
 
-def print_trade_offs(trade_offs: Sequence[TradeOff], k: int) -> None:
+def print_trade_offs(trade_offs: TradeOffs, k: int) -> None:
     """Print the metrics of the top `k` lists for each damping, and for each method and weight of re-ranking."""
-    rows = [
-        {
-            **asdict(trade_off),
-            "ndcg_change": f"{100 * trade_off.ndcg_change:+.2f} %",
-        }
-        for trade_off in trade_offs
-    ]
-    metrics = [name for name in rows[0] if name not in ("popularity_damping", "rerank_method", "rerank_weight")]
-    damping_count = len(DAMPINGS)
-    print_table(
-        f"Popularity damping, top {k}, validation window", rows[:damping_count], ["popularity_damping", *metrics]
-    )
-    print_table(
-        f"Re-ranking, top {k}, validation window", rows[damping_count:], ["rerank_method", "rerank_weight", *metrics]
-    )
+    for title, rows, settings in (
+        ("Popularity damping", trade_offs.dampings, ["popularity_damping"]),
+        ("Re-ranking", trade_offs.rerankings, ["rerank_method", "rerank_weight"]),
+    ):
+        metrics = [name for name in asdict(rows[0]) if name not in TRADE_OFF_SETTINGS]
+        print_table(
+            f"{title}, top {k}, validation window",
+            [{**asdict(row), "ndcg_change": f"{100 * row.ndcg_change:+.2f} %"} for row in rows],
+            [*settings, *metrics],
+        )
     print_line(
         "to use other values: popularity_damping, rerank_method and rerank_weight in train_config.json of the "
         "warehouse folder, then `recomart run`"

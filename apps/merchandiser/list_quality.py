@@ -9,7 +9,7 @@ import streamlit as st
 from apps.merchandiser.metric_tables import MODEL_METHOD, label_method
 from apps.merchandiser.table_columns import format_share
 
-LIST_METRICS = {
+LIST_METRIC_LABELS = {
     "coverage": ("Coverage", "Share of the products that are in at least one list."),
     "top_product_share": ("Most listed product", "Share of the lists that contain the most listed product."),
     "top_ten_share": (
@@ -57,7 +57,7 @@ def show_lists(metrics: pd.DataFrame, best_baseline: str | None, k: int) -> None
 
 
 def build_list_table(metrics: pd.DataFrame, best_baseline: str | None, k: int) -> pd.DataFrame:
-    """Return one row per metric of `LIST_METRICS`, with a column of texts per compared method.
+    """Return one row per metric of `LIST_METRIC_LABELS`, with a column of texts per compared method.
 
     `metrics` are rows of `eval_ranking_metrics` of segment all; `best_baseline` is a method. Metrics without a value,
     such as those of categories in a shop without them, have no row.
@@ -65,7 +65,7 @@ def build_list_table(metrics: pd.DataFrame, best_baseline: str | None, k: int) -
     values_by_method = metrics[metrics["k"] == k].set_index("method")
     rows = [
         {"Metric": label, **_format_methods(values_by_method[column], best_baseline), "Meaning": meaning}
-        for column, (label, meaning) in LIST_METRICS.items()
+        for column, (label, meaning) in LIST_METRIC_LABELS.items()
         # A copy that an earlier version of RecoMart published lacks newer metrics.
         if column in values_by_method and values_by_method[column].notna().any()
     ]

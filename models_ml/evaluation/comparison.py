@@ -146,6 +146,6 @@ def _compute_ndcg(
     product_factors = factors.product_factors[position.clamp(min=0)] * (multipliers * (position >= 0))[:, None]
     graph = model.graph.align(position).scale(multipliers)
     ranking = window.rank_for_known_customers(
-        user_factors, product_factors, config, graph, repeat_weight=model.repeat_weight
+        user_factors, product_factors, config, graph, repeat_terms=model.weight_repeats(window.repeat_scores)
     )
     return window.compute_accuracy(ranking, config.k_values)[:, 0, ACCURACY_METRICS.index("ndcg")]

@@ -42,15 +42,8 @@ def evaluate_since_training(
     window = EvaluationWindow.create("now", interactions, popularity, pairs, config.max_evaluation_users)
     if window is None:
         return None
-    model, device = recommender.model, recommender.history.values.device
-    features = recommender.customer_features.select(window.known_customer_ids).to(device)
-    model_ranking = window.rank_for_known_customers(
-        model.factors.fold_in(window.histories.to(device), features),
-        model.factors.scoring_factors,
-        config,
-        model.graph,
-        recommender.reranker,
-    )
+    user_factors = window.fold_in_known_customers(recommender.model, recommender.customer_features)
+    model_ranking = window.rank_known_by_model(recommender.model, user_factors, config, recommender.reranker)
     popularity_ranking = window.rank_by_global_score(window.get_feature("popularity"), config)
     ndcg, popularity_ndcg = (window.evaluate(ranking, (k,))[0].ndcg for ranking in (model_ranking, popularity_ranking))
     return PostTrainingMetrics(k, len(window.known_positions), ndcg, popularity_ndcg)

@@ -31,16 +31,16 @@ def select_repeat_params(
     device = model.factors.multipliers.device
     item_features = window.build_item_features(config).to(device)
     strength = window.interactions.strength.to(device)
-    features = customer_features.select(window.known_customer_ids).to(device)
-    user_factors = model.factors.fold_in(window.histories.to(device), features)
-    plain_graph = ItemGraph.fit(
-        strength, config, params.graph_weight, params.graph_popularity_power, torch.ones_like(item_features.trends)
+    user_factors = window.fold_in_known_customers(model, customer_features)
+    ones = torch.ones_like(item_features.trends)
+    plain_model = RankingModel(
+        replace(model.factors, multipliers=ones),
+        ItemGraph.fit(strength, config, params.graph_weight, params.graph_popularity_power, ones),
     )
 
     def rank(multipliers: Tensor, repeat_weight: float, reranker: Reranker | None = None) -> Ranking:
-        scoring_factors = model.factors.product_factors * multipliers[:, None]
-        graph = plain_graph.scale(multipliers)
-        return window.rank_for_known_customers(user_factors, scoring_factors, config, graph, reranker, repeat_weight)
+        scaled_model = replace(plain_model.scale(multipliers), repeat_weight=repeat_weight)
+        return window.rank_known_by_model(scaled_model, user_factors, config, reranker)
 
     selected, best_ndcg = params, -1.0
     for trend_power in config.trend_powers:

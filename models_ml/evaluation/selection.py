@@ -151,6 +151,7 @@ def _select_other_params(
     evaluations = {power: evaluate(apply_trends(power), no_graphs) for power in config.trend_powers}
     trend_power = min(evaluations, key=lambda power: (-evaluations[power].ndcg, power))
     best, graph_weight, graph_power = evaluations[trend_power], 0.0, 0.0
+    best_graph: ItemGraph | None = None
     factors = apply_trends(trend_power)
     best_ndcg_of_power = -1.0
     for popularity_power in sorted(config.graph_popularity_powers) if config.graph_weights else ():
@@ -159,10 +160,12 @@ def _select_other_params(
         ]
         previous, ndcgs = evaluations[trend_power], list[float]()
         for weight in sorted(config.graph_weights):
-            weighted = evaluate(factors, [replace(graph, weight=weight) for graph in graphs])
+            weighted_graphs = [replace(graph, weight=weight) for graph in graphs]
+            weighted = evaluate(factors, weighted_graphs)
             ndcgs.append(weighted.ndcg)
             if weighted.ndcg > best.ndcg:
                 best, graph_weight, graph_power = weighted, weight, popularity_power
+                best_graph = weighted_graphs[0]
             # The NDCG rises to one maximum and falls. On dense data it falls at once, and the search ends.
             if weighted.ndcg <= previous.ndcg:
                 break
@@ -174,11 +177,11 @@ def _select_other_params(
     params = SelectedParams(
         epochs, trend_power, graph_weight=graph_weight, graph_popularity_power=graph_power, validation_ndcg=best.ndcg
     )
-    return params, _damp_and_rerank(fits[0], config, params, factors[0], best.ranking)
+    return params, _damp_and_rerank(fits[0], config, factors[0], best_graph, best.ranking)
 
 
 def _damp_and_rerank(
-    fit: _WindowFit, config: TrainConfig, params: SelectedParams, factors: _Factors, ranking: Ranking
+    fit: _WindowFit, config: TrainConfig, factors: _Factors, graph: ItemGraph | None, ranking: Ranking
 ) -> Ranking:
     """Return the ranking with the popularity damping and the re-ranking; `ranking` is the one without them."""
     window, trainer = fit.window, fit.trainer
@@ -186,6 +189,6 @@ def _damp_and_rerank(
     if not (config.popularity_damping or reranker.is_active):
         return ranking
     damping = trainer.item_features.compute_damping(config.popularity_damping)
-    multipliers = fit.trends**params.trend_power * damping
-    graph = ItemGraph.fit(trainer.strength, config, params.graph_weight, params.graph_popularity_power, multipliers)
-    return window.rank_for_known_customers(factors.users, factors.products * damping[:, None], config, graph, reranker)
+    damped_graph = None if graph is None else graph.scale(damping)
+    damped_products = factors.products * damping[:, None]
+    return window.rank_for_known_customers(factors.users, damped_products, config, damped_graph, reranker)

@@ -1,6 +1,7 @@
 """Trade-offs of the popularity damping and of the re-ranking: their cost in NDCG, and their effect on the lists."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from models_ml.evaluation.metrics import compute_concentration
 from models_ml.evaluation.ranking import Ranking
 from models_ml.evaluation.window import EvaluationWindow
 from models_ml.evaluation.window_model import fit_window_model
-from models_ml.ranking_model import SelectedParams
+from models_ml.ranking_model import RankingModel, SelectedParams
 
 DAMPINGS = (0.0, 0.05, 0.1, 0.2, 0.3)
 RERANK_WEIGHTS = {"mmr": (0.05, 0.1, 0.2, 0.3, 0.5), "calibrated": (0.02, 0.05, 0.1, 0.2, 0.3)}
@@ -28,7 +29,8 @@ class TradeOff:
     """None without re-ranking."""
     ndcg: float
     ndcg_change: float
-    """NDCG relative to that without damping or, for a re-ranking, to that without re-ranking, minus 1."""
+    """NDCG relative to that without damping or, for a re-ranking, to that without re-ranking, minus 1; 0 when that is
+    zero."""
     coverage: float
     top_product_share: float
     top_ten_share: float
@@ -38,8 +40,17 @@ class TradeOff:
     """None when no product has a category."""
 
 
-def measure_trade_offs(window: EvaluationWindow, config: TrainConfig, params: SelectedParams) -> list[TradeOff]:
-    """Return the metrics at the config's `selection_k` for each damping, then for each method and weight of re-ranking.
+class TradeOffs(NamedTuple):
+    """Metrics by setting; the first row of each list is the reference of its `ndcg_change`."""
+
+    dampings: list[TradeOff]
+    """One row per damping, without re-ranking; first without damping."""
+    rerankings: list[TradeOff]
+    """One row per method and weight of re-ranking, with the config's damping; first without re-ranking."""
+
+
+def measure_trade_offs(window: EvaluationWindow, config: TrainConfig, params: SelectedParams) -> TradeOffs:
+    """Return the metrics at the config's `selection_k` for each damping, and for each method and weight of re-ranking.
 
     One model is fitted to the data before the window, with the parameters that the validation window selected. The
     re-rankings have the config's damping and `rerank_depth`.
@@ -55,61 +66,59 @@ def measure_trade_offs(window: EvaluationWindow, config: TrainConfig, params: Se
         for method, weights in RERANK_WEIGHTS.items()
         for weight in weights
     ]
-    variants = [*dampings, damped, *rerankings]
-    rankings = _rank(window, undamped, params, variants)
-    measured = config.model_copy(update={"k_values": (config.selection_k,)})
+    model, customer_features = fit_window_model(window, undamped, params)
+    user_factors = window.fold_in_known_customers(model, customer_features)
+    return TradeOffs(
+        _measure_variants(window, model, user_factors, dampings),
+        _measure_variants(window, model, user_factors, [damped, *rerankings]),
+    )
+
+
+def _measure_variants(
+    window: EvaluationWindow, model: RankingModel, user_factors: Tensor, variants: list[TrainConfig]
+) -> list[TradeOff]:
+    """Return the metrics of the known customers' lists for each of the `variants`; the first is the reference.
+
+    `model` has no damping.
+    """
+    device, k = user_factors.device, variants[0].selection_k
+    item_features = window.build_item_features(variants[0]).to(device)
+    rankings = [
+        window.rank_known_by_model(
+            model.scale(item_features.compute_damping(variant.popularity_damping)),
+            user_factors,
+            variant,
+            window.build_reranker(variant, device),
+        )
+        for variant in variants
+    ]
+    measured = variants[0].model_copy(update={"k_values": (k,)})
     exposure = measure_exposure(window, {str(row): ranking for row, ranking in enumerate(rankings)}, measured)
-    trade_offs = [
-        _build_trade_off(window, settings, ranking, exposure[str(row)], config.selection_k)
-        for row, (settings, ranking) in enumerate(zip(variants, rankings, strict=True))
-    ]
-    reranked = trade_offs[len(dampings) :]
+    reference_ndcg = window.evaluate(rankings[0], (k,))[0].ndcg
     return [
-        *_compare(trade_offs[: len(dampings)], trade_offs[0].ndcg),
-        *_compare(reranked, reranked[0].ndcg),
+        _build_trade_off(window, variant, ranking, exposure[str(row)], reference_ndcg)
+        for row, (variant, ranking) in enumerate(zip(variants, rankings, strict=True))
     ]
-
-
-def _rank(
-    window: EvaluationWindow, config: TrainConfig, params: SelectedParams, variants: list[TrainConfig]
-) -> list[Ranking]:
-    """Return the lists of the known customers for each of the `variants` of the config, by one fitted model."""
-    model, customer_features = fit_window_model(window, config, params)
-    device = model.factors.product_factors.device
-    features = customer_features.select(window.known_customer_ids).to(device)
-    user_factors = model.factors.fold_in(window.histories.to(device), features)
-    item_features = window.build_item_features(config).to(device)
-    rankings = []
-    for variant in variants:
-        multipliers = item_features.compute_damping(variant.popularity_damping)
-        graph = model.graph.scale(multipliers)
-        reranker = window.build_reranker(variant, device)
-        scoring_factors = model.factors.scoring_factors * multipliers[:, None]
-        rankings.append(window.rank_for_known_customers(user_factors, scoring_factors, variant, graph, reranker))
-    return rankings
 
 
 def _build_trade_off(
-    window: EvaluationWindow, config: TrainConfig, ranking: Ranking, exposure: Tensor, k: int
+    window: EvaluationWindow, config: TrainConfig, ranking: Ranking, exposure: Tensor, reference_ndcg: float
 ) -> TradeOff:
+    k = config.selection_k
     concentration = dict(
         zip(CONCENTRATION_METRICS, compute_concentration(ranking.positions, len(window.catalog), k), strict=True)
     )
     means = dict(zip(EXPOSURE_METRICS, exposure[:, 0].mean(0).tolist(), strict=True))
     has_categories = window.product_features["category"].null_count < len(window.catalog)
+    ndcg = window.evaluate(ranking, (k,))[0].ndcg
     return TradeOff(
         popularity_damping=config.popularity_damping,
         rerank_method=config.rerank_method,
         rerank_weight=None if config.rerank_method == "none" else config.rerank_weight,
-        ndcg=window.evaluate(ranking, (k,))[0].ndcg,
-        ndcg_change=0.0,
+        ndcg=ndcg,
+        ndcg_change=ndcg / reference_ndcg - 1 if reference_ndcg else 0.0,
         **concentration,
         novelty=means["novelty"],
         diversity=means["diversity"],
         calibration_error=means["calibration_error"] if has_categories else None,
     )
-
-
-def _compare(rows: list[TradeOff], reference_ndcg: float) -> list[TradeOff]:
-    """Return the rows with their `ndcg_change` from a reference; 0 when the reference has no hit."""
-    return [replace(row, ndcg_change=row.ndcg / reference_ndcg - 1 if reference_ndcg else 0.0) for row in rows]

@@ -236,15 +236,7 @@ class EvaluationWindow:
         features = customer_features.select(self.customer_ids).to(device)
         user_factors = factors.fold_in(self.histories.to(device), features.slice_rows(0, known_count))
         ranking = self.append_new_customers(
-            self.rank_for_known_customers(
-                user_factors,
-                factors.scoring_factors,
-                config,
-                model.graph,
-                self.build_reranker(config, device),
-                model.repeat_weight,
-            ),
-            config,
+            self.rank_known_by_model(model, user_factors, config, self.build_reranker(config, device)), config
         )
         rows = torch.nonzero(features.lengths.cpu()[known_count:] > 0).flatten() + known_count
         if factors.customer_coefficients is None or not len(rows):
@@ -256,6 +248,24 @@ class EvaluationWindow:
         ranking.positions[rows] = self.map_to_catalog(by_features.positions)
         ranking.scores[rows] = by_features.scores
         return ranking
+
+    def fold_in_known_customers(self, model: RankingModel, customer_features: FeatureMatrix) -> Tensor:
+        """Return the factors of the known customers by a model, float32 of shape (known customers, factors)."""
+        device = model.factors.product_factors.device
+        features = customer_features.select(self.known_customer_ids).to(device)
+        return model.factors.fold_in(self.histories.to(device), features)
+
+    def rank_known_by_model(
+        self, model: RankingModel, user_factors: Tensor, config: TrainConfig, reranker: Reranker | None = None
+    ) -> Ranking:
+        """Rank the products of `interactions` for the known customers by a model.
+
+        `user_factors` are those of `fold_in_known_customers`, which do not depend on the multipliers of the scores.
+        """
+        repeat_terms = model.weight_repeats(self.repeat_scores)
+        return self.rank_for_known_customers(
+            user_factors, model.factors.scoring_factors, config, model.graph, reranker, repeat_terms
+        )
 
     def build_reranker(self, config: TrainConfig, device: torch.device) -> Reranker:
         """Return the re-ranking of lists of the products of `interactions` on `device`."""
@@ -269,15 +279,15 @@ class EvaluationWindow:
         config: TrainConfig,
         graph: ItemGraph | None = None,
         reranker: Reranker | None = None,
-        repeat_weight: float = 0.0,
+        repeat_terms: Csr | None = None,
     ) -> Ranking:
         """Rank the products of `interactions` for the known customers by dot products of factors.
 
         `user_factors` (known customers, factors) and `product_factors` (products of `interactions`, factors) are on the
-        same device. The scores of a `graph` of the products are added, and `repeat_weight` times the repeat scores. A
-        `reranker` puts the lists into its order.
+        same device. The scores of a `graph` of the products are added, and the `repeat_terms` (known customers x
+        products). A `reranker` puts the lists into its order.
         """
-        device, repeats, n = user_factors.device, self.repeat_scores, config.max_k
+        device, n = user_factors.device, config.max_k
         histories = self.histories.to(device)
         top = rank_top_n(
             user_factors,
@@ -287,7 +297,7 @@ class EvaluationWindow:
             config.compute_block_rows(len(product_factors)),
             graph,
             self.excluded.to(device),
-            None if repeats is None else repeats.scale(repeat_weight).to(device),
+            None if repeat_terms is None else repeat_terms.to(device),
         )
         if reranker is not None:
             positions, scores = reranker.rerank(*top, histories)

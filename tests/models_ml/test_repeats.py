@@ -217,8 +217,9 @@ def test_lists_exclude_products_until_due(config: TrainConfig) -> None:
         10,
     )
     assert window is not None
+    assert window.repeat_scores is not None
     products, users = torch.zeros((3, 1)), torch.zeros((1, 1))
-    by_repeats = window.rank_for_known_customers(users, products, config, repeat_weight=2.0)
+    by_repeats = window.rank_for_known_customers(users, products, config, repeat_terms=window.repeat_scores)
     for ranking in (by_repeats, rank_by_purchases(window, config), rank_by_popularity(window, config)):
         assert get_pairs(window, ranking) == {("u", "tea"), ("u", "pan")}
     assert window.pairs["product_id"].to_pylist() == ["milk", "tea"]

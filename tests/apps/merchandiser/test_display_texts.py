@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from apps.merchandiser.customer_texts import describe_customer
-from apps.merchandiser.list_quality import LIST_METRICS, build_list_table, build_purchase_table
+from apps.merchandiser.list_quality import LIST_METRIC_LABELS, build_list_table, build_purchase_table
 from apps.merchandiser.markdown import WORD_JOINER, escape_markdown
 from apps.merchandiser.metric_tables import compute_gain_over_popularity, melt_metrics, pivot_metrics
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
@@ -144,7 +144,7 @@ def test_metrics_without_evaluated_model() -> None:
 def build_shares(**columns: list[object]) -> pd.DataFrame:
     """Return rows of `eval_ranking_metrics` with the given columns and 0.5 for each other share."""
     count = len(columns["method"])
-    names = (*LIST_METRICS, "precision", "recall", "hit_rate")
+    names = (*LIST_METRIC_LABELS, "precision", "recall", "hit_rate")
     return pd.DataFrame({"k": [10] * count, **{name: [0.5] * count for name in names}, **columns})
 
 
@@ -156,7 +156,7 @@ def test_list_table_has_three_methods() -> None:
     )
     table = build_list_table(metrics, "ease", 10).set_index("Metric")
     assert list(table.columns) == ["This model", "Popularity", "EASE (best baseline)", "Meaning"]
-    assert list(table.index) == [label for label, _ in LIST_METRICS.values()]
+    assert list(table.index) == [label for label, _ in LIST_METRIC_LABELS.values()]
     assert list(table.loc["Most listed product"])[:3] == ["24.7%", "75.9%", "20.0%"]
 
 

@@ -29,8 +29,7 @@ def window(dataset: Dataset) -> EvaluationWindow:
 
 def test_trade_offs_show_cost_and_gain(window: EvaluationWindow, config: TrainConfig) -> None:
     settings = config.model_copy(update={"popularity_damping": 0.1})
-    trade_offs = measure_trade_offs(window, settings, SelectedParams(3, 0.0, 0.1))
-    dampings, rerankings = trade_offs[: len(DAMPINGS)], trade_offs[len(DAMPINGS) :]
+    dampings, rerankings = measure_trade_offs(window, settings, SelectedParams(3, 0.0, 0.1))
     assert [row.popularity_damping for row in dampings] == list(DAMPINGS)
     assert {row.popularity_damping for row in rerankings} == {0.1}
     assert [(row.rerank_method, row.rerank_weight) for row in rerankings] == [
