@@ -103,8 +103,8 @@ def tune(
     optimization", NIPS 2011) with the config's seed. Screening trials with an NDCG below the median are pruned.
 
     A `journal` file stores the trials, and a later search with the same `space` and the same settings apart from the
-    searched ones and `UNUSED_SETTINGS` continues with them. The trial that an interrupted search left
-    unfinished does not count. Only one process at a time may use a journal; the caller ensures this.
+    searched ones and `UNUSED_SETTINGS` continues with them. The trial that an interrupted search left unfinished does
+    not count. Only one process at a time may use a journal; the caller ensures this.
 
     Raises:
         ModelError: No full trial was completed, or the journal is damaged.
@@ -272,7 +272,7 @@ class _Search:
         return self.studies["full"].best_params if trials else self.initial_trial
 
     def _has_initial_result(self) -> bool:
-        """Return whether the initial full trial was completed or failed; one that was pruned has no result."""
+        """Return whether the initial full trial was completed or failed; one that was stopped has no result."""
         return any(
             trial.params == self.initial_trial and (trial.state == TrialState.COMPLETE or "failure" in trial.user_attrs)
             for trial in list_ended_trials(self.studies["full"])
@@ -293,7 +293,7 @@ class _Search:
         Args:
             stage: The stage.
             settings: The settings; None for those of the sampler.
-            is_initial: Whether the trial runs to its end, without a limit of time or number and without pruning.
+            is_initial: Whether the trial runs to its end, without a limit of time or number.
 
         Raises:
             _OutOfTimeError: The time or the number of trials is used up; the trial was not started.
@@ -328,9 +328,7 @@ class _Search:
         def report_epoch(epoch: EpochRecord) -> None:
             assert epoch.validation_ndcg is not None
             trial.report(epoch.validation_ndcg, epoch.report.epoch)
-            if is_initial:
-                return
-            if time.perf_counter() - self.start_seconds > self.seconds:
+            if not is_initial and time.perf_counter() - self.start_seconds > self.seconds:
                 trial.set_user_attr(OUT_OF_TIME, True)
                 raise optuna.TrialPruned
             if trial.should_prune():

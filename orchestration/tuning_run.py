@@ -88,7 +88,7 @@ def tune_config(
     dataset, manifest = load_training_dataset(settings, hash_prefix, on_stage, "tuning")
     window = _build_validation_window(dataset, config, "tuning")
     folder = settings.tuning_dir / manifest.dataset_hash[:16]
-    # A search lasts longer than anyone waits for a lock.
+    # A search takes minutes: a second one fails at once instead of waiting.
     with exclusive_lock(folder / LOCK_FILE, "search for settings", timeout_seconds=0):
         # The repeat term is selected in each training, after the settings of the search.
         try:

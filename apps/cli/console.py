@@ -126,8 +126,9 @@ def _choose_decimals(numbers: Sequence[float]) -> int:
     """Return the number of decimals of a column: two for large numbers and for prices, four for scores and shares."""
     if all(number.is_integer() for number in numbers):
         return 0
-    has_two_decimals = all(number == round(number, 2) for number in numbers)
-    return 2 if max(map(abs, numbers)) >= 10 or (has_two_decimals and max(map(abs, numbers)) >= 1) else 4
+    largest = max(map(abs, numbers))
+    are_prices = largest >= 1 and all(number == round(number, 2) for number in numbers)
+    return 2 if largest >= 10 or are_prices else 4
 
 
 def _format_cell(value: Any, decimals: int) -> str:

@@ -231,20 +231,17 @@ class EvaluationWindow:
         The config's re-ranking applies to known customers. New customers without a feature that the model knows get
         recently popular products.
         """
-        factors, known_count = model.factors, len(self.known_positions)
-        device = factors.product_factors.device
-        features = customer_features.select(self.customer_ids).to(device)
-        user_factors = factors.fold_in(self.histories.to(device), features.slice_rows(0, known_count))
-        ranking = self.append_new_customers(
-            self.rank_known_by_model(model, user_factors, config, self.build_reranker(config, device)), config
-        )
-        rows = torch.nonzero(features.lengths.cpu()[known_count:] > 0).flatten() + known_count
-        if factors.customer_coefficients is None or not len(rows):
+        user_factors, device = self.fold_in_known_customers(model, customer_features), model.factors.multipliers.device
+        reranker = self.build_reranker(config, device)
+        ranking = self.append_new_customers(self.rank_known_by_model(model, user_factors, config, reranker), config)
+        known_count = len(self.known_positions)
+        features = customer_features.select(self.customer_ids.slice(known_count))
+        rows = torch.nonzero(features.lengths > 0).flatten()
+        if model.factors.customer_coefficients is None or not len(rows):
             return ranking
-        described = features.select_rows(rows.to(device))
-        no_history = Csr(torch.zeros_like(described.row_starts), described.columns[:0], described.values[:0], 0)
-        top = rank_top_n(factors.fold_in(no_history, described), factors.scoring_factors, ranking.positions.shape[1])
-        by_features = Ranking.from_top_n(top)
+        new_factors = model.factors.fold_in(Csr.empty(len(rows), 0).to(device), features.select_rows(rows).to(device))
+        top = rank_top_n(new_factors, model.factors.scoring_factors, ranking.positions.shape[1])
+        by_features, rows = Ranking.from_top_n(top), rows + known_count
         ranking.positions[rows] = self.map_to_catalog(by_features.positions)
         ranking.scores[rows] = by_features.scores
         return ranking
