@@ -45,8 +45,9 @@ class TrainConfig(BaseModel):
     """Penalty on squared factors, multiplied by the row's total confidence. Near 1, after the increase for sparse
     matrices, all factors become zero."""
 
-    unobserved_weight: float = Field(default=20.0, gt=0, allow_inf_nan=False)
-    """Total weight of the target 0 over all pairs, as a multiple of the observed pairs' total confidence."""
+    unobserved_weight: float = Field(default=40.0, gt=0, allow_inf_nan=False)
+    """Total weight of the target 0 over all pairs, as a multiple of the observed pairs' total confidence. 20 gives a
+    2.4 % lower NDCG than 40 at a density of 0.04, and differs by less than 1 % at 0.01 to 0.03."""
 
     sparse_density: float = Field(default=0.01, gt=0, le=1)
     """Density (share of observed pairs) below which the two settings above are increased. The sparsity is this value
@@ -58,7 +59,7 @@ class TrainConfig(BaseModel):
     regularization_growth: float = Field(default=1 / 3, ge=0, le=2)
     """`regularization` is multiplied by the sparsity to this power."""
 
-    unobserved_growth: float = Field(default=0.75, ge=0, le=2)
+    unobserved_growth: float = Field(default=0.45, ge=0, le=2)
     """`unobserved_weight` is multiplied by the sparsity to this power."""
 
     regularization_scales: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
