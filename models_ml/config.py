@@ -118,8 +118,8 @@ class TrainConfig(BaseModel):
     """Power of the damping of bestsellers: scores are multiplied by (2 / (1 + x))^damping, with the number x of the
     product's customers of the last 28 days relative to the average product. The default is the strongest measured one
     that costs at most 1 % of the validation NDCG on the demo shop (+0.4 %), Online Retail (+0.3 %) and Last.fm (-1.0 %;
-    0.1 costs 2.8 % there). In the two shops it raises coverage by 7 % and 5 % and lowers the share of the ten most
-    listed products by 10 % and 3 %. `recomart trade-offs` measures it on any shop."""
+    0.1 costs 2.8 % there). In the two shops it raises coverage by 4 % and 5 % and lowers the share of the ten most
+    listed products by 8 % and 2 %. `recomart trade-offs` measures it on any shop."""
 
     graph_weights: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.05, 0.1, 0.2, 0.4)
     """Candidate weights of the item graph, whose scores are added to those of the factors; the validation window
