@@ -13,6 +13,18 @@
             'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score', 'is_available',
             'updated_at',
         ],
+        'impressions': [
+            'impression_id', 'user_id', 'session_id', 'product_id', 'placement', 'position', 'seen_at',
+            'recommendation_id',
+        ],
+        'recommendation_lists': [
+            'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources',
+            'reason_keys', 'publication',
+        ],
+        'served_lists': [
+            'recommendation_id', 'served_at', 'user_id', 'session_id', 'placement', 'experiment', 'arm', 'run_id',
+            'product_ids', 'is_fallback',
+        ],
     }[kind]) }}
 {%- endmacro %}
 

@@ -65,6 +65,6 @@ def report_landing(context: dg.AssetExecutionContext, settings: Settings, report
             newest = max(files, key=lambda file: (file.changed_ns, file.path))
             metadata["newest_file"] = newest.path
             metadata["newest_file_changed_at"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
-        has_delivered = any(report.feeds[feed].files_loaded for feed in kind_files)
+        has_delivered = any(report.feeds[feed].files_loaded for feed in kind_files if feed in report.feeds)
         event_type = dg.AssetMaterialization if has_delivered else dg.AssetObservation
         context.log_event(event_type(build_landing_key(kind), metadata=metadata))
