@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from warehouse.atomic_files import flush_to_disk, write_text_atomically
 from warehouse.database import connect_to_file
 from warehouse.erasure.customer_tables import IS_USER_ROW
-from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
 from warehouse.sql_text import quote_literal
@@ -166,8 +165,8 @@ def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_
     file = folder / Path(published.file).with_suffix(".parquet").name
     unfinished = file.with_name(f"{file.name}.tmp")
     try:
-        if not settings.landing_dir.is_dir():
-            raise RecomartError(f"{settings.landing_dir}: no such landing folder")
+        # A landing folder that is not mounted must not be created in its place.
+        settings.landing_dir.stat()
         folder.mkdir(parents=True, exist_ok=True)
         # A killed publication may have left one.
         for path in folder.glob("*.parquet.tmp"):
@@ -177,7 +176,7 @@ def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_
             unfinished.rename(file)
         marker = ListLogMarker(logged_copy=published.file)
         write_text_atomically(settings.serving_dir / MARKER_FILE, marker.model_dump_json() + "\n")
-    except (OSError, duckdb.Error, RecomartError) as error:
+    except (OSError, duckdb.Error) as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
         LOG.warning(
