@@ -141,6 +141,8 @@ def publish_synthetic_shop(settings: Settings, shop: SyntheticShop) -> None:
             if statement.strip():
                 parameters = {name: value for name, value in values.items() if f"${name}" in statement}
                 connection.execute(statement, parameters)
+    # For the logs of recommendations.
+    settings.landing_dir.mkdir(parents=True, exist_ok=True)
     publish(settings, PUBLISHED_TABLES)
 
 

@@ -270,7 +270,7 @@ def test_endpoints_log_their_answers(writable_shop: Settings, publish_again: Cal
     """Each list has its own id; the request names session and placement."""
     published = publish_again()
     writable_shop.landing_dir.mkdir()
-    with run_service(writable_shop) as client:
+    with run_service(writable_shop, has_log=True) as client:
         answers = request_lists(client)
         assert client.get("/health").json()["log"] == {"status": "ok", "problem": None, "lost_count": 0}
     lines = {line["recommendation_id"]: line for line in read_lines(writable_shop)}
@@ -311,7 +311,7 @@ def test_answers_go_on_without_landing(
     """/health and /metrics show the failure and the number of lost answers."""
     publish_again()
     monkeypatch.setattr(served_list_log, "MAX_QUEUE_BYTES", 2_000)
-    with run_service(writable_shop) as client:
+    with run_service(writable_shop, has_log=True) as client:
         for _ in range(20):
             assert client.get("/customers/u00001/recommendations").status_code == 200
         wait_until(lambda: client.get("/health").json()["log"]["status"] == "failing")
