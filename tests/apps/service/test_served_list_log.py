@@ -15,6 +15,7 @@ import pytest
 from apps.service import served_list_log
 from apps.service.served_list_log import ServedList, ServedListLog
 from tests.apps.service.conftest import ServiceClient, run_service, wait_until
+from tests.small_disk import fill_disk, mount_small_disk, remount_disk
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
 
@@ -170,6 +171,31 @@ def test_full_disk_leaves_whole_lines(settings: Settings, monkeypatch: pytest.Mo
     wait_until(lambda: log.status == "failing")
     log.stop()
     assert read_ids(settings) == [1]
+
+
+@pytest.mark.parametrize("kind", ["full", "read_only"])
+def test_unwritable_disk_is_retried(tmp_path: Path, kind: str) -> None:
+    with mount_small_disk(tmp_path / "landing", "1m") as landing:
+        settings = Settings(warehouse=tmp_path / "warehouse", landing=landing)
+        if kind == "full":
+            ballast = fill_disk(landing, 0)
+        else:
+            remount_disk(landing, "ro")
+        log = ServedListLog(settings)
+        log.start()
+        for number in range(100):
+            log.append(make_list(number))
+        wait_until(lambda: log.status == "failing")
+        reason = {"full": "No space left on device", "read_only": "Read-only file system"}[kind]
+        assert log.problem == f"the log of the answers cannot be written: {reason}"
+        if kind == "full":
+            ballast.unlink()
+        else:
+            remount_disk(landing, "rw")
+        wait_until(lambda: log.status == "ok")
+        log.stop()
+        assert read_ids(settings) == list(range(100))
+        assert log.lost_count == 0
 
 
 def test_full_queue_counts_lost_answers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The log of published lists: content, only changed lists, repair after a failure."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,12 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.small_disk import fill_disk, mount_small_disk, remount_disk
 from warehouse.database import open_writer
 from warehouse.publishing.live_copy import PublishedCopy, read_pointer
 from warehouse.publishing.publisher import log_live_lists, publish, publish_without_customer
 from warehouse.settings import Settings
+from warehouse.sources.log_feeds import LOG_FEEDS
 
 TABLES = ["rec_top_n"]
 
@@ -139,12 +140,24 @@ def test_failed_log_is_repaired(settings: Settings, caplog: pytest.LogCaptureFix
     ]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write read-only folders")
-def test_read_only_landing_keeps_publication(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    settings.landing_dir.chmod(0o555)
-    published = publish_lists(settings, {"u1": ["p1"]})
-    assert read_pointer(settings) == published
-    assert "Permission denied" in caplog.text
+@pytest.mark.parametrize("kind", ["full", "read_only"])
+def test_unwritable_landing_keeps_publication(tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    with mount_small_disk(tmp_path / "landing", "1m") as landing:
+        settings = Settings(warehouse=tmp_path / "warehouse", landing=landing)
+        if kind == "full":
+            ballast = fill_disk(landing, 0)
+        else:
+            remount_disk(landing, "ro")
+        published = publish_lists(settings, {"u1": ["p1"]})
+        assert read_pointer(settings) == published
+        assert {"full": "No space left on device", "read_only": "Read-only file system"}[kind] in caplog.text
+        if kind == "full":
+            ballast.unlink()
+        else:
+            remount_disk(landing, "rw")
+        log_live_lists(settings)
+        assert read_log(settings) == [("u1", ["p1"])]
+        assert list_file_names(settings) == [published.file.replace(".duckdb", ".parquet")]
 
 
 def test_log_without_marker_finds_no_difference(settings: Settings) -> None:
@@ -187,3 +200,8 @@ def test_due_log_has_no_forgotten_customer(settings: Settings) -> None:
     published = publish_lists(off, {"u1": ["p1"], "u2": ["p1"]})
     publish_without_customer(settings, "u1")
     assert read_log(settings, "user_id, published_at") == [("u2", published.published_at.replace(tzinfo=None))]
+
+
+def test_log_feeds_read_folders_of_logs(settings: Settings) -> None:
+    globs = [settings.landing_dir / feed["files"] for feed in LOG_FEEDS.values()]
+    assert {glob.parent for glob in globs} == {settings.published_lists_dir, settings.served_lists_dir}
