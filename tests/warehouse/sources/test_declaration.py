@@ -345,11 +345,8 @@ def test_missing_sources_file_fails(tmp_path: Path) -> None:
 
 
 def test_project_sources_are_valid() -> None:
-    assert set(read_sources(PROJECT_ROOT / "warehouse" / "sources.yml").shop_feeds) == {
-        "events",
-        "purchases",
-        "products",
-    }
+    sources = read_sources(PROJECT_ROOT / "warehouse" / "sources.yml")
+    assert set(sources.shop_feeds) == {"events", "purchases", "products"}
 
 
 API_SOURCES = """
