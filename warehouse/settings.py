@@ -109,8 +109,8 @@ class Settings(BaseSettings):
     """Number of published copies to keep, including the newest."""
 
     effect_depth: int = Field(default=10, ge=0)
-    """Number of ranks of each published list that the log of recommendations in the landing folder has. A publication
-    logs the lists whose first ranks it changed; 0 switches this log off."""
+    """Number of ranks of each published list in the log of recommendations (docs/operations/recommendation_log.md). A
+    publication logs the lists whose first ranks it changed; 0 switches this log off."""
 
     app_host: str = "127.0.0.1"
     """Address that the Streamlit app listens on. Other machines can reach it only with a login (docs/security.md)."""
@@ -142,7 +142,8 @@ class Settings(BaseSettings):
     instead of route templates such as `/customers/{user_id}/recommendations`."""
 
     service_log_lists: bool = True
-    """Whether the HTTP service logs the lists that it answers with in the landing folder, which the next run loads."""
+    """Whether the HTTP service logs the lists that it answers with into the landing folder
+    (docs/operations/recommendation_log.md)."""
 
     service_max_log_bytes: int = Field(default=1 << 30, ge=0)
     """Maximum bytes of logged answers that no load has read yet; beyond it the service answers without logging, and
