@@ -6,6 +6,7 @@
     meta={'outdated': 'outdated_lists'},
 ) }}
 -- depends_on: {{ ref('int_outdated_days') }}
+-- noqa: disable=LT02
 {% set columns = [
     'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources', 'reason_keys',
     'publication', '_line', '_load_id',
