@@ -18,6 +18,7 @@ from warehouse.demo.days import open_shop
 from warehouse.demo.feeds import DayTally, write_day
 from warehouse.demo.truth import DemoTruth, TruthCounter, write_truth
 from warehouse.errors import RecomartError
+from warehouse.sources.log_feeds import LOG_FOLDER
 
 # Starting a process takes as long as generating this many events.
 EVENTS_PER_WORKER = 1_000_000
@@ -58,7 +59,8 @@ def generate_shop(
         config: Size, dirt and seed of the shop.
         landing: Folder of the landing files.
         truth: Folder of the ground truth.
-        overwrite: Replace another demo shop in `landing`. Files that this generator did not write are never replaced.
+        overwrite: Replace another demo shop in `landing`, with the log of its recommendations. Other files that this
+            generator did not write are never replaced.
         on_day: Called with each finished day and its number of clickstream lines.
 
     Raises:
@@ -125,7 +127,7 @@ def _check_no_foreign_files(landing: Path, marker: DemoConfig | None) -> None:
     if landing.exists() and not landing.is_dir():
         raise RecomartError(f"{landing} is a file. Choose a folder for the landing files")
     names = {path.name for path in landing.iterdir()} if landing.exists() else set()
-    foreign_names = names - {*FEED_FOLDERS, MARKER_FILE} if marker else names
+    foreign_names = names - {*FEED_FOLDERS, MARKER_FILE, LOG_FOLDER} if marker else names
     if foreign_names:
         raise RecomartError(
             f"{landing}: the folder has {min(foreign_names)}, which the demo generator did not write. "
