@@ -16,8 +16,16 @@
     cast(round({{ share }} * 10000) as {{ dbt.type_int() }})
 {%- endmacro %}
 
-{% macro policy_argument(policy, kind) -%}
-    case when {{ policy }} like '{{ kind }}:%' then {{ clean_text('substr(' ~ policy ~ ', ' ~ (kind | length + 2) ~ ')') }} end
+{% macro run_of_policy(policy) -%}
+    case when {{ policy }} like 'model:%' then {{ clean_text('substr(' ~ policy ~ ', 7)') }} end
+{%- endmacro %}
+
+{% macro rule_set_of_policy(policy) -%}
+    case when {{ policy }} like 'rules:%' then {{ normalized_rule_set('substr(' ~ policy ~ ', 7)') }} end
+{%- endmacro %}
+
+{% macro normalized_rule_set(rule_set) -%}
+    lower({{ clean_text(rule_set) }})
 {%- endmacro %}
 
 {% macro rules_by_rule_set(rules, key) -%}
@@ -27,11 +35,11 @@
             rule_sets.rule_set as applied_rule_set,
             rank() over (
                 partition by rule_sets.rule_set, {{ key }}
-                order by case when {{ clean_text('rules.rule_set') }} is null then 1 else 0 end
+                order by case when {{ normalized_rule_set('rules.rule_set') }} is null then 1 else 0 end
             ) as precedence
         from {{ rules }} as rules
         inner join {{ ref('int_rule_sets') }} as rule_sets
-            on coalesce({{ clean_text('rules.rule_set') }}, '') in ('', rule_sets.rule_set)
+            on coalesce({{ normalized_rule_set('rules.rule_set') }}, '') in ('', rule_sets.rule_set)
     ) as applied_rules
     where precedence = 1
 {%- endmacro %}

@@ -26,7 +26,7 @@ active_blocks as (
         {{ clean_text('blocks.reason') }} as reason
     from {{ ref('blocks') }} as blocks
     inner join {{ ref('int_rule_sets') }} as rule_sets
-        on coalesce({{ clean_text('blocks.rule_set') }}, '') in ('', rule_sets.rule_set)
+        on coalesce({{ normalized_rule_set('blocks.rule_set') }}, '') in ('', rule_sets.rule_set)
     left join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
     where {{ is_active_on('blocks', 'cutoffs.last_date') }}
 
