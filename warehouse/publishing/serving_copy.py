@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import duckdb
 import pandas as pd
@@ -150,7 +150,7 @@ class ServingCopy:
         names = ", ".join(field.name for field in fields(ExperimentArm))
         rows = self._query_frame(f"select {names} from rec_experiments order by arm")
         return [
-            ExperimentArm(**{str(name): None if pd.isna(value) else value for name, value in row.items()})
+            ExperimentArm(**cast("Any", {name: None if pd.isna(value) else value for name, value in row.items()}))
             for row in rows.to_dict("records")
         ]
 
