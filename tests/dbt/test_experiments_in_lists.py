@@ -230,7 +230,6 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
             "line 'c,,0.12345,none,,': arm must name the arm; share must have four decimals at most; "
             "starts_on is missing",
             "line 'd,x,0.1,none,2021-01-01,': the arm has more than one line",
-            "no merchandising rule has the rule_set 'unknown'",
         ):
             assert error in result.stdout
         assert shop.analyst.read_lists() == lists
@@ -241,6 +240,10 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         )
         result = shop.analyst.build(SEEDS)
         assert "experiments 'a' and 'b' are both active on 2020-02-01" in result.stdout
+        assert shop.analyst.read_lists() == lists
+        shop.write_experiments(ruled="rules:unknown")
+        result = shop.analyst.build(SEEDS)
+        assert "arm 'ruled': no merchandising rule has the rule_set 'unknown'" in result.stdout
         assert shop.analyst.read_lists() == lists
     finally:
         shop.write_experiments()
