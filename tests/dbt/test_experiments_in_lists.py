@@ -13,6 +13,7 @@ from orchestration.model_registry import find_serving_run, list_model_runs
 from orchestration.steps import publish_copy
 from orchestration.training_run import train_model
 from tests.analyst_project import AnalystProject
+from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.experiments import ExperimentArm, assign_arm
 from warehouse.settings import Settings
@@ -42,6 +43,11 @@ class ExperimentShop(NamedTuple):
         policies = {"challenger": f"model:{self.challenger_run_id}", **POLICIES, **changes}
         rows = [(EXPERIMENT, arm, SHARES[arm], policy, "2020-01-01", "") for arm, policy in policies.items()]
         self.analyst.write("experiments", *rows)
+
+    def forget_experiment(self) -> None:
+        """Make the experiment one that no build has seen, so that it can change."""
+        with open_writer(self.analyst.settings) as connection:
+            connection.execute("delete from marts.rec_experiments")
 
     def list_users(self, arm: str) -> set[str]:
         rows = self.analyst.query(f"select user_id from marts.rec_customer_arms where arm = '{arm}'")
@@ -241,6 +247,7 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         result = shop.analyst.build(SEEDS)
         assert "experiments 'a' and 'b' are both active on 2020-02-01" in result.stdout
         assert shop.analyst.read_lists() == lists
+        shop.forget_experiment()
         shop.write_experiments(ruled="rules:unknown")
         result = shop.analyst.build(SEEDS)
         assert "arm 'ruled': no merchandising rule has the rule_set 'unknown'" in result.stdout
@@ -252,10 +259,48 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
 
 def test_unknown_challenger_stops_scoring(shop: ExperimentShop) -> None:
     try:
+        shop.forget_experiment()
         shop.write_experiments(challenger="model:unknown")
         shop.analyst.build("experiments int_active_experiments int_experiment_assignments")
         with pytest.raises(RecomartError, match=r"experiments\.csv: experiment 'ranking', arm 'challenger', policy"):
             score_customers(shop.analyst.settings)
+    finally:
+        shop.write_experiments()
+        assert shop.analyst.build(SEEDS).returncode == 0
+
+
+def test_change_of_running_experiment_stops_build(shop: ExperimentShop) -> None:
+    """Only a proportional growth and a later end are allowed; the lists do not change otherwise."""
+    test = "assert_running_experiment_unchanged"
+    rows = {
+        arm: [EXPERIMENT, arm, share, POLICIES.get(arm, f"model:{shop.challenger_run_id}"), "2020-01-01", ""]
+        for arm, share in SHARES.items()
+    }
+
+    def build(*changed_rows: list[object]) -> str:
+        shop.analyst.write("experiments", *changed_rows)
+        result = shop.analyst.build(f"experiments int_active_experiments {test}")
+        assert (result.returncode == 0) == ("is running and must not change" not in result.stdout)
+        return result.stdout
+
+    try:
+        for position, value, change in (
+            (2, 0.25, "arm 'popular' had 2000 of 9000 ten-thousandths of the shares"),
+            (3, "none", "arm 'popular' had the policy popularity"),
+            (4, "2020-01-02", "arm 'popular' had starts_on 2020-01-01"),
+            (5, "2020-01-02", "arm 'popular' was active on "),
+        ):
+            changed = [*rows["popular"]]
+            changed[position] = value
+            output = build(*(changed if arm == "popular" else row for arm, row in rows.items()))
+            # A row that differs from the other arms in its dates is invalid as well, and then the comparison is skipped.
+            assert change in output or "all arms of an experiment must have the same starts_on" in output
+        assert "arm 'popular' is missing. To end the" in build(*(row for arm, row in rows.items() if arm != "popular"))
+        assert "arm 'fresh' is new" in build(*rows.values(), [EXPERIMENT, "fresh", 0.1, "none", "2020-01-01", ""])
+        smaller = [[*row[:2], SHARES[arm] / 2, *row[3:]] for arm, row in rows.items()]
+        assert "belongs to shares that have become smaller" in build(*smaller)
+        grown = [[*row[:2], SHARES[arm] * 1.1, *row[3:5], "2999-01-01"] for arm, row in rows.items()]
+        assert "is running" not in build(*grown)
     finally:
         shop.write_experiments()
         assert shop.analyst.build(SEEDS).returncode == 0
