@@ -61,7 +61,9 @@ compared as (
             when declared.total_share_units < built.total_share_units
                 then 'belongs to shares that have become smaller, and may only grow'
             when declared.share_units * built.total_share_units != built.share_units * declared.total_share_units
-                then concat('had ', built.share_units, ' of ', built.total_share_units, ' ten-thousandths of the shares')
+                then concat(
+                        'had ', built.share_units, ' of ', built.total_share_units, ' ten-thousandths of the shares'
+                    )
         end as change
     from built
     left join declared on built.experiment = declared.experiment and built.arm = declared.arm
@@ -74,7 +76,9 @@ compared as (
         'is new' as change
     from declared
     left join built on declared.experiment = built.experiment and declared.arm = built.arm
-    where built.arm is null and declared.experiment in (select built_experiments.experiment from built as built_experiments)
+    where
+        built.arm is null
+        and declared.experiment in (select running.experiment from built as running)
 
 )
 
