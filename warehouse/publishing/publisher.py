@@ -45,7 +45,20 @@ class CopyQuery(NamedTuple):
 
 
 # The run of the recommendations is not the newest run if a model was trained after they were built.
-PUBLISHED_RUN_QUERY = "select max(run_id) from rec_top_n"
+PUBLISHED_RUN_QUERY = "select run_id from published_run"
+
+PUBLISHED_RUN_OF_LISTS = "create temp view published_run as select max(run_id) as run_id from rec_top_n"
+
+# In an experiment, lists of some customers are from other runs than the serving one.
+PUBLISHED_RUN_IN_EXPERIMENT = """
+    create temp view published_run as
+    select
+        case
+            when exists (select 1 from rec_experiments) then (select max(serving_run_id) from rec_experiments)
+            else max(run_id)
+        end as run_id
+    from rec_top_n
+"""
 
 PROVENANCE_QUERIES = {
     "run_id": CopyQuery("rec_top_n", PUBLISHED_RUN_QUERY),
@@ -203,6 +216,8 @@ def _write_copy(
             raise RecomartError(
                 f"{settings.database}: no recommendations to publish. `recomart status` shows which data was loaded"
             )
+        if "rec_top_n" in rows:
+            connection.execute(PUBLISHED_RUN_IN_EXPERIMENT if "rec_experiments" in rows else PUBLISHED_RUN_OF_LISTS)
         return rows, {
             field: _query_value(connection, query) for field, query in PROVENANCE_QUERIES.items() if query.table in rows
         }
