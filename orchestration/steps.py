@@ -15,6 +15,7 @@ from orchestration.dbt_runner import (
 )
 from orchestration.progress import StepTimer, describe_expiry, describe_load
 from orchestration.refusals import check_tables_accepted
+from orchestration.run_state import find_run_of_database, ignore_loaded_logs
 from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention, has_outdated_views
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.loading.loader import load
@@ -37,7 +38,9 @@ def load_landing(settings: Settings, timer: StepTimer) -> tuple[LoadReport, list
         RecomartError: The load or the erasure failed, or no line of a feed could be read.
         DiskFullError: The disk is full.
     """
+    run = find_run_of_database(settings)
     report = timer.run("load", lambda: load(settings, timer.listener.on_files), describe_load)
+    ignore_loaded_logs(settings, run)
     timer.listener.on_load_done(report)
     check_feeds_readable(report)
     sources = read_sources(settings.sources)

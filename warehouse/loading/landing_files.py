@@ -13,6 +13,7 @@ from typing import NamedTuple
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
+from warehouse.sources.log_feeds import LOG_FOLDER
 
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload")
 
@@ -130,6 +131,9 @@ def find_files(feed: Feed, landing: Path, linked_folders: Collection[Path] = ())
         )
     now = time.time_ns()
     paths = {path for pattern in feed.files for path in landing.glob(pattern) if _has_finished_name(path.name)}
+    if not feed.is_log:
+        log_folder = landing / LOG_FOLDER
+        paths = {path for path in paths if not path.is_relative_to(log_folder)}
     allowed_folders = [folder.resolve() for folder in (landing, *linked_folders)]
     # Resolving each path takes longer than the rest of this function.
     is_inside = {folder: _is_inside(folder.resolve(), allowed_folders) for folder in {path.parent for path in paths}}

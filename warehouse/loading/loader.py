@@ -114,7 +114,8 @@ def load(
         # The declarations contain facts about the loaded files, such as ids with decimals.
         write_declarations(connection, sources, [])
         report.undeclared_columns = read_undeclared_columns(connection)
-        report.unreadable_feeds = find_unreadable_feeds(connection, present_paths_by_feed)
+        shop_paths = {name: paths for name, paths in present_paths_by_feed.items() if name in sources.shop_feeds}
+        report.unreadable_feeds = find_unreadable_feeds(connection, shop_paths)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
     report.seconds = time.perf_counter() - start_seconds
@@ -122,19 +123,19 @@ def load(
 
 
 def _find_files(settings: Settings, sources: Sources) -> dict[str, list[LandingFile]]:
-    """Return the landing files by feed.
+    """Return the landing files by feed; a log without files is left out.
 
     Raises:
         RecomartError: The landing folder is missing or wrong, or has no file of a feed.
     """
     files = find_feed_files(sources.feeds.values(), settings)
     if not any(files.values()):
-        globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
+        globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.shop_feeds.values())
         raise RecomartError(
             f"{settings.landing_dir}: no file belongs to a feed of {settings.sources} ({globs}). "
             "Put the shop's files there, or correct the globs"
         )
-    return files
+    return {name: feed_files for name, feed_files in files.items() if feed_files or name in sources.shop_feeds}
 
 
 def _check_declarations(
@@ -236,8 +237,9 @@ class _Loader:
         """Check the declared columns, write the declarations, and load the files: those that killed a load last."""
         suspects, other_files = _split_off_suspects(plan, self._marker)
         plan_files = {name: [item.file for item in items] for name, items in other_files.items()}
-        feeds = sources.feeds.values()
-        for feed in feeds:
+        feeds = [feed for feed in sources.feeds.values() if feed.name in plan_files]
+        # RecoMart writes the logs itself, and a damaged one must not stop the load of the shop's files.
+        for feed in (feed for feed in feeds if not feed.is_log):
             joined_files = plan_files.get(f"{feed.name}.join", ())
             with self._marker.reading(plan_files[feed.name][:SAMPLE_FILES]):
                 check_mapping(self._connection, feed, plan_files[feed.name], self._settings.sources, joined_files)

@@ -28,6 +28,7 @@ from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
 from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, make_copy_error, read_pointer
 from warehouse.settings import Settings
+from warehouse.sources.columns import LOG_KINDS
 from warehouse.sql_text import quote_literal
 
 LOCK_FILE = "publishing.lock"
@@ -53,7 +54,11 @@ PROVENANCE_QUERIES = {
     "dataset_hash": CopyQuery(
         "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
     ),
-    "newest_row_at": CopyQuery("audit_feeds", "select max(newest_row_at) from audit_feeds"),
+    # The logs of recommendations are newer than the shop's data.
+    "newest_row_at": CopyQuery(
+        "audit_feeds",
+        f"select max(newest_row_at) from audit_feeds where kind not in ({', '.join(map(quote_literal, LOG_KINDS))})",
+    ),
 }
 """Queries of a copy that fill fields of `PublishedCopy`."""
 
