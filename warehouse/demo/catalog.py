@@ -38,9 +38,7 @@ def write_further_delivery(config: DemoConfig, world: World, landing: Path, peri
     return len(products)
 
 
-def _write_delivery(
-    config: DemoConfig, landing: Path, period: int, records: list[dict[str, Any]]
-) -> tuple[date, int]:
+def _write_delivery(config: DemoConfig, landing: Path, period: int, records: list[dict[str, Any]]) -> tuple[date, int]:
     """Write the pages of a delivery; return its day and the number of pages."""
     day = config.start_date + timedelta(days=period * CATALOG_EVERY_DAYS)
     folder = landing / "catalog" / day.isoformat()

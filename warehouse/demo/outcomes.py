@@ -18,7 +18,7 @@ from warehouse.demo.days import DayPart
 from warehouse.demo.dirt import Dirt
 from warehouse.demo.feeds import CLEAN_EVENT_KINDS, CLEAN_PURCHASE_KINDS
 from warehouse.demo.reactions import DayLists
-from warehouse.demo.sessions import DAY_MS, Rows
+from warehouse.demo.sessions import DAY_MS, IMPRESSION_DTYPE, Rows
 from warehouse.demo.world import World
 
 FILE_PREFIX = "user_outcomes_"
@@ -30,8 +30,8 @@ KNOWN_PURCHASE_KINDS = tuple(kind for kind in CLEAN_PURCHASE_KINDS if kind != Di
 METRICS = {
     "conversion": "avg((orders > 0)::integer)",
     "orders_per_customer": "avg(orders)",
-    "revenue_per_customer": "avg(revenue)",
-    "average_order_value": "sum(revenue) / sum(orders)",
+    "revenue_per_customer": "sum(cents) / 100 / count(*)",
+    "average_order_value": "sum(cents) / 100 / sum(orders)",
     "pieces_per_order": "sum(pieces) / sum(orders)",
     "categories_per_order": "sum(order_categories) / sum(orders)",
     "returning_customers": "avg((active_days > 1)::integer)",
@@ -150,7 +150,7 @@ days as (
         sum(outcomes.orders) as orders,
         sum(outcomes.order_categories) as order_categories,
         sum(outcomes.pieces) as pieces,
-        sum(outcomes.cents) / 100 as revenue
+        sum(outcomes.cents) as cents
     from outcomes
     inner join customers
         on outcomes.user_id = customers.user_id
@@ -169,7 +169,7 @@ totals as (
         sum(orders) as orders,
         sum(order_categories) as order_categories,
         sum(pieces) as pieces,
-        sum(revenue) as revenue
+        sum(cents) as cents
     from days
     group by user_id, potential_list
 
@@ -221,13 +221,13 @@ class OutcomeCounter:
             for name, table in tables.items():
                 connection.register(name, table)
             parameters = {"delivery_day": self._day, "first_date": self._config.start_date}
-            return connection.execute(_DAY_OUTCOMES, parameters).to_arrow_table()
+            return connection.sql(_DAY_OUTCOMES, params=parameters).to_arrow_table()
 
     def _add_events(self, rows: Rows, kinds: Iterable[Dirt], list_name: str | None) -> None:
         rows = self._select(rows, kinds)
-        is_impression = np.full(len(rows), "position" in (rows.dtype.names or ()))
-        is_click = np.zeros(len(rows), np.bool_) if is_impression.any() or not list_name else rows["event"] == 1
-        columns = {"is_impression": is_impression, "is_list_click": is_click}
+        has_impressions = rows.dtype == IMPRESSION_DTYPE
+        is_click = rows["event"] == 1 if list_name and not has_impressions else np.zeros(len(rows), np.bool_)
+        columns = {"is_impression": np.full(len(rows), has_impressions), "is_list_click": is_click}
         self._events.append(_make_table(rows, columns, list_name))
 
     def _add_lines(self, rows: Rows, kinds: Iterable[Dirt], list_name: str | None) -> None:

@@ -77,7 +77,9 @@ class DayLists:
             return matrix
 
         participants = {user: live for user, live in lists.items() if live.experiment is not None}
-        arm_lists = {user: {**live.lists_by_arm, live.arm or "": live.product_ids} for user, live in participants.items()}
+        arm_lists = {
+            user: {**live.lists_by_arm, live.arm or "": live.product_ids} for user, live in participants.items()
+        }
         arms = sorted({arm for lists_by_arm in arm_lists.values() for arm in lists_by_arm})
         try:
             return cls(
@@ -145,9 +147,7 @@ def merge_reactions(
 class _ListSessions:
     """Sessions and all random numbers of their reactions, drawn before any list is known."""
 
-    def __init__(
-        self, config: DemoConfig, world: World, day: int, traffic: Traffic, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, config: DemoConfig, world: World, day: int, traffic: Traffic, rng: np.random.Generator) -> None:
         self._config, self._world, self._day = config, world, day
         clicks = traffic.clicks
         self._numbers, first, session = np.unique(clicks["session"], return_index=True, return_inverse=True)
@@ -196,7 +196,9 @@ class _ListSessions:
         rows = np.concatenate([np.flatnonzero(is_clicked), np.flatnonzero(is_carted)])
         clicks["event"] = np.repeat([1, 2], [is_clicked.sum(), is_carted.sum()])
         clicks["device"] = self._device[session[rows]]
-        self._fill(clicks, session[rows], product[rows], np.where(clicks["event"] == 1, clicked_at[rows], carted_at[rows]))
+        self._fill(
+            clicks, session[rows], product[rows], np.where(clicks["event"] == 1, clicked_at[rows], carted_at[rows])
+        )
 
         purchases = np.zeros(int(is_bought.sum()), PURCHASE_DTYPE)
         bought = session[is_bought]
