@@ -1,7 +1,7 @@
 """The hidden truth of the days after the configured ones: further customers, further products, prices and stock.
 
-The world grows by catalog periods, and each period has its own random numbers. So the first periods do not depend on how
-far the world goes, and customers and products keep their places in the world's lists.
+The world grows by catalog periods, and each period has its own random numbers. So the first periods do not depend on
+the number of periods, and customers and products keep their places in the world's lists.
 """
 
 from dataclasses import replace

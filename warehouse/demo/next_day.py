@@ -1,6 +1,5 @@
 """The demo shop after a publication: the landing files of the next day, whose customers see the live lists."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -102,7 +101,7 @@ def _move_files(folder: Path, landing: Path) -> None:
                 target.mkdir(parents=True, exist_ok=True)
             else:
                 target.parent.mkdir(exist_ok=True)
-                os.replace(path, target)
+                path.replace(target)
 
 
 def _add_factors(truth: Path, shop: DemoShop, day: int) -> None:
@@ -134,4 +133,4 @@ def _write_outcomes(truth: Path, shop: DemoShop, day: int, outcomes: OutcomeCoun
 def _write_table(path: Path, table: pa.Table) -> None:
     unfinished = path.with_name(f"{path.name}.tmp")
     pq.write_table(table, unfinished)
-    os.replace(unfinished, path)
+    unfinished.replace(path)

@@ -1,8 +1,8 @@
 """Potential outcomes of an experiment in the demo shop: what its customers do with the list of each arm, and with none.
 
-The outcomes of all lists come from the same random numbers, so the difference of a metric between two lists is the true
-effect for the very customers of the experiment, and not only on average. Like the warehouse, the outcomes count the clean
-rows of the landing files by the day on which they happened.
+The outcomes of all lists come from the same random numbers, so the difference of a metric between two lists is the
+true effect for the very customers of the experiment, and not only on average. Like the warehouse, the outcomes count
+the clean rows of the landing files by the day on which they happened.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from warehouse.demo.sessions import DAY_MS, IMPRESSION_DTYPE, Rows
 from warehouse.demo.world import World
 
 FILE_PREFIX = "user_outcomes_"
-"""Start of the names of the outcome files; the erasure of a customer covers the files whose names begin with `user_`."""
+"""Start of the names of the outcome files; the erasure of a customer covers files whose names begin with `user_`."""
 
 KNOWN_PURCHASE_KINDS = tuple(kind for kind in CLEAN_PURCHASE_KINDS if kind != Dirt.MISSING_USER)
 """Kinds of clean purchase lines that have a customer."""
@@ -239,7 +239,8 @@ class OutcomeCounter:
 
     def _select(self, rows: Rows, kinds: Iterable[Dirt]) -> Rows:
         """Select the rows of customers of an experiment with these kinds of dirt."""
-        return rows[np.isin(rows["dirt"], list(kinds)) & self._is_participant[rows["user"]]]
+        is_selected = np.isin(rows["dirt"], list(kinds)) & self._is_participant[rows["user"]]
+        return np.asarray(rows[is_selected])
 
 
 def compute_true_metrics(
@@ -247,8 +248,8 @@ def compute_true_metrics(
 ) -> dict[str, dict[str, float | None]]:
     """Compute the metrics of an experiment's customers under each potential list, from the truth folder of a demo shop.
 
-    A customer takes part from the first day with a list of the experiment. The keys are the potential lists, that is the
-    arms and `none`, and then the metrics. A mean per order is None without orders.
+    A customer takes part from the first day with a list of the experiment. The keys are the potential lists, that is
+    the arms and `none`, and then the metrics. A mean per order is None without orders.
 
     Args:
         truth: Folder of the ground truth.

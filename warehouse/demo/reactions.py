@@ -1,7 +1,7 @@
 """Reactions to recommendations: what a day's sessions show, and the clicks, carts and purchases that this adds.
 
-A session shows the customer's list with a known probability. Each shown product is clicked, put into the cart and bought
-with probabilities that follow the customer's hidden affinity to the product, times the planted effect. The random
+A session shows the customer's list with a known probability. Each shown product is clicked, put into the cart and
+bought with probabilities that follow the customer's hidden affinity to the product, times the planted effect. The random
 numbers belong to the session and the position, whatever the list is. So a reaction depends on the customer, the day and
 the customer's list of that day, and not on earlier reactions: the outcomes of several lists are drawn from the same
 numbers, and their difference is the true effect.
@@ -56,7 +56,7 @@ class DayLists:
 
     shown: Ints
     potential: dict[str, Ints]
-    """By arm, and under `NO_LIST`: the lists that the customers of an experiment would see. Other customers have none."""
+    """By arm, and under `NO_LIST`: the lists that the customers of an experiment would see; others have none."""
     experiments: dict[int, tuple[str, str]]
     """Experiment and arm of each customer of an experiment."""
 

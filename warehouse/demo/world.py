@@ -64,8 +64,8 @@ class World:
     popularity_score: Floats
     """The shop's own estimate of popularity, 0 to 1: (products,)."""
     appeal: Floats
-    """Each taste's distribution over the products of the configured days: (products, TASTE_COUNT). Its columns sum to 1,
-    to more with the products of further days."""
+    """Each taste's distribution over the products of the configured days: (products, TASTE_COUNT). Its columns sum to
+    1, and to more with the products of further days."""
     lift: Floats
     """Appeal divided by the product's appeal to the average customer: (products, TASTE_COUNT)."""
     base_price: Floats
