@@ -1,10 +1,10 @@
 """Reactions to recommendations: what a day's sessions show, and the clicks, carts and purchases that this adds.
 
 A session shows the customer's list with a known probability. Each shown product is clicked, put into the cart and
-bought with probabilities that follow the customer's hidden affinity to the product, times the planted effect. The random
-numbers belong to the session and the position, whatever the list is. So a reaction depends on the customer, the day and
-the customer's list of that day, and not on earlier reactions: the outcomes of several lists are drawn from the same
-numbers, and their difference is the true effect.
+bought with probabilities that follow the customer's hidden affinity to the product, times the planted effect. The
+random numbers belong to the session and the position, whatever the list is. So a reaction depends on the customer, the
+day and the customer's list of that day, and not on earlier reactions: the outcomes of several lists are drawn from the
+same numbers, and their difference is the true effect.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
