@@ -15,7 +15,7 @@ from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, StepTimer, describe_dbt, describe_fetch
 from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
-from orchestration.steps import build_marts, build_recommendations, load_landing, publish_copy
+from orchestration.steps import build_marts, build_recommendations, load_landing, publish_and_load_log
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
 from warehouse.loading.reports import LoadReport
@@ -122,7 +122,7 @@ def _build_and_publish(
         report.recommendations = timer.run(
             "recommend", lambda: build_recommendations(settings, listener.on_dbt, next_dbt), describe_dbt
         )
-    report.published = timer.run("publish", lambda: publish_copy(settings), lambda published: published.file)
+    report.published = timer.run("publish", lambda: publish_and_load_log(settings), lambda published: published.file)
     # After a run that was not allowed to train, a training may be due.
     if is_training_requested is not False:
         complete_run(settings, run_id)

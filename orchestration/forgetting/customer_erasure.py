@@ -36,7 +36,7 @@ from warehouse.loading.forgotten_customers import add_forgotten_customer
 from warehouse.loading.landing_files import find_feed_files
 from warehouse.loading.ledger import delete_files
 from warehouse.publishing.live_copy import POINTER_FILE
-from warehouse.publishing.publisher import publish_without_customer
+from warehouse.publishing.publisher import log_live_lists, publish_without_customer
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
 from warehouse.sources.yaml_file import read_sources
@@ -151,6 +151,8 @@ def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> bool:
     with lock_build(settings):
         run_dbt(settings, "run", "--select", "staging.shop", "staging.log")
     loaded_files = _read_loaded_files(settings)
+    # Later the log of a killed publication would be written with the customer.
+    log_live_lists(settings)
     load_present_files(settings, sources)
     present_files = _read_loaded_files(settings)
     _delete_renamed_files(settings, sources, user_id)

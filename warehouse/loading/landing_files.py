@@ -64,8 +64,12 @@ class LandingFile:
 
     @property
     def reliable_changed_ns(self) -> int | None:
-        """`changed_ns`, or None for a file so new that a later change could have the same time."""
-        return self.changed_ns if self.changed_ns + TIMESTAMP_RESOLUTION_NS <= self.listed_ns else None
+        """`changed_ns`, or None for a file so new that a later change could have the same time.
+
+        A file of a log gets its name when it is complete.
+        """
+        is_old = self.changed_ns + TIMESTAMP_RESOLUTION_NS <= self.listed_ns
+        return self.changed_ns if is_old or self.feed.is_log else None
 
     def is_unchanged(self) -> bool:
         """Return whether the file has the same size and change time as when it was listed."""
@@ -246,7 +250,8 @@ def _format_path(path: Path) -> str:
 def find_changing_files(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:
     """Find the changing files; if any file is younger than `settle_seconds`, wait that long."""
     min_changed_ns = time.time_ns() - settle_seconds * 1e9
-    young_files = [file for file in files if file.changed_ns > min_changed_ns]
+    # A run loads the log of its publication at once, and the service completes files at any time.
+    young_files = [file for file in files if file.changed_ns > min_changed_ns and not file.feed.is_log]
     if young_files:
         time.sleep(settle_seconds)
     return {file.path for file in young_files if not file.is_unchanged()}

@@ -70,6 +70,8 @@ def load(
     settings: Settings,
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
     reload_paths: Collection[str] | None = None,
+    *,
+    is_log_only: bool = False,
 ) -> LoadReport:
     """Load every new or changed file of the landing folder into the raw tables.
 
@@ -81,6 +83,7 @@ def load(
         settings: The folders and limits of the warehouse.
         on_progress: Called by one thread at a time, but not always by the caller's thread.
         reload_paths: If given, load exactly the files of these paths, even if the ledger has them as loaded.
+        is_log_only: Whether to load only the logs of recommendations, as after a publication.
 
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong, a file to reload is missing, or the
@@ -99,12 +102,17 @@ def load(
         files = {name: [file for file in feed_files if file.path in reload_paths] for name, feed_files in files.items()}
         present_paths = {file.path for feed_files in files.values() for file in feed_files}
         check_files_present(reload_paths, present_paths, settings)
+    if is_log_only:
+        files = {name: feed_files for name, feed_files in files.items() if name not in sources.shop_feeds}
     with open_writer(settings) as connection:
         # Keeping the rows in file order would take a third of the load time. Raw rows store their line number instead.
         connection.execute("set preserve_insertion_order = false")
         changed_feeds = _check_declarations(
             connection, settings, sources, {file.path for file in all_files}, is_reload=reload_paths is not None
         )
+        if is_log_only and changed_feeds:
+            # The files of these feeds must be loaded again together with the change of their declaration.
+            return report
         plan = make_plan(connection, files, settings, reload_paths or ())
         # Files are converted in the default database, which by default may use most of the machine's memory.
         duckdb.cursor().execute(f"set memory_limit = '{settings.memory_limit}'")

@@ -68,7 +68,8 @@ select
         ),
         'recommendations.reason_product_name',
         'recommendations.category',
-    ) }} as reason
+    ) }} as reason,
+    recommendations.reason_key
 from recommendations_with_reason_key as recommendations
 left join {{ ref('stg_ml__model_runs') }} as runs on runs.is_serving
 left join {{ ref('reason_texts') }} as reason_texts on recommendations.reason_key = reason_texts.reason_key
