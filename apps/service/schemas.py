@@ -129,6 +129,12 @@ class RecommendationList(ServiceSchema):
     notes: list[str] = Field(examples=[["unknown to the model, ignored: p999"]])
     """Notes on the list, as text."""
 
+    experiment: str | None = Field(examples=["popular_or_personal"])
+    """Experiment in which the customer or session takes part; null for none."""
+
+    arm: str | None = Field(examples=["personal"])
+    """Arm of the customer or session in the experiment; null for none."""
+
     @classmethod
     def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.RecommendationList) -> Self:
         """Return a query result as a response."""
@@ -140,6 +146,8 @@ class RecommendationList(ServiceSchema):
             is_fallback=result.is_fallback,
             recommendations=recommendations,
             notes=result.notes,
+            experiment=result.experiment,
+            arm=result.arm,
         )
 
 
