@@ -60,6 +60,7 @@ SERVING_RUN_QUERY = """
 
 def build_provenance_queries(tables: Container[str]) -> dict[str, CopyQuery]:
     """Return the queries of a copy with these tables that fill fields of `PublishedCopy`."""
+    log_kinds = ", ".join(map(quote_literal, LOG_KINDS))
     run_query = SERVING_RUN_QUERY if "rec_experiments" in tables else PUBLISHED_RUN_QUERY
     return {
         "run_id": CopyQuery("rec_top_n", run_query),
@@ -72,7 +73,7 @@ def build_provenance_queries(tables: Container[str]) -> dict[str, CopyQuery]:
         # The logs of recommendations are newer than the shop's data.
         "newest_row_at": CopyQuery(
             "audit_feeds",
-            f"select max(newest_row_at) from audit_feeds where kind not in ({', '.join(map(quote_literal, LOG_KINDS))})",
+            f"select max(newest_row_at) from audit_feeds where kind not in ({log_kinds})",
         ),
     }
 
