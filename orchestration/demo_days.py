@@ -142,9 +142,9 @@ select
     avg((orders > 0)::integer)::double as conversion,
     avg(orders)::double as orders_per_customer,
     avg(revenue)::double as revenue_per_customer,
-    (sum(revenue) / sum(orders))::double as average_order_value,
-    (sum(pieces) / sum(orders))::double as pieces_per_order,
-    (sum(order_categories) / sum(orders))::double as categories_per_order
+    (sum(revenue) / nullif(sum(orders), 0))::double as average_order_value,
+    (sum(pieces) / nullif(sum(orders), 0))::double as pieces_per_order,
+    (sum(order_categories) / nullif(sum(orders), 0))::double as categories_per_order
 from totals
 group by arm
 """
