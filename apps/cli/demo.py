@@ -43,7 +43,7 @@ class DemoOutcome:
 def collect_demo_outcome(
     settings: Settings, report: PipelineReport, further_days: DemoDays | None = None
 ) -> DemoOutcome:
-    """Collect the rows by status, the ranking metrics, and the top 10 of the most active customer with recommendations."""
+    """Collect the rows by status, the ranking metrics, and the top 10 of the most active customer who gets some."""
     with RecommendationQueries(settings) as queries:
         copy = queries.serving_copy
         metrics = copy.get_metrics()
