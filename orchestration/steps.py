@@ -101,13 +101,13 @@ def publish_copy(
     )
 
 
-def publish_and_load_log(settings: Settings) -> PublishedCopy:
+def publish_and_load_log(settings: Settings, *, published_at: datetime | None = None) -> PublishedCopy:
     """Publish as `publish_copy`, and load the log of the lists that went live, so that the next run has nothing new.
 
     Raises:
         RecomartError: See `publish_copy`; or the warehouse is in use.
     """
-    published = publish_copy(settings)
+    published = publish_copy(settings, published_at=published_at)
     load(settings, is_log_only=True)
     return published
 

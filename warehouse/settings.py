@@ -319,6 +319,11 @@ class Settings(BaseSettings):
         return self.warehouse / "target"
 
     @property
+    def demo_experiments_file(self) -> Path:
+        """The experiment of the demo shop's further days, like seeds/experiments/experiments.csv; dbt reads both."""
+        return self.warehouse / "demo_experiments.csv"
+
+    @property
     def demo_truth_dir(self) -> Path:
         """Folder of the demo generator's ground truth: the planted errors and the customers' hidden preferences."""
         return self.warehouse / "demo_truth"

@@ -43,3 +43,50 @@
     ) as applied_rules
     where precedence = 1
 {%- endmacro %}
+
+{#- The rows of the seed experiments, and those of the demo shop's experiment in demo_experiments.csv beside the database,
+    which `recomart demo --days` writes: the demo leaves the seed to its user. -#}
+{% macro experiment_rows() -%}
+    (
+        select name, arm, share, policy, starts_on, ends_on
+        from {{ ref('experiments') }}
+        {%- for row in read_demo_experiments() %}
+        union all
+        select
+            {{ quote(row['name']) }},
+            {{ quote(row['arm']) }},
+            {{ row['share'] }},
+            {{ quote(row['policy']) }},
+            date '{{ row['starts_on'] }}',
+            date '{{ row['ends_on'] }}'
+        {%- endfor %}
+    ) as all_experiments
+{%- endmacro %}
+
+{% macro read_demo_experiments() -%}
+    {{ return(adapter.dispatch('read_demo_experiments')()) }}
+{%- endmacro %}
+
+{% macro default__read_demo_experiments() -%}
+    {{ return([]) }}
+{%- endmacro %}
+
+{% macro duckdb__read_demo_experiments() -%}
+    {%- if not execute -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set file = quote('/'.join(target.path.split('/')[:-1]) ~ '/demo_experiments.csv') -%}
+    {#- A missing file is an error for read_csv. -#}
+    {%- if run_query('from glob(' ~ file ~ ')').rows | length == 0 -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set query -%}
+        from read_csv(
+            {{ file }},
+            columns = {
+                name: 'varchar', arm: 'varchar', share: 'double', policy: 'varchar', starts_on: 'date', ends_on: 'date'
+            }
+        )
+    {%- endset -%}
+    {{ return(run_query(query).rows) }}
+{%- endmacro %}

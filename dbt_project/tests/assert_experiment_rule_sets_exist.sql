@@ -21,7 +21,7 @@ arms as (
         {{ clean_text('name') }} as experiment,
         {{ clean_text('arm') }} as arm,
         {{ rule_set_of_policy(clean_text('policy')) }} as rule_set
-    from {{ ref('experiments') }}
+    from {{ experiment_rows() }}
 
 )
 

@@ -8,7 +8,7 @@ with experiments as (
         {{ clean_text('name') }} as name,
         min(starts_on) as starts_on,
         max(coalesce(ends_on, date '9999-12-31')) as ends_on
-    from {{ ref('experiments') }}
+    from {{ experiment_rows() }}
     group by {{ clean_text('name') }}
 
 )

@@ -38,7 +38,7 @@ shop_values as (
     union
     select 'brand' as scope, brand as value from {{ ref('dim_products') }}
     union
-    select 'rule set' as scope, {{ rule_set_of_policy(clean_text('policy')) }} as value from {{ ref('experiments') }}
+    select 'rule set' as scope, {{ rule_set_of_policy(clean_text('policy')) }} as value from {{ experiment_rows() }}
 
 )
 

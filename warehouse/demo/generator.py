@@ -27,6 +27,10 @@ EVENTS_PER_WORKER = 1_000_000
 MARKER_FILE = ".demo.json"
 FEED_FOLDERS = ("clickstream", "purchases", "catalog")
 
+IMPRESSION_FOLDER = "impressions"
+SHOP_FOLDERS = (*FEED_FOLDERS, IMPRESSION_FOLDER)
+"""Folders of the landing files; only further days have impressions."""
+
 
 class DemoSummary(BaseModel):
     """Counts of the generated landing folder."""
@@ -59,8 +63,7 @@ def generate_shop(
         config: Size, dirt and seed of the shop.
         landing: Folder of the landing files.
         truth: Folder of the ground truth.
-        overwrite: Replace another demo shop in `landing`, with the log of its recommendations. Other files that this
-            generator did not write are never replaced.
+        overwrite: Replace another demo shop in `landing`. Files that this generator did not write are never replaced.
         on_day: Called with each finished day and its number of clickstream lines.
 
     Raises:
@@ -68,7 +71,7 @@ def generate_shop(
     """
     start_seconds = time.monotonic()
     landing, truth = landing.resolve(), truth.resolve()
-    existing_config = _read_marker(landing)
+    existing_config = read_marker(landing)
     demo_truth = _read_truth(truth)
     if demo_truth and existing_config == demo_truth.config == config:
         return _make_summary(demo_truth, start_seconds, is_new=False)
@@ -114,7 +117,7 @@ def _write_days(config: DemoConfig, landing: Path) -> Iterator[DayTally]:
         yield from pool.map(write, range(config.days))
 
 
-def _read_marker(landing: Path) -> DemoConfig | None:
+def read_marker(landing: Path) -> DemoConfig | None:
     """Read the configuration of the demo shop in the folder, if any."""
     try:
         return DemoConfig.model_validate_json((landing / MARKER_FILE).read_text(encoding="utf-8"))
@@ -127,7 +130,7 @@ def _check_no_foreign_files(landing: Path, marker: DemoConfig | None) -> None:
     if landing.exists() and not landing.is_dir():
         raise RecomartError(f"{landing} is a file. Choose a folder for the landing files")
     names = {path.name for path in landing.iterdir()} if landing.exists() else set()
-    foreign_names = names - {*FEED_FOLDERS, MARKER_FILE, LOG_FOLDER} if marker else names
+    foreign_names = names - {*SHOP_FOLDERS, LOG_FOLDER, MARKER_FILE} if marker else names
     if foreign_names:
         raise RecomartError(
             f"{landing}: the folder has {min(foreign_names)}, which the demo generator did not write. "

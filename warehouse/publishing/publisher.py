@@ -3,7 +3,7 @@
 import logging
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,36 +45,37 @@ class CopyQuery(NamedTuple):
 
 
 # The run of the recommendations is not the newest run if a model was trained after they were built.
-PUBLISHED_RUN_QUERY = "select run_id from published_run"
+PUBLISHED_RUN_QUERY = "select max(run_id) from rec_top_n"
 
-PUBLISHED_RUN_OF_LISTS = "create temp view published_run as select max(run_id) as run_id from rec_top_n"
-
-# In an experiment, lists of some customers are from other runs than the serving one.
-PUBLISHED_RUN_IN_EXPERIMENT = """
-    create temp view published_run as
+SERVING_RUN_QUERY = """
     select
         case
             when exists (select 1 from rec_experiments) then (select max(serving_run_id) from rec_experiments)
             else max(run_id)
-        end as run_id
+        end
     from rec_top_n
 """
+"""Query of the serving run for a copy with rec_experiments: in an experiment, some lists are from other runs."""
 
-PROVENANCE_QUERIES = {
-    "run_id": CopyQuery("rec_top_n", PUBLISHED_RUN_QUERY),
-    "trained_at": CopyQuery(
-        "eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
-    ),
-    "dataset_hash": CopyQuery(
-        "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
-    ),
-    # The logs of recommendations are newer than the shop's data.
-    "newest_row_at": CopyQuery(
-        "audit_feeds",
-        f"select max(newest_row_at) from audit_feeds where kind not in ({', '.join(map(quote_literal, LOG_KINDS))})",
-    ),
-}
-"""Queries of a copy that fill fields of `PublishedCopy`."""
+
+def build_provenance_queries(tables: Container[str]) -> dict[str, CopyQuery]:
+    """Return the queries of a copy with these tables that fill fields of `PublishedCopy`."""
+    log_kinds = ", ".join(map(quote_literal, LOG_KINDS))
+    run_query = SERVING_RUN_QUERY if "rec_experiments" in tables else PUBLISHED_RUN_QUERY
+    return {
+        "run_id": CopyQuery("rec_top_n", run_query),
+        "trained_at": CopyQuery(
+            "eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({run_query})"
+        ),
+        "dataset_hash": CopyQuery(
+            "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({run_query})"
+        ),
+        # The logs of recommendations are newer than the shop's data.
+        "newest_row_at": CopyQuery(
+            "audit_feeds",
+            f"select max(newest_row_at) from audit_feeds where kind not in ({log_kinds})",
+        ),
+    }
 
 
 @raise_on_full_disk
@@ -216,10 +217,10 @@ def _write_copy(
             raise RecomartError(
                 f"{settings.database}: no recommendations to publish. `recomart status` shows which data was loaded"
             )
-        if "rec_top_n" in rows:
-            connection.execute(PUBLISHED_RUN_IN_EXPERIMENT if "rec_experiments" in rows else PUBLISHED_RUN_OF_LISTS)
         return rows, {
-            field: _query_value(connection, query) for field, query in PROVENANCE_QUERIES.items() if query.table in rows
+            field: _query_value(connection, query)
+            for field, query in build_provenance_queries(rows).items()
+            if query.table in rows
         }
 
 

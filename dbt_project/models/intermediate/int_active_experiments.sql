@@ -9,7 +9,7 @@ with arms as (
         {{ share_units('share') }} as share_units,
         starts_on,
         ends_on
-    from {{ ref('experiments') }}
+    from {{ experiment_rows() }}
 
 )
 

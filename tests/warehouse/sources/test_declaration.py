@@ -347,7 +347,7 @@ def test_missing_sources_file_fails(tmp_path: Path) -> None:
 
 def test_project_sources_are_valid() -> None:
     sources = read_sources(PROJECT_ROOT / "warehouse" / "sources.yml")
-    assert set(sources.shop_feeds) == {"events", "purchases", "products"}
+    assert set(sources.shop_feeds) == {"events", "purchases", "products", "impressions"}
 
 
 API_SOURCES = """
