@@ -57,7 +57,8 @@ compared as (
             when declared.arm is null
                 then concat('is missing. To end the experiment, set ends_on to a day after ', built.active_on)
             -- An unknown model never ranked.
-            when declared.policy != built.policy and not built.is_unknown_model then concat('had the policy ', built.policy)
+            when declared.policy != built.policy and not built.is_unknown_model
+                then concat('had the policy ', built.policy)
             when declared.starts_on != built.starts_on then concat('had starts_on ', built.starts_on)
             when declared.ends_on <= built.active_on then concat('was active on ', built.active_on, ', after ends_on')
             when declared.total_share_units < built.total_share_units
