@@ -26,7 +26,8 @@ with built as (
         sum({{ share_units('arms.share') }}) over (partition by arms.experiment) as total_share_units,
         arms.starts_on,
         arms.ends_on,
-        arms.active_on
+        arms.active_on,
+        arms.policy like 'model:%' and arms.run_id is null as is_unknown_model
     from {{ built_arms }} as arms
     inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
     where arms.ends_on is null or arms.ends_on > cutoffs.last_date
@@ -55,7 +56,9 @@ compared as (
         case
             when declared.arm is null
                 then concat('is missing. To end the experiment, set ends_on to a day after ', built.active_on)
-            when declared.policy != built.policy then concat('had the policy ', built.policy)
+            -- An unknown model never ranked.
+            when declared.policy != built.policy and not built.is_unknown_model
+                then concat('had the policy ', built.policy)
             when declared.starts_on != built.starts_on then concat('had starts_on ', built.starts_on)
             when declared.ends_on <= built.active_on then concat('was active on ', built.active_on, ', after ends_on')
             when declared.total_share_units < built.total_share_units

@@ -1,4 +1,6 @@
--- A prefix that no run id, or more than one, begins with has no run: test assert_experiment_models_exist reports it.
+-- The next build compares a running experiment with this table, so it is not built while a test of the rules fails:
+-- depends_on: {{ ref('int_product_rules') }}
+-- A prefix that no run id, or more than one, begins with has no run: test assert_experiment_models_scored reports it.
 with challengers as (
 
     select
