@@ -142,7 +142,9 @@ def recommend_for_customer(
 def recommend_for_basket(request: BasketRequest, queries: Queries, log: Log) -> RecommendationList:
     """Return recommendations for a basket, computed for this request from the products that may be recommended."""
     basket = request.sum_strengths(queries)
-    result = queries.recommend_for_basket(basket, request.n, request.allowed_products, request.excluded_products)
+    result = queries.recommend_for_basket(
+        basket, request.n, request.allowed_products, request.excluded_products, session_id=request.session_id
+    )
     return _build_answer(queries, log, result, request.placement, request.session_id)
 
 
@@ -159,7 +161,8 @@ def find_similar_products(
 
     Only products that may be recommended are returned.
     """
-    return _build_answer(queries, log, queries.find_similar(product_id, n), placement, session_id)
+    result = queries.find_similar(product_id, n, session_id=session_id)
+    return _build_answer(queries, log, result, placement, session_id)
 
 
 def _build_answer(
@@ -179,9 +182,9 @@ def _build_answer(
             user_id=user_id,
             session_id=session_id,
             placement=placement,
-            experiment=None,
-            arm=None,
-            run_id=answer.version.run_id,
+            experiment=result.experiment,
+            arm=result.arm,
+            run_id=result.run_id,
             product_ids=[item.product_id for item in answer.recommendations],
             is_fallback=answer.is_fallback,
         )
