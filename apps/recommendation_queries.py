@@ -3,7 +3,7 @@
 The service and the command line use this module.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -15,6 +15,7 @@ from models_ml.inference.baskets import Basket
 from models_ml.inference.recommender import Recommender
 from models_ml.inference.results import Recommendation, Recommendations
 from warehouse.errors import RecomartError
+from warehouse.experiments import ExperimentArm, assign_arm
 from warehouse.formatting import format_count, format_names
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.merchandising_rules import MerchandisingRules
@@ -22,6 +23,12 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 FALLBACK_NOTE = "popular products are recommended instead"
+
+POPULARITY_POLICY = "popularity"
+"""Policy of an experiment's arm whose customers get popular products."""
+
+NO_LIST_POLICY = "none"
+"""Policy of an experiment's arm whose customers get no recommendations."""
 
 FILTERED_LIST_REASON = "the merchandising rules or the filters of the request"
 """Why a list that is not a published one can be shorter than requested."""
@@ -39,6 +46,16 @@ class RecommendationList:
     """Whether the customer, basket or product is unknown and the list has popular products instead."""
 
     notes: list[str] = field(default_factory=list)
+
+    experiment: str | None = None
+    """Name of the experiment in which the customer or session takes part; None for none."""
+
+    arm: str | None = None
+    """Arm of the customer or session in the experiment."""
+
+    run_id: str | None = None
+    """The model that ranks for the customer or session; None for popular products by an experiment, for no list and
+    without a model."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +114,47 @@ class RecommendationQueries:
             NoModelError: No model has been trained.
             ModelUnavailableError: The artifact of the model is missing, damaged, unreadable or of another run.
         """
-        if isinstance(self._model_or_error, Recommender):
-            return self._model_or_error
-        error_type = NoModelError if self.serving_copy.published.run_id is None else ModelUnavailableError
-        raise error_type(self._model_or_error)
+        return self._get_recommender(None)
+
+    def iter_recommenders(self) -> Iterator[Recommender]:
+        """Yield the model of the published copy, and those of the arms of the active experiment; see `recommender`."""
+        for arm in (None, *self.experiment_arms):
+            if self._get_run_id(arm) is not None:
+                yield self._get_recommender(arm)
 
     @cached_property
-    def _model_or_error(self) -> Recommender | str:
-        """The model, or the error message; cached, so that a damaged model is not read again by each query."""
-        run_id = self.serving_copy.published.run_id
+    def experiment_arms(self) -> list[ExperimentArm]:
+        """The arms of the active experiment; none without one."""
+        return self.serving_copy.get_experiment_arms()
+
+    def _get_run_id(self, arm: ExperimentArm | None) -> str | None:
+        """Return the model that ranks in an arm; the published one without an arm."""
+        return self.serving_copy.published.run_id if arm is None else arm.run_id
+
+    def _get_recommender(self, arm: ExperimentArm | None) -> Recommender:
+        """Return the model that ranks in an arm, restricted to the products that may be recommended there."""
+        recommender_or_error = self._find_recommender(arm)
+        if isinstance(recommender_or_error, Recommender):
+            return recommender_or_error
+        error_type = NoModelError if self._get_run_id(arm) is None else ModelUnavailableError
+        raise error_type(recommender_or_error)
+
+    def _find_recommender(self, arm: ExperimentArm | None) -> Recommender | str:
+        """Return the model that ranks in an arm, or an error message."""
+        run_id, rule_set = self._get_run_id(arm), arm.rule_set if arm else None
+        if (run_id, rule_set) not in self._recommenders:
+            model = self._load_model(run_id)
+            if isinstance(model, Recommender):
+                model = model.restrict_products(self._get_rules(arm).recommendable_products)
+            self._recommenders[run_id, rule_set] = model
+        return self._recommenders[run_id, rule_set]
+
+    @cached_property
+    def _recommenders(self) -> dict[tuple[str | None, str | None], Recommender | str]:
+        """Models, or error messages, by run and rule set; a damaged model is not read again by each query."""
+        return {}
+
+    def _load_model(self, run_id: str | None) -> Recommender | str:
         if run_id is None:
             return "no model serves. Run `recomart run`, or read in `recomart models` why a trained model was rejected"
         folder = self._models_dir / run_id
@@ -118,12 +167,24 @@ class RecommendationQueries:
                 f"{folder} holds the model of run {recommender.card.run_id}. Restore the model of this run, or run "
                 "`recomart run` to train and publish another one"
             )
-        return recommender.restrict_products(self.rules.recommendable_products)
+        return recommender
 
     @cached_property
     def rules(self) -> MerchandisingRules:
         """The merchandising rules of the copy."""
         return self.serving_copy.get_merchandising_rules()
+
+    def _get_rules(self, arm: ExperimentArm | None) -> MerchandisingRules:
+        """Return the merchandising rules of an arm."""
+        if arm is None or arm.rule_set is None:
+            return self.rules
+        if arm.rule_set not in self._rules_by_rule_set:
+            self._rules_by_rule_set[arm.rule_set] = self.serving_copy.get_rules_of_rule_set(arm.rule_set)
+        return self._rules_by_rule_set[arm.rule_set]
+
+    @cached_property
+    def _rules_by_rule_set(self) -> dict[str, MerchandisingRules]:
+        return {}
 
     @cached_property
     def _popularity_ranks(self) -> dict[str, int]:
@@ -131,20 +192,31 @@ class RecommendationQueries:
         return {product_id: position for position, product_id in enumerate(self.serving_copy.get_popularity_ranking())}
 
     def recommend_for_customer(self, user_id: str, n: int) -> RecommendationList:
-        """Return the published recommendations of a customer; popular products for an unknown customer."""
+        """Return the published recommendations of a customer; popular products for an unknown customer.
+
+        In an experiment, the list is that of the customer's arm.
+        """
+        arm = assign_arm(self.experiment_arms, user_id)
+        return self._add_arm(self._recommend_for_customer(user_id, n, arm), arm)
+
+    def _recommend_for_customer(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
+        if arm is not None and arm.policy == NO_LIST_POLICY:
+            return self._build_holdout_list(f"customer '{user_id}'", arm)
         recommendations = _remove_pinned_scores(self.serving_copy.get_recommendations(user_id, n))
         if recommendations.empty and not self.serving_copy.has_customer(user_id):
-            if isinstance(self._model_or_error, Recommender) and self._model_or_error.is_known_user(user_id):
-                return self._recommend_by_features(user_id, n)
+            if arm is None or arm.policy != POPULARITY_POLICY:
+                recommender = self._find_recommender(arm)
+                if isinstance(recommender, Recommender) and recommender.is_known_user(user_id):
+                    return self._recommend_by_features(user_id, n, arm)
             return self._recommend_popular(
-                n, [f"customer '{user_id}' is unknown to the published copy; {FALLBACK_NOTE}"]
+                n, [f"customer '{user_id}' is unknown to the published copy; {FALLBACK_NOTE}"], arm
             )
         notes = _note_short_list(recommendations, n, "the merchandising rules or the dbt variable top_n")
         return RecommendationList(recommendations, is_fallback=False, notes=notes)
 
-    def _recommend_by_features(self, user_id: str, n: int) -> RecommendationList:
+    def _recommend_by_features(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
         """Rank products for a new customer, who has declared features and is not in the copy."""
-        _, best_items = self._rank_under_rules({}, n, None, (), user_id)
+        _, best_items = self._rank_under_rules({}, n, None, (), arm, user_id)
         notes = [f"customer '{user_id}' has no actions; the list comes from the customer's features"]
         return self._build_list(n, best_items, [None] * len(best_items), "more_from_shop", notes)
 
@@ -154,38 +226,74 @@ class RecommendationQueries:
         n: int,
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
+        *,
+        session_id: str | None = None,
     ) -> RecommendationList:
-        """Rank products for a basket; the products of the basket are excluded."""
-        model_result, best_items = self._rank_under_rules(basket, n, allowed_products, excluded_products)
+        """Rank products for a basket; the products of the basket are excluded.
+
+        In an experiment, `session_id` decides about the arm; without one, the published model ranks.
+        """
+        arm = assign_arm(self.experiment_arms, session_id or "")
+        result = self._recommend_for_basket(basket, n, allowed_products, excluded_products, arm)
+        return self._add_arm(result, arm)
+
+    def _recommend_for_basket(
+        self,
+        basket: Basket,
+        n: int,
+        allowed_products: Collection[str] | None,
+        excluded_products: Collection[str],
+        arm: ExperimentArm | None,
+    ) -> RecommendationList:
+        if arm is not None and arm.policy == NO_LIST_POLICY:
+            return self._build_holdout_list("the session", arm)
+        if arm is not None and arm.policy == POPULARITY_POLICY:
+            result = self._recommend_popular(n, [], arm, allowed_products, [*excluded_products, *basket])
+            return replace(result, is_fallback=False)
+        model_result, best_items = self._rank_under_rules(basket, n, allowed_products, excluded_products, arm)
         notes = []
         if model_result.unknown_products:
             notes.append(_note_unknown_products(model_result.unknown_products))
         is_fallback = model_result.source == "popularity"
+        rules = self._get_rules(arm)
         # A pinned product, and a popular product of a fallback, may be unknown to the model.
-        other_known_products = self._popularity_ranks.keys() if is_fallback else self.rules.pinned_products
+        other_known_products = self._popularity_ranks.keys() if is_fallback else rules.pinned_products
+        known_products = self._get_recommender(arm).products
         unknown_allowed_products = [
             product
             for product in dict.fromkeys(allowed_products or ())
-            if product not in self.recommender.products and product not in other_known_products
+            if product not in known_products and product not in other_known_products
         ]
         if unknown_allowed_products:
             notes.append(f"allowed products unknown to the model, ignored: {format_names(unknown_allowed_products)}")
         if is_fallback:
             notes.append(f"no product of the basket is known; {FALLBACK_NOTE}")
-            return self._recommend_popular(n, notes, allowed_products, [*excluded_products, *basket])
+            return self._recommend_popular(n, notes, arm, allowed_products, [*excluded_products, *basket])
         result = self._build_list(n, best_items, [item.reason_product_id for item in best_items], "goes_with", notes)
-        is_pinned = result.recommendations["product_id"].map(self.rules.is_pinned).astype(bool)
-        pinned_reason = self.serving_copy.get_reason_text("pinned")
-        result.recommendations.loc[is_pinned, ["source", "reason", "reason_product_id"]] = "pinned", pinned_reason, None
+        self._mark_pinned(result.recommendations, rules)
+        result.recommendations.loc[result.recommendations["source"] == "pinned", "reason_product_id"] = None
         return replace(result, recommendations=_remove_pinned_scores(result.recommendations))
 
-    def find_similar(self, product_id: str, n: int) -> RecommendationList:
-        """Return the products most similar to a product; popular products for an unknown product."""
-        similar_products = self.recommender.find_similar_products(product_id, n)
+    def find_similar(self, product_id: str, n: int, *, session_id: str | None = None) -> RecommendationList:
+        """Return the products most similar to a product; popular products for an unknown product.
+
+        In an experiment, `session_id` decides about the arm; without one, the published model ranks.
+        """
+        arm = assign_arm(self.experiment_arms, session_id or "")
+        return self._add_arm(self._find_similar(product_id, n, arm), arm)
+
+    def _find_similar(self, product_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
+        if arm is not None and arm.policy == NO_LIST_POLICY:
+            return self._build_holdout_list("the session", arm)
+        if arm is not None and arm.policy == POPULARITY_POLICY:
+            result = self._recommend_popular(n, [], arm, excluded_products=[product_id])
+            return replace(result, is_fallback=False)
+        similar_products = self._get_recommender(arm).find_similar_products(product_id, n)
         if similar_products.source == "popularity":
             return self._recommend_popular(
                 n,
                 [f"product '{product_id}' is unknown to the model; {FALLBACK_NOTE}"],
+                arm,
                 excluded_products=[product_id],
             )
         return self._build_list(n, similar_products.items, [product_id] * len(similar_products.items), "similar", [])
@@ -193,18 +301,28 @@ class RecommendationQueries:
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
         """Return what each past product of a customer or of a basket, and each feature, adds to a product's score.
 
+        In an experiment, the model is that of the customer's arm.
+
         Raises:
             UnknownIdError: The product is unknown.
         """
+        arm = assign_arm(self.experiment_arms, user_id or "")
+        notes = []
+        if arm is not None and arm.policy in (NO_LIST_POLICY, POPULARITY_POLICY):
+            lists = "gets no recommendations" if arm.policy == NO_LIST_POLICY else "gets popular products"
+            notes.append(
+                f"customer '{user_id}' {lists} in arm '{arm.arm}' of experiment '{arm.experiment}'; the score is that "
+                "of the published model"
+            )
+            arm = None
         # The published interactions, which the lists are scored with, may be newer than the model's training data.
         interactions = None if user_id is None else self.serving_copy.get_interactions(user_id)
-        explanation = self.recommender.explain(
+        explanation = self._get_recommender(arm).explain(
             product_id,
             user_id=user_id,
             basket=basket if interactions is None else interactions,
             repeat_scores=None if user_id is None else self.serving_copy.get_repeat_scores(user_id),
         )
-        notes = []
         if explanation.unknown_products:
             notes.append(_note_unknown_products(explanation.unknown_products))
         if explanation.source == "popularity":
@@ -238,23 +356,23 @@ class RecommendationQueries:
         n: int,
         allowed_products: Collection[str] | None,
         excluded_products: Collection[str],
+        arm: ExperimentArm | None,
         user_id: str | None = None,
     ) -> tuple[Recommendations, list[Recommendation]]:
         """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products."""
-        ranking = self.recommender.iter_ranking(
+        recommender, rules = self._get_recommender(arm), self._get_rules(arm)
+        ranking = recommender.iter_ranking(
             basket,
             n,
             user_id=user_id,
             allowed_products=allowed_products,
-            excluded_products=[*excluded_products, *self.rules.pinned_products],
+            excluded_products=[*excluded_products, *rules.pinned_products],
         )
         allowed_set = None if allowed_products is None else frozenset(allowed_products)
-        best_product_ids = self.rules.apply(
+        best_product_ids = rules.apply(
             ranking, n, allowed_products=allowed_set, excluded_products=[*excluded_products, *basket]
         )
-        recommendations = self.recommender.recommend(
-            user_id=user_id, basket=basket, n=n, allowed_products=best_product_ids
-        )
+        recommendations = recommender.recommend(user_id=user_id, basket=basket, n=n, allowed_products=best_product_ids)
         items_by_product = {item.product_id: item for item in recommendations.items}
         # A pinned product may be unknown to the model.
         return recommendations, [
@@ -282,20 +400,60 @@ class RecommendationQueries:
         self,
         n: int,
         notes: list[str],
+        arm: ExperimentArm | None,
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> RecommendationList:
-        ranking = self._popularity_ranks
+        ranking, rules = self._popularity_ranks, self._get_rules(arm)
+        if arm is not None and arm.rule_set is not None:
+            # The ranking has the pins for all customers only.
+            new_pins = sorted(rules.pinned_products - ranking.keys())
+            ranking = ranking | {product_id: len(ranking) + i for i, product_id in enumerate(new_pins)}
         if allowed_products is not None:
             ranked_products = sorted(ranking.keys() & allowed_products, key=ranking.__getitem__)
             ranking = {product_id: ranking[product_id] for product_id in ranked_products}
-        best_product_ids = self.rules.apply(ranking, n, allowed_products=ranking, excluded_products=excluded_products)
-        recommendations = _remove_pinned_scores(self.serving_copy.get_popular_recommendations(best_product_ids))
+        best_product_ids = rules.apply(ranking, n, allowed_products=ranking, excluded_products=excluded_products)
+        recommendations = self.serving_copy.get_popular_recommendations(best_product_ids)
+        if arm is not None and arm.rule_set is not None:
+            recommendations = self._add_new_pins(recommendations, best_product_ids, rules)
+        recommendations = _remove_pinned_scores(recommendations)
         return RecommendationList(
             recommendations,
             is_fallback=True,
             notes=[*notes, *_note_short_list(recommendations, n, FILTERED_LIST_REASON)],
         )
+
+    def _add_new_pins(
+        self, recommendations: pd.DataFrame, product_ids: Sequence[str], rules: MerchandisingRules
+    ) -> pd.DataFrame:
+        """Add the rows of pinned products without popularity to a list of popular products, and mark all pins."""
+        listed_products = set(recommendations["product_id"])
+        new_pins = [product_id for product_id in product_ids if product_id not in listed_products]
+        if new_pins:
+            count = len(new_pins)
+            rows = self.serving_copy.build_recommendations(new_pins, [0.0] * count, [None] * count, "more_from_shop")
+            rows["rank"] = [product_ids.index(product_id) + 1 for product_id in new_pins]
+            recommendations = pd.concat([recommendations, rows[recommendations.columns]]).sort_values("rank")
+        recommendations = recommendations.reset_index(drop=True)
+        self._mark_pinned(recommendations, rules)
+        return recommendations
+
+    def _mark_pinned(self, recommendations: pd.DataFrame, rules: MerchandisingRules) -> None:
+        """Set the source and the reason of the pinned products of a list."""
+        is_pinned = recommendations["product_id"].map(rules.is_pinned).astype(bool)
+        recommendations.loc[is_pinned, ["source", "reason"]] = "pinned", self.serving_copy.get_reason_text("pinned")
+
+    def _build_holdout_list(self, recipient: str, arm: ExperimentArm) -> RecommendationList:
+        """Return the empty list of an arm with policy none."""
+        recommendations = self.serving_copy.build_recommendations([], [], [], "more_from_shop")
+        note = f"{recipient} gets no recommendations in arm '{arm.arm}' of experiment '{arm.experiment}'"
+        return RecommendationList(recommendations, is_fallback=False, notes=[note])
+
+    def _add_arm(self, result: RecommendationList, arm: ExperimentArm | None) -> RecommendationList:
+        """Return a list with the arm that it is for."""
+        if arm is None:
+            return replace(result, run_id=self._get_run_id(None))
+        return replace(result, experiment=arm.experiment, arm=arm.arm, run_id=arm.run_id)
 
 
 def _remove_pinned_scores(recommendations: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,8 @@ def generate_demo_shop(
         listener.on_days(written_days, config.days)
 
     summary = generate_shop(config, settings.landing_dir, settings.demo_truth_dir, overwrite=overwrite, on_day=on_day)
+    if summary.is_new:
+        settings.demo_experiments_file.unlink(missing_ok=True)
     state = "written" if summary.is_new else "already present"
     listener.on_step_done(
         "demo data",

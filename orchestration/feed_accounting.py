@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from warehouse.database import open_ledger_reader
 from warehouse.settings import Settings
+from warehouse.sources.columns import LOG_KINDS
 
 
 class FeedStatus(BaseModel):
@@ -50,9 +51,11 @@ LEDGER_QUERY = """
         max(files.loaded_at) as last_loaded_at,
     from raw.feeds as feeds
     left join raw.loaded_files as files on feeds.feed = files.feed
-    group by feeds.feed
+    group by feeds.feed, feeds.kind
+    having not list_contains($log_kinds, feeds.kind) or files > 0 or rejected_files > 0
     order by feeds.feed
 """
+"""Query of the files and lines of each feed; a log without files is left out."""
 
 AUDIT_QUERY = "select feed, newest_row_at, clean, duplicates, excluded, quarantined from marts.audit_feeds"
 
@@ -75,14 +78,14 @@ QUARANTINE_REASONS_QUERY = """
 
 
 def read_feed_status(settings: Settings) -> list[FeedStatus]:
-    """Return the row accounting of every declared feed.
+    """Return the row accounting of every declared feed, and of the logs of recommendations.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse.
         RecomartError: There is no warehouse yet, or nothing was loaded into it.
     """
     with open_ledger_reader(settings) as connection:
-        ledger = connection.execute(LEDGER_QUERY).fetchall()
+        ledger = connection.execute(LEDGER_QUERY, {"log_kinds": list(LOG_KINDS)}).fetchall()
         try:
             audit = {feed: values for feed, *values in connection.execute(AUDIT_QUERY).fetchall()}
             reasons = connection.execute(QUARANTINE_REASONS_QUERY).fetchall()

@@ -62,4 +62,5 @@ def describe_scoring(summary: ScoringSummary | None) -> str:
     counts = (
         f"{format_count(summary.candidate_count, 'candidate')} for {format_count(summary.customer_count, 'customer')}"
     )
-    return f"{counts}; model {summary.run_id} {state}"
+    challengers = f"; experiment: model {', '.join(summary.challengers)}" if summary.challengers else ""
+    return f"{counts}; model {summary.run_id} {state}{challengers}"

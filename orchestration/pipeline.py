@@ -5,6 +5,7 @@ Dagster's assets run the same steps, but build with dagster-dbt, which reports e
 
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from subprocess import Popen
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -15,7 +16,7 @@ from orchestration.dbt_runner import DbtResult, start_dbt
 from orchestration.process_memory import get_peak_memory_mib
 from orchestration.progress import PipelineListener, StepTimer, describe_dbt, describe_fetch
 from orchestration.run_state import begin_run, complete_run, find_reasons_to_run
-from orchestration.steps import build_marts, build_recommendations, load_landing, publish_copy
+from orchestration.steps import build_marts, build_recommendations, load_landing, publish_and_load_log
 from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.fetching.reports import FetchReport
 from warehouse.loading.reports import LoadReport
@@ -60,11 +61,13 @@ def run_pipeline(
     *,
     is_training_requested: bool | None = None,
     is_forced: bool = False,
+    published_at: datetime | None = None,
 ) -> PipelineReport:
     """Run all steps: fetch, load, build, train, score, evaluate and publish.
 
     The policy decides whether the run trains, unless `is_training_requested` is set. The run ends after the load when
-    nothing has changed since the last complete run, unless it is forced or a training is requested.
+    nothing has changed since the last complete run, unless it is forced or a training is requested. `published_at` is
+    the time of publication of a simulated shop.
 
     Raises:
         RecomartError: A step failed, or no line of a feed could be read. The results of the steps before it stay.
@@ -85,7 +88,7 @@ def run_pipeline(
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
         report = PipelineReport(fetch_report, load_report, reasons, seconds=timer.seconds)
         if reasons:
-            _build_and_publish(settings, config, timer, report, dbt, is_training_requested)
+            _build_and_publish(settings, config, timer, report, dbt, is_training_requested, published_at)
     timer.seconds["all"] = time.perf_counter() - start_seconds
     report.peak_memory_mib = get_peak_memory_mib()
     return report
@@ -98,6 +101,7 @@ def _build_and_publish(
     report: PipelineReport,
     dbt: Popen[str],
     is_training_requested: bool | None,
+    published_at: datetime | None,
 ) -> None:
     """Run the steps after the load, and add their results to the report; the first build uses the process `dbt`."""
     # Imported here, because torch takes longer to import than a run with nothing new takes without it.
@@ -122,7 +126,11 @@ def _build_and_publish(
         report.recommendations = timer.run(
             "recommend", lambda: build_recommendations(settings, listener.on_dbt, next_dbt), describe_dbt
         )
-    report.published = timer.run("publish", lambda: publish_copy(settings), lambda published: published.file)
+    report.published = timer.run(
+        "publish",
+        lambda: publish_and_load_log(settings, published_at=published_at),
+        lambda published: published.file,
+    )
     # After a run that was not allowed to train, a training may be due.
     if is_training_requested is not False:
         complete_run(settings, run_id)

@@ -16,6 +16,7 @@ from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.regular_files import read_regular_file
 from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.sources.columns import LOG_KINDS
 
 PYTHON_PACKAGES = ("models_ml", "orchestration", "warehouse")
 """Packages whose code the tables depend on."""
@@ -23,11 +24,12 @@ PYTHON_PACKAGES = ("models_ml", "orchestration", "warehouse")
 NOTHING_NEW_MESSAGE = "Nothing has changed since the last complete run, so nothing was built, trained or published"
 
 LOAD_QUERIES = (
-    "select * exclude (changed_ns) from raw.loaded_files order by all",
-    "select * from raw.feeds order by all",
+    f"select * exclude (changed_ns) from raw.loaded_files where feed not in {LOG_KINDS} order by all",
+    f"select * from raw.feeds where kind not in {LOG_KINDS} order by all",
     "select * from raw.event_aliases order by all",
 )
-"""Queries whose rows each change of the loaded rows or of their declaration changes."""
+"""Queries whose rows each change of the loaded rows of the shop or of their declaration changes. The logs of
+recommendations alone are no reason for a run."""
 
 
 class RunInputs(BaseModel):
@@ -109,6 +111,26 @@ def complete_run(settings: Settings, run_id: str) -> None:
     state = RunState.model_validate_json(read_regular_file(settings.run_state_file))
     if state.run_id == run_id:
         _write_state(settings, state.model_copy(update={"results": _read_results(settings)}))
+
+
+def find_run_of_database(settings: Settings) -> RunState | None:
+    """Return the last run if it is complete and the database is still as it left it."""
+    try:
+        run = RunState.model_validate_json(read_regular_file(settings.run_state_file))
+    except (FileNotFoundError, ValidationError, RecomartError):
+        return None
+    is_unchanged = run.results is not None and run.results.database == _describe_files(settings, settings.database)
+    return run if is_unchanged else None
+
+
+def ignore_loaded_logs(settings: Settings, run: RunState | None) -> None:
+    """Take the database as that of the run if a load, before which it was, has loaded nothing but logs."""
+    database = _describe_files(settings, settings.database)
+    if run is None or run.results is None or run.results.database == database:
+        return
+    if run.inputs.loads == _hash_load_tables(settings):
+        results = run.results.model_copy(update={"database": database})
+        _write_state(settings, run.model_copy(update={"results": results}))
 
 
 def _write_state(settings: Settings, state: RunState) -> None:

@@ -31,12 +31,14 @@ class Delivery(NamedTuple):
 
 
 def find_delivery(settings: Settings, changed_after_ns: int) -> Delivery:
-    """Return the files that landed or changed after `changed_after_ns` (nanoseconds since 1970).
+    """Return the files of the shop that landed or changed after `changed_after_ns` (nanoseconds since 1970).
+
+    The logs of recommendations, which RecoMart writes itself, are loaded with the shop's next delivery.
 
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong.
     """
-    feeds = read_sources(settings.sources).feeds.values()
+    feeds = read_sources(settings.sources).shop_feeds.values()
     files = [file for feed_files in find_feed_files(feeds, settings).values() for file in feed_files]
     new_files = sorted((file for file in files if file.changed_ns > changed_after_ns), key=lambda file: file.changed_ns)
     settled_files = [file for file in new_files if _get_age_seconds(file) >= settings.settle_seconds]

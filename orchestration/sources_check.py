@@ -12,7 +12,7 @@ from warehouse.erasure.retention import count_expired_rows
 from warehouse.loading.feed_declarations import write_declarations
 from warehouse.loading.sample_load import load_sample
 from warehouse.settings import Settings
-from warehouse.sources.columns import ColumnSource, get_source_names
+from warehouse.sources.columns import TYPED_VIEWS, ColumnSource, get_source_names
 from warehouse.sources.declaration import Feed
 from warehouse.sources.yaml_file import read_sources
 
@@ -89,7 +89,7 @@ def check_sources(settings: Settings) -> list[FeedCheck]:
         with open_reader(trial_settings) as connection:
             return [
                 _check_feed(connection, feed, sources.feeds.get(f"{name}.join"), errors.get(name))
-                for name, feed in sources.feeds.items()
+                for name, feed in sources.shop_feeds.items()
             ]
 
 
@@ -115,7 +115,7 @@ def _check_feed(
         for column in (() if feed.joined_to else sources.items())
     ]
     ((excluded_rows,),) = connection.execute(
-        f"select count(*) from staging.stg_shop__{feed.kind} where _feed = ? and is_excluded", [feed.name]
+        f"select count(*) from {TYPED_VIEWS[feed.kind]} where _feed = ? and is_excluded", [feed.name]
     ).fetchall()
     return FeedCheck(
         feed=feed.name,
@@ -132,7 +132,7 @@ def _check_feed(
 def _check_column(
     connection: duckdb.DuckDBPyConnection, feed: Feed, column: str, source: ColumnSource, *, has_currency: bool
 ) -> ColumnCheck:
-    raw_rows, typed_rows = f"raw.{feed.kind}", f"staging.stg_shop__{feed.kind}"
+    raw_rows, typed_rows = f"raw.{feed.kind}", TYPED_VIEWS[feed.kind]
     value, text = _build_expressions(column, has_currency=has_currency)
     words = {"words": ["", *feed.get_null_words(column)]}
     connection.execute(

@@ -1,6 +1,7 @@
 """Steps of a run that need no model: the load, the two dbt builds, and the publication of their tables."""
 
 from collections.abc import Callable
+from datetime import datetime
 from subprocess import Popen
 
 from orchestration.dbt_manifest import list_published_tables
@@ -15,13 +16,14 @@ from orchestration.dbt_runner import (
 )
 from orchestration.progress import StepTimer, describe_expiry, describe_load
 from orchestration.refusals import check_tables_accepted
+from orchestration.run_state import find_run_of_database, ignore_loaded_logs
 from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention, has_outdated_views
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport
 from warehouse.loading.unreadable_feeds import check_feeds_readable
 from warehouse.publishing.live_copy import PublishedCopy
-from warehouse.publishing.publisher import publish
+from warehouse.publishing.publisher import log_live_lists, publish
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.yaml_file import read_sources
@@ -30,6 +32,8 @@ from warehouse.sources.yaml_file import read_sources
 def load_landing(settings: Settings, timer: StepTimer) -> tuple[LoadReport, list[FileRows] | None]:
     """Load the landing files, then erase the rows that are older than their feed keeps.
 
+    Before, the lists of a publication that was killed before it logged them are logged.
+
     Returns the report of the load and the erased rows; None when no feed declares how long its rows are kept. Nothing
     is erased when a feed cannot be read.
 
@@ -37,7 +41,10 @@ def load_landing(settings: Settings, timer: StepTimer) -> tuple[LoadReport, list
         RecomartError: The load or the erasure failed, or no line of a feed could be read.
         DiskFullError: The disk is full.
     """
+    log_live_lists(settings)
+    run = find_run_of_database(settings)
     report = timer.run("load", lambda: load(settings, timer.listener.on_files), describe_load)
+    ignore_loaded_logs(settings, run)
     timer.listener.on_load_done(report)
     check_feeds_readable(report)
     sources = read_sources(settings.sources)
@@ -73,8 +80,12 @@ def build_recommendations(
     return _build(settings, TRAINING_OUTPUT_SELECTION, on_progress, started_process)
 
 
-def publish_copy(settings: Settings, *, is_empty_allowed: bool = False) -> PublishedCopy:
+def publish_copy(
+    settings: Settings, *, is_empty_allowed: bool = False, published_at: datetime | None = None
+) -> PublishedCopy:
     """Publish the tables that the exposures of the app and the service depend on.
+
+    `published_at` is the time of publication of a simulated shop.
 
     Raises:
         RecomartError: A test of the tables failed, or their build did not finish; or see `publish`.
@@ -86,7 +97,19 @@ def publish_copy(settings: Settings, *, is_empty_allowed: bool = False) -> Publi
         is_empty_allowed=is_empty_allowed,
         # A build may have changed the tables while the publication waited.
         check_tables=lambda: check_tables_accepted(settings, "publishing"),
+        published_at=published_at,
     )
+
+
+def publish_and_load_log(settings: Settings, *, published_at: datetime | None = None) -> PublishedCopy:
+    """Publish as `publish_copy`, and load the log of the lists that went live, so that the next run has nothing new.
+
+    Raises:
+        RecomartError: See `publish_copy`; or the warehouse is in use.
+    """
+    published = publish_copy(settings, published_at=published_at)
+    load(settings, is_log_only=True)
+    return published
 
 
 def _build(

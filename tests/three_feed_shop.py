@@ -57,7 +57,7 @@ class Shop:
 
     def read_contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Read the content of the loader's tables, without load ids and times."""
-        row_tables = ("events", "purchases", "products")
+        row_tables = ("events", "purchases", "products", "impressions", "recommendation_lists", "served_lists")
         other_tables = ("rejected_rows", "seen_columns", "feeds")
         return {
             **{table: self.query(f"select * exclude _load_id from raw.{table} order by all") for table in row_tables},

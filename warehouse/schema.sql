@@ -29,7 +29,30 @@ create table if not exists raw.products (
     _line bigint not null, _load_id bigint not null
 );
 
--- The feed declarations of sources.yml, by which the SQL types the rows of each feed.
+create table if not exists raw.impressions (
+    impression_id varchar, user_id varchar, session_id varchar, product_id varchar, placement varchar, position varchar,
+    seen_at varchar, recommendation_id varchar,
+    _extra varchar, _feed varchar not null, _file varchar not null,
+    _line bigint not null, _load_id bigint not null
+);
+
+-- The logs of recommendations, which RecoMart writes itself: the lists of each publication, and the answers of the HTTP
+-- service. product_ids, sources and reason_keys are JSON lists in order of rank.
+create table if not exists raw.recommendation_lists (
+    user_id varchar, placement varchar, published_at varchar, experiment varchar, arm varchar, run_id varchar,
+    product_ids varchar, sources varchar, reason_keys varchar, publication varchar,
+    _extra varchar, _feed varchar not null, _file varchar not null,
+    _line bigint not null, _load_id bigint not null
+);
+
+create table if not exists raw.served_lists (
+    recommendation_id varchar, served_at varchar, user_id varchar, session_id varchar, placement varchar,
+    experiment varchar, arm varchar, run_id varchar, product_ids varchar, is_fallback varchar,
+    _extra varchar, _feed varchar not null, _file varchar not null,
+    _line bigint not null, _load_id bigint not null
+);
+
+-- The feed declarations of sources.yml and of the built-in feeds, by which the SQL types the rows of each feed.
 create table if not exists raw.feeds (
     feed varchar primary key, kind varchar not null,
     joined_to varchar, -- for the joined files of a feed: the name of that feed

@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     serving_copies: int = Field(default=3, ge=1)
     """Number of published copies to keep, including the newest."""
 
+    effect_depth: int = Field(default=10, ge=0)
+    """Number of ranks of each published list in the log of recommendations (docs/operations/recommendation_log.md). A
+    publication logs the lists whose first ranks it changed; 0 switches this log off."""
+
     app_host: str = "127.0.0.1"
     """Address that the Streamlit app listens on. Other machines can reach it only with a login (docs/security.md)."""
 
@@ -136,6 +140,14 @@ class Settings(BaseSettings):
     service_log_ids: bool = False
     """Whether the access log of the HTTP service has the requested paths, with the ids of customers and products,
     instead of route templates such as `/customers/{user_id}/recommendations`."""
+
+    service_log_lists: bool = True
+    """Whether the HTTP service logs the lists that it answers with into the landing folder
+    (docs/operations/recommendation_log.md)."""
+
+    service_max_log_bytes: int = Field(default=1 << 30, ge=0)
+    """Maximum bytes of logged answers that no load has read yet; beyond it the service answers without logging, and
+    counts the answers."""
 
     service_max_header_bytes: int = Field(default=16_384, ge=1024)
     """Maximum bytes of a request's line and headers; a longer one gets 431."""
@@ -227,6 +239,16 @@ class Settings(BaseSettings):
         return self.landing or self.warehouse / "landing"
 
     @property
+    def published_lists_dir(self) -> Path:
+        """Folder of the log of published lists: one Parquet file for each publication that changed lists."""
+        return self.landing_dir / "recommendation_log" / "published"
+
+    @property
+    def served_lists_dir(self) -> Path:
+        """Folder of the log of the lists that the HTTP service answered with, as JSON lines."""
+        return self.landing_dir / "recommendation_log" / "served"
+
+    @property
     def database(self) -> Path:
         """The DuckDB file of the warehouse; one process at a time can write it."""
         return self.warehouse / "recomart.duckdb"
@@ -295,6 +317,11 @@ class Settings(BaseSettings):
     def dbt_target_dir(self) -> Path:
         """Folder of dbt's compiled SQL and run results."""
         return self.warehouse / "target"
+
+    @property
+    def demo_experiments_file(self) -> Path:
+        """The experiment of the demo shop's further days, like seeds/experiments/experiments.csv; dbt reads both."""
+        return self.warehouse / "demo_experiments.csv"
 
     @property
     def demo_truth_dir(self) -> Path:

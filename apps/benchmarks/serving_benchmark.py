@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +33,12 @@ TIMED_BASKET_COUNT = 300
 REQUEST_POOL_SIZE = 500
 """Different requests of each kind, drawn before the measurement."""
 
+TURNS = 5
+"""Turns of each of the two services with each kind of request."""
+
 MAX_START_SECONDS = 120
 MAX_P50_MS = 20.0
+MAX_LOG_COST_SHARE = 0.05
 
 Request = tuple[str, str, str | None]
 """Method, path, body."""
@@ -72,9 +78,20 @@ class ServingBenchmarkResult(BaseModel):
     """Seconds from the start of the service process to its first response."""
 
     over_http: list[Latency]
-    """Response times of all clients by kind of request."""
+    """Response times of all clients by kind of request, with the log of recommendations."""
+
+    over_http_without_log: list[Latency]
+    """The same of a service without the log. Both are measured in turns, so that they meet the same machine."""
 
     first_error: str | None
+
+    @property
+    def log_cost_shares(self) -> dict[str, float]:
+        """The share of the responses per second that the log costs, by kind of request."""
+        return {
+            latency.request_kind: 1 - latency.responses_per_second / without_log.responses_per_second
+            for latency, without_log in zip(self.over_http, self.over_http_without_log, strict=True)
+        }
 
     @property
     def is_target_met(self) -> bool:
@@ -117,14 +134,25 @@ def run_serving_benchmark(
             ("GET", f"/products/{rng.choice(products)}/similar", None) for _ in range(REQUEST_POOL_SIZE)
         ],
     }
-    over_http, first_error = [], None
     on_stage("service start")
-    with run_service(settings) as service:
-        for name, requests in requests_by_kind.items():
+    with (
+        # The answers to the benchmark do not belong into the log of the shop.
+        TemporaryDirectory(prefix=".benchmark_landing_", dir=settings.warehouse) as landing,
+        run_service(settings.model_copy(update={"landing": Path(landing)})) as service,
+        run_service(settings.model_copy(update={"service_log_lists": False})) as service_without_log,
+    ):
+        loads = {
+            name: [_HttpLoad(running.port, name, requests, client_count) for running in (service, service_without_log)]
+            for name, requests in requests_by_kind.items()
+        }
+        for name, pair in loads.items():
             on_stage(f"{client_count} clients: {name}")
-            wait_seconds, errors, total_seconds = _send_requests(service.port, requests, client_count, seconds)
-            over_http.append(_compute_latency(name, wait_seconds, total_seconds, len(errors)))
-            first_error = first_error or next(iter(errors), None)
+            for turn in range(2 * TURNS):
+                pair[turn % 2].send_requests(seconds / TURNS)
+    over_http, over_http_without_log = (
+        [pair[number].compute_latency() for pair in loads.values()] for number in range(2)
+    )
+    errors = [error for pair in loads.values() for load in pair for error in load.errors]
     return ServingBenchmarkResult(
         machine=machine,
         products=len(products),
@@ -134,7 +162,8 @@ def run_serving_benchmark(
         client_count=client_count,
         start_seconds=service.start_seconds,
         over_http=over_http,
-        first_error=first_error,
+        over_http_without_log=over_http_without_log,
+        first_error=next(iter(errors), None),
     )
 
 
@@ -215,37 +244,50 @@ def _is_healthy(port: int) -> bool:
         connection.close()
 
 
-def _send_requests(
-    port: int, requests: list[Request], client_count: int, seconds: float
-) -> tuple[list[float], list[str], float]:
-    """Send requests from concurrent clients without pauses; return response times, errors and total seconds."""
-    wait_seconds: list[float] = []
-    errors: list[str] = []
-    end = time.perf_counter() + seconds
+class _HttpLoad:
+    """Concurrent clients that send requests of one kind to a service without pauses."""
 
-    def run_client(number: int) -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=30)
-        rng = random.Random(number)
-        while time.perf_counter() < end:
-            method, path, body = rng.choice(requests)
+    def __init__(self, port: int, request_kind: str, requests: list[Request], client_count: int) -> None:
+        self.errors: list[str] = []
+        self._port = port
+        self._request_kind = request_kind
+        self._requests = requests
+        self._client_count = client_count
+        self._wait_seconds: list[float] = []
+        self._total_seconds = 0.0
+
+    def send_requests(self, seconds: float) -> None:
+        """Send requests for some seconds."""
+        start_seconds = time.perf_counter()
+        end_seconds = start_seconds + seconds
+        threads = [
+            threading.Thread(target=self._run_client, args=(random.Random(number), end_seconds))
+            for number in range(self._client_count)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._total_seconds += time.perf_counter() - start_seconds
+
+    def compute_latency(self) -> Latency:
+        """Return the response times of all requests."""
+        return _compute_latency(self._request_kind, self._wait_seconds, self._total_seconds, len(self.errors))
+
+    def _run_client(self, rng: random.Random, end_seconds: float) -> None:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        while time.perf_counter() < end_seconds:
+            method, path, body = rng.choice(self._requests)
             request_start = time.perf_counter()
             try:
                 connection.request(method, path, body, {"content-type": "application/json"})
                 response = connection.getresponse()
                 text = response.read()
             except (OSError, HTTPException) as error:
-                errors.append(f"{method} {path}: {type(error).__name__}: {error}")
+                self.errors.append(f"{method} {path}: {type(error).__name__}: {error}")
                 connection.close()
                 continue
-            wait_seconds.append(time.perf_counter() - request_start)
+            self._wait_seconds.append(time.perf_counter() - request_start)
             if response.status != 200:
-                errors.append(f"{method} {path}: {response.status}: {text[:200].decode(errors='replace')}")
+                self.errors.append(f"{method} {path}: {response.status}: {text[:200].decode(errors='replace')}")
         connection.close()
-
-    start_seconds = time.perf_counter()
-    threads = [threading.Thread(target=run_client, args=(number,)) for number in range(client_count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return wait_seconds, errors, time.perf_counter() - start_seconds

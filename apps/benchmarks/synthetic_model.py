@@ -96,7 +96,8 @@ select
     1.0 / product_ranks.rank as score,
     'model' as source,
     products.product_id as reason_product_id,
-    'Because you viewed ' || products.product_name as reason
+    'Because you viewed ' || products.product_name as reason,
+    'viewed' as reason_key
 from product_ranks
 inner join marts.dim_products as products on product_ranks.product_id = products.product_id;
 
@@ -141,6 +142,8 @@ def publish_synthetic_shop(settings: Settings, shop: SyntheticShop) -> None:
             if statement.strip():
                 parameters = {name: value for name, value in values.items() if f"${name}" in statement}
                 connection.execute(statement, parameters)
+    # For the logs of recommendations.
+    settings.landing_dir.mkdir(parents=True, exist_ok=True)
     publish(settings, PUBLISHED_TABLES)
 
 

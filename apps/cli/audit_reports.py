@@ -13,6 +13,7 @@ from orchestration.feed_accounting import find_outdated_feeds
 from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
+from warehouse.sources.columns import LOG_KINDS
 
 
 class FeedDay(BaseModel):
@@ -132,7 +133,9 @@ FEED_DAYS_QUERY = """
         on days.feed = quarantined.feed
         and days.delivery_day = quarantined.delivery_day
         and quarantined.outcome = 'quarantined'
-    where days.delivery_day > (select max(delivery_day) from marts.audit_feed_days) - cast($days as integer)
+    where days.delivery_day > (
+            select max(delivery_day) from marts.audit_feed_days where not list_contains($log_kinds, feed)
+        ) - cast($days as integer)
         and ($feed is null or days.feed = $feed)
     order by days.delivery_day desc, days.feed
 """
@@ -150,6 +153,12 @@ QUARANTINE_QUERY = """
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_purchases
         union all
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_products
+        union all
+        select _feed, _file, _line, reasons, raw_row from marts.quarantine_impressions
+        union all
+        select _feed, _file, _line, reasons, raw_row from marts.quarantine_recommendation_lists
+        union all
+        select _feed, _file, _line, reasons, raw_row from marts.quarantine_served_lists
         union all
         select _feed, _file, _line, reasons, raw_row from marts.quarantine_joined_rows
     )
@@ -177,10 +186,8 @@ def read_audit(settings: Settings, days: int, feed: str | None = None) -> AuditR
     """
     with _open_marts(settings) as connection:
         require_feed(connection, feed)
-        feed_days = [
-            FeedDay.model_validate(row)
-            for row in _fetch_rows(connection, FEED_DAYS_QUERY, {"days": days, "feed": feed})
-        ]
+        parameters = {"days": days, "feed": feed, "log_kinds": list(LOG_KINDS)}
+        feed_days = [FeedDay.model_validate(row) for row in _fetch_rows(connection, FEED_DAYS_QUERY, parameters)]
         unread_values = [
             UnreadValue.model_validate(row) for row in _fetch_rows(connection, UNREAD_VALUES_QUERY, {"feed": feed})
         ]

@@ -15,6 +15,7 @@ BENCHMARKS = {
     "serving": CommandEntry(
         "bench_serving", "Measure recommendations for single baskets, in this process and over HTTP."
     ),
+    "publishing": CommandEntry("bench_publishing", "Measure a publication, and the log of the lists that it changed."),
     "stress": CommandEntry(
         "bench_stress", "Send random and hostile requests to the service while new versions are published."
     ),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from apps.benchmarks.serving_benchmark import run_serving_benchmark
+from apps.benchmarks.serving_benchmark import MAX_LOG_COST_SHARE, run_serving_benchmark
 from apps.benchmarks.synthetic_model import SyntheticShop, publish_synthetic_shop
 from apps.cli import console
 from apps.cli.bench_tables import describe_machine
@@ -59,6 +59,14 @@ def benchmark_serving(
             f"Over HTTP, {result.client_count} concurrent clients",
             [latency.model_dump() for latency in result.over_http],
         )
+        console.print_table(
+            "Without the log of recommendations",
+            [
+                {**latency.model_dump(), "log_cost": f"{result.log_cost_shares[latency.request_kind]:.1%}"}
+                for latency in result.over_http_without_log
+            ],
+        )
+        console.print_line(f"log_cost: share of the responses per second; at most {MAX_LOG_COST_SHARE:.0%}")
         console.print_line(f"the service was ready {result.start_seconds:.1f} s after its start")
     if not result.is_target_met:
         reason = result.first_error or "the median time of a basket is above the target"

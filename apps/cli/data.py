@@ -16,6 +16,7 @@ from warehouse.fetching.fetch_run import fetch_feeds, find_api_feeds
 from warehouse.loading.loader import load as load_landing_files
 from warehouse.loading.reloading import parse_date_range, reload_files
 from warehouse.loading.reports import LoadProgress, LoadReport
+from warehouse.publishing.publisher import log_live_lists
 
 app = typer.Typer()
 
@@ -49,6 +50,8 @@ def load(
 ) -> None:
     """Load new and changed landing files into the raw tables."""
     settings = load_settings(sources=sources, landing=landing, warehouse=warehouse)
+    # A killed publication may not have logged its lists.
+    log_live_lists(settings)
     _run_load(lambda on_progress: load_landing_files(settings, on_progress), as_json)
 
 

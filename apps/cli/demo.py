@@ -1,11 +1,13 @@
 """`recomart demo`: the results of a pipeline run on the demo shop."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pandas as pd
 
 from apps.cli import console, data_tables, model_tables, recommendation_tables
 from apps.recommendation_queries import RecommendationList, RecommendationQueries
+from orchestration.demo_days import DemoDays
 from orchestration.feed_accounting import FeedStatus, read_feed_status
 from orchestration.pipeline import PipelineReport
 from warehouse.settings import Settings
@@ -34,9 +36,13 @@ class DemoOutcome:
 
     recommendations: RecommendationList
     report: PipelineReport
+    further_days: DemoDays | None
+    """The days on which customers saw the lists; None without `--days`."""
 
 
-def collect_demo_outcome(settings: Settings, report: PipelineReport) -> DemoOutcome:
+def collect_demo_outcome(
+    settings: Settings, report: PipelineReport, further_days: DemoDays | None = None
+) -> DemoOutcome:
     """Collect the rows by status, the ranking metrics, and the top 10 of the most active customer."""
     with RecommendationQueries(settings) as queries:
         copy = queries.serving_copy
@@ -49,6 +55,7 @@ def collect_demo_outcome(settings: Settings, report: PipelineReport) -> DemoOutc
             customer=customer,
             recommendations=queries.recommend_for_customer(customer, 10),
             report=report,
+            further_days=further_days,
         )
 
 
@@ -58,7 +65,29 @@ def print_demo_outcome(outcome: DemoOutcome) -> None:
     data_tables.print_status(outcome.status)
     model_tables.print_metrics(outcome.metrics, outcome.missing_metrics_reason)
     recommendation_tables.print_recommendations(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
+    if outcome.further_days:
+        print_further_days(outcome.further_days)
     seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
     console.print_line(f"{seconds:.0f} s in total, peak memory {memory:,} MiB\n")
     for line in NEXT_STEPS.splitlines():
         console.print_line(line.format(user=outcome.customer))
+
+
+def print_further_days(further_days: DemoDays) -> None:
+    """Print the metrics of the experiment's arms, with the measured and the planted lift."""
+    customers = ", ".join(f"{arm} {count:,}" for arm, count in further_days.customers.items())
+    columns = ("control", "treatment", "true_control", "true_treatment")
+    console.print_table(
+        f"Effect of the lists from {further_days.first_date} to {further_days.end_date - timedelta(days=1)} "
+        f"(customers: {customers})",
+        [
+            {
+                "metric": metric.metric,
+                **{column: f"{getattr(metric, column):.4g}" for column in columns[:2]},
+                "measured_lift": f"{metric.measured_lift:+.1%}",
+                **{column: f"{getattr(metric, column):.4g}" for column in columns[2:]},
+                "true_lift": f"{metric.true_lift:+.1%}",
+            }
+            for metric in further_days.metrics
+        ],
+    )

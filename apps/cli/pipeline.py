@@ -21,16 +21,37 @@ DEMO_SHOP_CONFIG = DemoConfig()
 
 
 @app.command("demo")
-def run_demo(warehouse: Warehouse = None, as_json: Json = False) -> None:
-    """Generate the demo shop, run the whole pipeline on it, and show the results."""
+def run_demo(
+    days: Annotated[
+        int, typer.Option(min=0, help="Days on which customers see the live lists; the pipeline runs after each.")
+    ] = 0,
+    effect: Annotated[
+        float, typer.Option(min=0, max=10, help="Planted effect of the lists on these days; 0 for none.")
+    ] = DEMO_SHOP_CONFIG.effect,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Generate the demo shop, run the whole pipeline on it, and show the results.
+
+    With --days, half of the customers see the lists on each further day, and the measured effect is shown beside the
+    planted one.
+    """
     # Imported here, because it needs torch, which `recomart run` imports only when there is something to do.
     from apps.cli.demo import collect_demo_outcome, print_demo_outcome
+    from orchestration.demo_days import run_demo_days
 
     settings = load_settings(warehouse=warehouse)
+    shop = DEMO_SHOP_CONFIG.model_copy(update={"effect": effect})
+    config = read_train_config(settings)
+    further_days = None
     with console.StepProgress() as progress:
-        generate_demo_shop(settings, DEMO_SHOP_CONFIG, progress)
-        report = pipeline.run_pipeline(settings, read_train_config(settings), progress, is_forced=True)
-    outcome = collect_demo_outcome(settings, report)
+        generate_demo_shop(settings, shop, progress)
+        if days:
+            further_days = run_demo_days(settings, shop, config, days, progress)
+            report = further_days.report
+        else:
+            report = pipeline.run_pipeline(settings, config, progress, is_forced=True)
+    outcome = collect_demo_outcome(settings, report, further_days)
     if as_json:
         console.print_json(outcome)
     else:

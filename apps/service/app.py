@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp
 
+from apps import recommendation_queries
 from apps.recommendation_queries import RecommendationQueries
 from apps.service.json_body import LimitedJsonRoute
 from apps.service.problems import (
@@ -32,10 +34,14 @@ from apps.service.schemas import (
     ExplanationRequest,
     Health,
     ListLength,
+    LogHealth,
     ModelInfo,
+    Placement,
     RecommendationList,
+    SessionId,
     Version,
 )
+from apps.service.served_list_log import ServedList, ServedListLog
 from apps.service.service_metrics import ServiceMetrics
 from warehouse.hosts import is_loopback
 from warehouse.settings import Settings
@@ -46,6 +52,10 @@ Personal recommendations from the published copy of a RecoMart warehouse and the
 For an unknown customer, basket or product the service returns popular products; then `is_fallback` is true and `notes`
 states the reason. Every response names the published version that it comes from. The service switches to a newly
 published version without a restart. Every error response has the media type `application/problem+json`.
+
+Every list has a `recommendation_id`, under which the log of recommendations has it; `session_id` and `placement` of a
+request are for this log only. Send the id back with the impressions of the products, so that RecoMart measures their
+effect.
 
 When the service listens to more than its own machine, every request but `/health` needs an API key in the header
 `Authorization: Bearer KEY`: `/metrics` a key with the scope `metrics`, all others one with the scope `recommendations`.
@@ -63,7 +73,13 @@ async def _get_queries(request: Request) -> RecommendationQueries:
     return follower.queries
 
 
+async def _get_log(request: Request) -> ServedListLog:
+    log: ServedListLog = request.app.state.log
+    return log
+
+
 Queries = Annotated[RecommendationQueries, Depends(_get_queries)]
+Log = Annotated[ServedListLog, Depends(_get_log)]
 UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Customer id.", examples=["u00054"])]
 ProductId = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Product id.", examples=["p00447"])]
 METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
@@ -73,19 +89,26 @@ METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
     }
 }
 ListLengthQuery = Annotated[ListLength, Query()]
+SessionIdQuery = Annotated[SessionId | None, Query()]
+PlacementQuery = Annotated[Placement, Query()]
 
 router = APIRouter(route_class=LimitedJsonRoute)
 
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", tags=["service"])
-async def get_health(queries: Queries, request: Request) -> Health:
+async def get_health(queries: Queries, log: Log, request: Request) -> Health:
     """Return whether the service is ready, and its version.
 
     The status is 503 until a published copy is open.
     """
     problem = request.app.state.follower.problem
-    return Health(status="degraded" if problem else "ok", version=Version.from_queries(queries), problem=problem)
+    return Health(
+        status="degraded" if problem else "ok",
+        version=Version.from_queries(queries),
+        problem=problem,
+        log=LogHealth(status=log.status, problem=log.problem, lost_count=log.lost_count),
+    )
 
 
 @router.get("/metrics", tags=["service"], response_class=Response, responses=METRICS_RESPONSE)
@@ -102,28 +125,68 @@ def get_model(queries: Queries) -> ModelInfo:
 
 
 @router.get("/customers/{user_id:path}/recommendations", tags=["recommendations"])
-def recommend_for_customer(user_id: UserId, queries: Queries, n: ListLengthQuery = 10) -> RecommendationList:
+def recommend_for_customer(
+    user_id: UserId,
+    queries: Queries,
+    log: Log,
+    n: ListLengthQuery = 10,
+    session_id: SessionIdQuery = None,
+    placement: PlacementQuery = "customer",
+) -> RecommendationList:
     """Return the published recommendations of a customer; the merchandising rules are applied."""
-    return RecommendationList.from_result(queries, queries.recommend_for_customer(user_id, n))
+    result = queries.recommend_for_customer(user_id, n)
+    return _build_answer(queries, log, result, placement, session_id, user_id)
 
 
 @router.post("/recommendations", tags=["recommendations"])
-def recommend_for_basket(request: BasketRequest, queries: Queries) -> RecommendationList:
+def recommend_for_basket(request: BasketRequest, queries: Queries, log: Log) -> RecommendationList:
     """Return recommendations for a basket, computed for this request from the products that may be recommended."""
     basket = request.sum_strengths(queries)
-    return RecommendationList.from_result(
-        queries,
-        queries.recommend_for_basket(basket, request.n, request.allowed_products, request.excluded_products),
-    )
+    result = queries.recommend_for_basket(basket, request.n, request.allowed_products, request.excluded_products)
+    return _build_answer(queries, log, result, request.placement, request.session_id)
 
 
 @router.get("/products/{product_id:path}/similar", tags=["recommendations"])
-def find_similar_products(product_id: ProductId, queries: Queries, n: ListLengthQuery = 10) -> RecommendationList:
+def find_similar_products(
+    product_id: ProductId,
+    queries: Queries,
+    log: Log,
+    n: ListLengthQuery = 10,
+    session_id: SessionIdQuery = None,
+    placement: PlacementQuery = "similar",
+) -> RecommendationList:
     """Return the products most similar to a product, by the cosine of their factors.
 
     Only products that may be recommended are returned.
     """
-    return RecommendationList.from_result(queries, queries.find_similar(product_id, n))
+    return _build_answer(queries, log, queries.find_similar(product_id, n), placement, session_id)
+
+
+def _build_answer(
+    queries: RecommendationQueries,
+    log: ServedListLog,
+    result: recommendation_queries.RecommendationList,
+    placement: str,
+    session_id: str | None,
+    user_id: str | None = None,
+) -> RecommendationList:
+    """Return a query result as a response, and log it."""
+    answer = RecommendationList.from_result(queries, result)
+    log.append(
+        ServedList(
+            recommendation_id=answer.recommendation_id,
+            served_at=datetime.now(UTC),
+            user_id=user_id,
+            session_id=session_id,
+            placement=placement,
+            experiment=None,
+            arm=None,
+            run_id=answer.version.run_id,
+            product_ids=[item.product_id for item in answer.recommendations],
+            is_fallback=answer.is_fallback,
+        )
+    )
+    return answer
 
 
 @router.get(
@@ -169,18 +232,20 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     """
 
     @asynccontextmanager
-    async def run_follower(app: FastAPI) -> AsyncIterator[None]:
+    async def run_threads(app: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
         app.state.follower = follower = PublicationFollower(settings)
         follower.start()
+        log.start()
         yield
+        log.stop()
         follower.stop()
 
     app = ServiceApp(
         title="RecoMart",
         description=DESCRIPTION,
         version=version("recomart"),
-        lifespan=run_follower,
+        lifespan=run_threads,
         # These pages load scripts from other servers; a viewer needs only /openapi.json.
         docs_url=None,
         redoc_url=None,
@@ -189,7 +254,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings, app.state.host, app.state.requires_keys = settings, host, requires_keys(settings, host)
-    app.state.metrics = ServiceMetrics()
+    app.state.log = log = ServedListLog(settings)
+    app.state.metrics = ServiceMetrics(log)
     add_error_handlers(app)
     app.include_router(router)
     return app

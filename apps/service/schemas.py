@@ -3,6 +3,7 @@
 from collections import defaultdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
+from uuid import uuid4
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -20,7 +21,29 @@ MAX_FILTER_SIZE = 10_000
 MAX_ID_LENGTH = 1000
 """Maximum number of characters of an id."""
 
+MAX_PLACEMENT_LENGTH = 100
+"""Maximum number of characters of the name of a placement."""
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+SessionId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_ID_LENGTH,
+        description="Session of the visitor, for the log of recommendations.",
+        examples=["s0000042"],
+    ),
+]
+Placement = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_PLACEMENT_LENGTH,
+        description="Where the list is shown, for the log of recommendations; by default `customer`, `basket` or "
+        "`similar`.",
+        examples=["cart_page"],
+    ),
+]
 ListLength = Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH, description="Maximum number of products.")]
 
 
@@ -90,6 +113,10 @@ class Recommendation(ServiceSchema):
 class RecommendationList(ServiceSchema):
     """A list of recommendations."""
 
+    recommendation_id: str = Field(examples=["6f3f1c0f4d0a4a0c9a4e5a4b8a1f2c3d"])
+    """Id of this response in the log of recommendations. Send it back with the impressions of its products, so that
+    their effect is attributed to this list."""
+
     version: Version
     """The published version of this response."""
 
@@ -102,16 +129,25 @@ class RecommendationList(ServiceSchema):
     notes: list[str] = Field(examples=[["unknown to the model, ignored: p999"]])
     """Notes on the list, as text."""
 
+    experiment: str | None = Field(examples=["popular_or_personal"])
+    """Experiment in which the customer or session takes part; null for none."""
+
+    arm: str | None = Field(examples=["personal"])
+    """Arm of the customer or session in the experiment; null for none."""
+
     @classmethod
     def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.RecommendationList) -> Self:
         """Return a query result as a response."""
         names = [name for name in Recommendation.model_fields if name in result.recommendations]
         recommendations = [Recommendation(**row) for row in _to_rows(result.recommendations[names])]
         return cls(
+            recommendation_id=uuid4().hex,
             version=Version.from_queries(queries),
             is_fallback=result.is_fallback,
             recommendations=recommendations,
             notes=result.notes,
+            experiment=result.experiment,
+            arm=result.arm,
         )
 
 
@@ -222,6 +258,10 @@ class BasketRequest(Basket):
     excluded_products: list[Id] = Field(default=[], max_length=MAX_FILTER_SIZE, fail_fast=True, examples=[["p00300"]])
     """These products, and those of the basket, are not recommended."""
 
+    session_id: SessionId | None = None
+
+    placement: Placement = "basket"
+
 
 class ExplanationRequest(Basket):
     """A request to explain the score of a product for a basket."""
@@ -240,6 +280,19 @@ class ModelInfo(ServiceSchema):
     """Model card: data, settings, metrics, package versions and checksums."""
 
 
+class LogHealth(ServiceSchema):
+    """The state of the log of recommendations."""
+
+    status: Literal["ok", "failing", "off"]
+    """`failing` when answers cannot be logged, for example because the disk is full; they are sent nevertheless."""
+
+    problem: str | None
+    """Why answers cannot be logged; null when they can."""
+
+    lost_count: int = Field(examples=[0])
+    """Answers since the start of the service that were not logged."""
+
+
 class Health(ServiceSchema):
     """The state of the service."""
 
@@ -253,6 +306,9 @@ class Health(ServiceSchema):
 
     problem: str | None
     """Why the latest publication cannot be opened, and what to do; null when it is open."""
+
+    log: LogHealth
+    """The log of recommendations, which has no influence on `status`."""
 
 
 def _to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -4,10 +4,11 @@
 {% macro cleaned_rows(raw, columns, feeds) -%}
     {%- set mapped = mapped_columns(columns, feeds) -%}
     {%- set ids = mapped | select('in', [
-        'user_id', 'product_id', 'transaction_id', 'session_id', 'event_id',
+        'user_id', 'product_id', 'transaction_id', 'session_id', 'event_id', 'impression_id', 'recommendation_id',
     ]) | list -%}
     {%- set typed_columns = [
-        'event_at', 'purchased_at', 'updated_at', 'device', 'quantity', 'price', 'line_total', 'popularity_score',
+        'event_at', 'purchased_at', 'updated_at', 'seen_at', 'published_at', 'served_at', 'device', 'quantity', 'price',
+        'line_total', 'popularity_score', 'position',
     ] -%}
     {%- set are_texts_read = is_declared(feeds, 'join_key') or is_declared(feeds, 'fill_down')
         or is_declared(feeds, 'where') or is_declared(feeds, 'leave_out') or is_declared(feeds, 'is_return') -%}

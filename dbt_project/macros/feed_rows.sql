@@ -1,3 +1,8 @@
+{#- The kinds of the files that RecoMart writes; their feeds have the same names. -#}
+{% macro log_kinds() -%}
+    {{ return(['recommendation_lists', 'served_lists']) }}
+{%- endmacro %}
+
 {#- The columns of a raw table that a mapping can fill. -#}
 {% macro raw_columns(kind) -%}
     {{ return({
@@ -13,7 +18,27 @@
             'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score', 'is_available',
             'updated_at',
         ],
+        'impressions': [
+            'impression_id', 'user_id', 'session_id', 'product_id', 'placement', 'position', 'seen_at',
+            'recommendation_id',
+        ],
+        'recommendation_lists': [
+            'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources',
+            'reason_keys', 'publication',
+        ],
+        'served_lists': [
+            'recommendation_id', 'served_at', 'user_id', 'session_id', 'placement', 'experiment', 'arm', 'run_id',
+            'product_ids', 'is_fallback',
+        ],
     }[kind]) }}
+{%- endmacro %}
+
+{#- Without both columns, a build need not read all events. -#}
+{% macro has_session_impressions() -%}
+    {{ return(
+        mapped_columns(['session_id'], declared_feeds('impressions')) | length > 0
+        and mapped_columns(['session_id'], declared_feeds('events')) | length > 0
+    ) }}
 {%- endmacro %}
 
 {#- The rows of the feeds of a kind, with cleaned texts. Rows of joined files are no rows of their own; they fill others. -#}

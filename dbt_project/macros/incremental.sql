@@ -23,10 +23,37 @@
     {{ return(load_relation(this) is not none and not has_current_sql()) }}
 {%- endmacro %}
 
+{#- Kinds of rows that are classified by day, with the column of their time. -#}
+{% macro incremental_kinds() -%}
+    {{ return({
+        'events': 'event_at',
+        'purchases': 'purchased_at',
+        'impressions': 'seen_at',
+        'recommendation_lists': 'published_at',
+        'served_lists': 'served_at',
+    }) }}
+{%- endmacro %}
+
 {#- The strategy calls outdated_days, changed_days and changed_pairs alike, so each of them takes the built table. -#}
 {% macro outdated_days(built) -%}
     select row_date from {{ ref('int_outdated_days') }}
     where kind = '{{ config.require('meta')['kind'] }}'
+{%- endmacro %}
+
+{#- Null when no day is outdated; then no list is. -#}
+{% macro first_outdated_list_day() -%}
+    (select min(row_date) from {{ ref('int_outdated_days') }} where kind = 'recommendation_lists')
+{%- endmacro %}
+
+{#- A list before the first outdated day changes only if no other list had followed it by then. -#}
+{% macro outdated_lists(built) -%}
+    select
+        _load_id,
+        _line
+    from {{ built }}
+    where
+        cast(published_at as date) >= {{ first_outdated_list_day() }}
+        or cast(coalesce(live_until, {{ max_valid_to() }}) as date) >= {{ first_outdated_list_day() }}
 {%- endmacro %}
 
 {#- Later than every earlier change, even when the clock was set back. -#}
@@ -74,31 +101,23 @@
     where cast(valid_from as date) in ({{ changed_days(built, 'valid_from') }})
 {%- endmacro %}
 
-{#- The rows of a classified table from the last build. A ref would make a circle in the lineage. A table from before there
-    were keys is built in full, because its SQL has changed. -#}
-{% macro built_rows(kind, has_key=false) -%}
+{#- The rows of a classified table from the last build. A ref would make a circle in the lineage. Columns that the table
+    does not have are null. -#}
+{% macro built_rows(kind, columns) -%}
     {%- set built = load_relation(this.incorporate(path={'identifier': 'int_' ~ kind ~ '_classified'})) if execute -%}
-    {%- set null_key = 'cast(null as ' ~ dbt.type_string() ~ ') as _key' -%}
-    {%- if built -%}
-    {%- set is_key_built = has_key and '_key' in adapter.get_columns_in_relation(built) | map(attribute='name') -%}
+    {%- set built_names = adapter.get_columns_in_relation(built) | map(attribute='name') | list if built else [] -%}
+    {%- set types = {
+        '_load_id': dbt.type_bigint(), '_typing_fingerprint': dbt.type_bigint(), '_row_date': 'date',
+        'is_session_user': 'boolean',
+    } -%}
     select
-        _load_id,
-        _typing_fingerprint,
-        _row_date,
-        product_id,
-        row_status,
-        reasons
-        {{- (',\n        ' ~ ('_key' if is_key_built else null_key)) if has_key }}
+        {%- for column in columns %}
+        {{ column if column in built_names else 'cast(null as ' ~ types.get(column, dbt.type_string()) ~ ') as ' ~ column }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    {% if built -%}
     from {{ built }}
     {%- else -%}
-    select
-        cast(null as {{ dbt.type_bigint() }}) as _load_id,
-        cast(null as {{ dbt.type_bigint() }}) as _typing_fingerprint,
-        cast(null as date) as _row_date,
-        cast(null as {{ dbt.type_string() }}) as product_id,
-        cast(null as {{ dbt.type_string() }}) as row_status,
-        cast(null as {{ dbt.type_string() }}) as reasons
-        {{- (',\n        ' ~ null_key) if has_key }}
     where 1 = 0
     {%- endif -%}
 {%- endmacro %}

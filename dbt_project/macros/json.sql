@@ -129,3 +129,31 @@
         {%- endfor %}
     )) as varchar)
 {%- endmacro %}
+
+{#- Null for a text that is no JSON list. -#}
+{% macro json_list_texts(column) -%}
+    {{ return(adapter.dispatch('json_list_texts')(column)) }}
+{%- endmacro %}
+
+{% macro default__json_list_texts(column) -%}
+    from_json({{ column }}, 'array<string>')
+{%- endmacro %}
+
+{% macro duckdb__json_list_texts(column) -%}
+    case
+        when json_valid({{ column }}) and json_type({{ column }}) = 'ARRAY'
+            then json_extract_string({{ column }}, '$[*]')
+    end
+{%- endmacro %}
+
+{% macro list_length(list) -%}
+    {{ return(adapter.dispatch('list_length')(list)) }}
+{%- endmacro %}
+
+{% macro default__list_length(list) -%}
+    size({{ list }})
+{%- endmacro %}
+
+{% macro duckdb__list_length(list) -%}
+    len({{ list }})
+{%- endmacro %}

@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'rec_top_n'}}}) }}
 
--- Stops a run before publishing when too many customers have no list.
+-- Stops a run before publishing when too many customers have no list. Customers in an experiment's arm without lists do not
+-- count.
 select
     concat(
         'only ', count(lists.user_id), ' of ', count(*), ' customers have a list: the minimum share is ',
@@ -8,6 +9,7 @@ select
         'Blocks and caps exclude too many products, or customers have bought everything and repurchases.csv allows ',
         'no product again. Check the rules in dbt_project/seeds/merchandising_rules'
     ) as message
-from {{ ref('dim_users') }} as users
+from {{ ref('int_user_policies') }} as users
 left join (select distinct user_id from {{ ref('rec_top_n') }}) as lists on users.user_id = lists.user_id
+where users.has_list and users.user_id != {{ anonymous_user_id() }}
 having count(lists.user_id) < {{ var('min_customers_served_share') }} * count(*)

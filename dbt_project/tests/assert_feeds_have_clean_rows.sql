@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'audit_feeds'}}}) }}
 
 -- Stops a run before training when a feed has rows and none of them is clean: its declaration is wrong, and the model and
--- the lists would lack the feed. A feed without rows passes.
+-- the lists would lack the feed. A feed without rows passes, and so do the logs that RecoMart writes.
 with unclean_feeds as (
 
     select
@@ -13,7 +13,7 @@ with unclean_feeds as (
         declared.keep_days
     from {{ ref('audit_feeds') }} as audit
     inner join {{ ref('stg_raw__feeds') }} as declared on audit.feed = declared.feed
-    where audit.loaded > 0 and audit.clean = 0
+    where audit.loaded > 0 and audit.clean = 0 and declared.kind not in ({{ quoted_list(log_kinds()) }})
 
 ),
 

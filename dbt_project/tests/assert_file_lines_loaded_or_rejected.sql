@@ -9,6 +9,12 @@ with raw_rows as (
     select _feed, _file from {{ source('raw', 'purchases') }}
     union all
     select _feed, _file from {{ source('raw', 'products') }}
+    union all
+    select _feed, _file from {{ source('raw', 'impressions') }}
+    union all
+    select _feed, _file from {{ source('raw', 'recommendation_lists') }}
+    union all
+    select _feed, _file from {{ source('raw', 'served_lists') }}
 
 ),
 

@@ -1,7 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_recommendations_ranked'}}}) }}
 
 -- Checks every recommendation, those for anonymous users included, against blocks, exclusions and caps. The rules come
--- from rec_product_rules and int_user_product_exclusions; the query does not use the models that apply them to lists. A
+-- from int_product_rules and int_user_product_exclusions; the query does not use the models that apply them to lists. A
 -- rank above the length of its list means that a rank is missing.
 with recommendations as (
 
@@ -9,6 +9,7 @@ with recommendations as (
         recommendations.user_id,
         recommendations.product_id,
         recommendations.rank,
+        policies.has_list,
         rules.is_recommendable,
         rules.category_cap,
         rules.brand_cap,
@@ -16,7 +17,10 @@ with recommendations as (
         count(*) over (partition by recommendations.user_id, rules.brand) as brand_count,
         count(*) over (partition by recommendations.user_id) as list_length
     from {{ ref('int_recommendations_ranked') }} as recommendations
-    inner join {{ ref('rec_product_rules') }} as rules on recommendations.product_id = rules.product_id
+    inner join {{ ref('int_user_policies') }} as policies on recommendations.user_id = policies.user_id
+    inner join {{ ref('int_product_rules') }} as rules
+        on recommendations.product_id = rules.product_id
+        and policies.rule_set = rules.rule_set
 
 ),
 
@@ -26,6 +30,7 @@ broken_rules as (
         recommendations.product_id,
         concat_ws(
             ', ',
+            case when not recommendations.has_list then 'of a customer in an arm without lists' end,
             case when not recommendations.is_recommendable then 'unavailable or blocked' end,
             case when exclusions.product_id is not null then 'excluded for the customer' end,
             case when recommendations.category_count > recommendations.category_cap then 'above the category cap' end,

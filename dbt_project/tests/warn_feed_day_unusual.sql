@@ -6,7 +6,7 @@ with days as (
 
     select
         *,
-        max(delivery_day) over () as newest_day,
+        max(case when feed not in ({{ quoted_list(log_kinds()) }}) then delivery_day end) over () as newest_day,
         max(case when files + rejected_files > 0 then delivery_day end) over (partition by feed) as newest_feed_day
     from {{ ref('audit_feed_days') }}
 

@@ -12,7 +12,7 @@ with deliveries as (
         {{ dbt.datediff('lag(delivery_day) over (partition by feed order by delivery_day)', 'delivery_day', 'day') }}
             as interval_days
     from {{ ref('audit_feed_days') }}
-    where files > 0
+    where files > 0 and feed not in ({{ quoted_list(log_kinds()) }})
 
 ),
 

@@ -4,9 +4,10 @@
 -- column. Dagster shows a test at an asset that the test depends on.
 -- depends_on: {{ ref('audit_feeds') }}
 -- depends_on: {{ ref('int_events_classified') }}, {{ ref('int_purchases_classified') }}
+-- depends_on: {{ ref('int_impressions_classified') }}
 -- The items of an unnested record share the key of the record.
 {% set keyed_kinds, unnested_feeds = [], [] %}
-{% for kind in ['events', 'purchases'] if is_declared(declared_feeds(kind), 'key') %}
+{% for kind in ['events', 'purchases', 'impressions'] if is_declared(declared_feeds(kind), 'key') %}
     {% do keyed_kinds.append(kind) %}
     {% for feed in declared_feeds(kind) if feed.item_number %}
         {% do unnested_feeds.append(feed.feed) %}

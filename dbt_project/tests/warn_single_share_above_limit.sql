@@ -23,7 +23,7 @@ loads as (
 
 id_counts as (
 
-    {% for kind in ['events', 'purchases'] -%}
+    {% for kind in ['events', 'purchases', 'impressions'] -%}
     {% for id in ['user', 'product'] -%}
     select loads.feed, '{{ kind }}' as kind, '{{ id }}' as subject, classified.{{ id }}_id as id, count(*) as rows
     from {{ ref('int_' ~ kind ~ '_classified') }} as classified

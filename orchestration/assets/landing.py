@@ -1,4 +1,4 @@
-"""External assets of the shop's landing files; every load reports them."""
+"""External assets of the landing files; every load reports them."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading.landing_files import find_feed_files
 from warehouse.loading.reports import LoadReport
 from warehouse.settings import Settings
-from warehouse.sources.columns import RAW_COLUMNS, FeedKind
+from warehouse.sources.columns import LOG_KINDS, RAW_COLUMNS, FeedKind
 from warehouse.sources.yaml_file import read_sources
 
 
@@ -41,7 +41,11 @@ LANDING_SPECS = [
         owners=["team:data_engineering"],
         metadata=build_docs_metadata("docs/loading.md"),
         freshness_policy=build_freshness_policy(Settings(), kind),
-        description=f"Files of {kind} as the shop delivered them. The sources file declares the feeds and their files.",
+        description=(
+            f"Files of {kind}, which RecoMart writes into the landing folder."
+            if kind in LOG_KINDS
+            else f"Files of {kind} as the shop delivered them. The sources file declares the feeds and their files."
+        ),
     )
     for kind in RAW_COLUMNS
 ]
@@ -65,6 +69,6 @@ def report_landing(context: dg.AssetExecutionContext, settings: Settings, report
             newest = max(files, key=lambda file: (file.changed_ns, file.path))
             metadata["newest_file"] = newest.path
             metadata["newest_file_changed_at"] = dg.MetadataValue.timestamp(newest.changed_ns / 1e9)
-        has_delivered = any(report.feeds[feed].files_loaded for feed in kind_files)
+        has_delivered = any(report.feeds[feed].files_loaded for feed in kind_files if feed in report.feeds)
         event_type = dg.AssetMaterialization if has_delivered else dg.AssetObservation
         context.log_event(event_type(build_landing_key(kind), metadata=metadata))

@@ -15,7 +15,7 @@ from orchestration.assets.dbt_graph import MANIFEST
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_manifest import find_published_models
 from orchestration.run_state import complete_run
-from orchestration.steps import publish_copy
+from orchestration.steps import publish_and_load_log
 
 
 @dg.asset(
@@ -33,11 +33,11 @@ from orchestration.steps import publish_copy
 def published_copy(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """Publish a versioned, verified, read-only copy of the tables that the app and the service read.
 
-    The pointer moves to the new copy by an atomic rename.
+    The pointer moves to the new copy by an atomic rename. The lists that the publication changed are logged.
     """
     start_seconds = time.perf_counter()
     with as_dagster_failure():
-        published = publish_copy(warehouse.settings)
+        published = publish_and_load_log(warehouse.settings)
         # A run of some assets only is not complete.
         if context.run.job_name == "full_pipeline" and not context.run.asset_selection:
             complete_run(warehouse.settings, context.run.run_id)

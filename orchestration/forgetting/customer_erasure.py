@@ -25,7 +25,7 @@ from orchestration.progress import PipelineListener
 from orchestration.refusals import list_renewable_reasons, renew_acceptances
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from warehouse.database import fetch_first_row, open_ledger_reader, open_reader, open_writer, transaction
-from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase
+from warehouse.erasure.customer_rows import clean_user_id, find_raw_rows, find_rejected_rows_to_erase, find_sessions
 from warehouse.erasure.customer_tables import IS_USER_ROW, find_user_tables
 from warehouse.erasure.database_rewriting import rewrite_database
 from warehouse.erasure.erasure_lock import lock_erasure
@@ -36,7 +36,7 @@ from warehouse.loading.forgotten_customers import add_forgotten_customer
 from warehouse.loading.landing_files import find_feed_files
 from warehouse.loading.ledger import delete_files
 from warehouse.publishing.live_copy import POINTER_FILE
-from warehouse.publishing.publisher import publish_without_customer
+from warehouse.publishing.publisher import log_live_lists, publish_without_customer
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Sources
 from warehouse.sources.yaml_file import read_sources
@@ -149,15 +149,19 @@ def _erase_rows(settings: Settings, sources: Sources, user_id: str) -> bool:
     Returns whether a new or changed file was loaded.
     """
     with lock_build(settings):
-        run_dbt(settings, "run", "--select", "staging.shop")
+        run_dbt(settings, "run", "--select", "staging.shop", "staging.log")
     loaded_files = _read_loaded_files(settings)
+    # Later the log of a killed publication would be written with the customer.
+    log_live_lists(settings)
     load_present_files(settings, sources)
     present_files = _read_loaded_files(settings)
     _delete_renamed_files(settings, sources, user_id)
+    with open_reader(settings) as connection:
+        sessions = find_sessions(connection, user_id)
     erase_rows(
         settings,
         sources,
-        find_rows=lambda connection: find_raw_rows(connection, user_id),
+        find_rows=lambda connection: find_raw_rows(connection, user_id, sessions),
         find_rejected=lambda connection: find_rejected_rows_to_erase(connection, sources, user_id),
     )
     # A file that arrives during the erasure is loaded with the rewritten files.

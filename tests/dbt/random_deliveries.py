@@ -1,9 +1,14 @@
 """Random deliveries to a shop: files of every feed, changed, emptied or deleted, and other declarations."""
 
+import io
 import json
 from collections.abc import Callable
+from datetime import datetime
 from random import Random
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.crash_recovery import kill_build
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
@@ -31,6 +36,18 @@ JOINED_ORDERS_CSV: dict[str, Any] = {
         "columns": {"transaction_id": "id", "user_id": "who", "purchased_at": "when"},
     },
 }
+IMPRESSIONS_JSONL: dict[str, Any] = {
+    "files": "seen/*",
+    "format": "jsonl",
+    "columns": {
+        "impression_id": "id",
+        "user_id": "user",
+        "session_id": "session",
+        "product_id": "item",
+        "position": "place",
+        "seen_at": "time",
+    },
+}
 Delivery = Callable[[Shop, Random], None]
 
 
@@ -49,6 +66,7 @@ def draw_timestamp(rng: Random, day_number: int) -> str:
 def draw_event(rng: Random, day_number: int) -> str:
     row = {
         "user": rng.choice(["u1", "u2", "u3", ""]),
+        "session": rng.choice(["", *(f"s{number}" for number in range(12))]),
         "item": f"p{rng.randrange(8)}",
         "type": rng.choice(["view", "click", "add_to_cart", "remove_from_cart", "hover"]),
         "time": draw_timestamp(rng, day_number),
@@ -117,6 +135,72 @@ def write_orders(shop: Shop, rng: Random) -> None:
     shop.put(f"orders/{format_day(number)}.csv", "\n".join(["id,who,when,state", *rows]) + "\n")
 
 
+def write_impressions(shop: Shop, rng: Random) -> None:
+    """Write or replace a day's impressions, most of them without a customer, some with the id of another one."""
+    number = rng.randrange(DAY_COUNT)
+
+    def draw_row() -> str:
+        row = {
+            "id": rng.choice(["", "", *range(15)]),
+            "user": rng.choice(["u1", "", "", ""]),
+            "session": rng.choice(["", *(f"s{session}" for session in range(12))]),
+            "item": f"p{rng.randrange(8)}",
+            "place": rng.choice([1, 2, "top"]),
+            "time": draw_timestamp(rng, number),
+        }
+        return json.dumps(row)
+
+    rows = [draw_row() for _ in range(rng.randrange(12))]
+    shop.put(f"seen/{format_day(number)}.jsonl", "".join(row + "\n" for row in [*rows, *rows[:2]]))
+
+
+def write_list_log(shop: Shop, rng: Random) -> None:
+    """Write or replace the log of a publication; sometimes as a copy of another one."""
+    number = rng.randrange(DAY_COUNT)
+    users = [user for user in ("u1", "u2", "u3", "") if rng.random() < 0.6]
+    lists = [[f"p{rng.randrange(8)}" for _ in range(rng.randrange(3))] for _ in users]
+    published_at = datetime(2026, 1, 1 + (number if rng.random() < 0.8 else 0), 12)
+    put_list_log(shop, f"recomart-{number:08d}", published_at, dict(zip(users, lists, strict=True)))
+
+
+def put_list_log(shop: Shop, publication: str, published_at: datetime, lists: dict[str, list[str]]) -> None:
+    """Write the log of a publication with these lists by customer."""
+    table = pa.table(
+        {
+            "user_id": pa.array(lists.keys(), pa.string()),
+            "placement": pa.array(["customer"] * len(lists)),
+            "published_at": pa.array([published_at] * len(lists), pa.timestamp("us")),
+            **{name: pa.array([None] * len(lists), pa.string()) for name in ("experiment", "arm", "run_id")},
+            "product_ids": pa.array(lists.values(), pa.list_(pa.string())),
+            "sources": pa.array([["model"] * len(ids) for ids in lists.values()], pa.list_(pa.string())),
+            "reason_keys": pa.array([["a"] * len(ids) for ids in lists.values()], pa.list_(pa.string())),
+            "publication": pa.array([publication] * len(lists)),
+            "list_hash": pa.array(["h"] * len(lists)),
+        }
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    shop.put(f"recommendation_log/published/{publication}.parquet", sink.getvalue())
+
+
+def write_served_log(shop: Shop, rng: Random) -> None:
+    """Write or replace a file of the service's log, with answers that other files have too."""
+    number = rng.randrange(DAY_COUNT)
+    rows = [
+        {
+            "recommendation_id": rng.choice(["", *(f"r{answer}" for answer in range(30))]),
+            "served_at": draw_timestamp(rng, number),
+            "user_id": rng.choice(["u1", None]),
+            "placement": "basket",
+            "product_ids": rng.choice([[], ["p1", "p2"], "p1"]),
+            "is_fallback": False,
+        }
+        for _ in range(rng.randrange(8))
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    shop.put(f"recommendation_log/served/{format_day(number)}.jsonl", text)
+
+
 def write_catalog(shop: Shop, rng: Random) -> None:
     """Write or replace a catalog in which products are added, removed and repriced."""
     items = [
@@ -149,12 +233,14 @@ def kill_random_build(shop: Shop, rng: Random) -> None:
 
 def declare_feeds(shop: Shop, **changes: Any) -> None:
     """Declare the feeds, with other settings of the feeds of events."""
+    events_columns = {**EVENTS_JSONL["columns"], "session_id": "session"}
     shop.declare(
-        events=EVENTS_JSONL | changes,
+        events={**EVENTS_JSONL, "columns": events_columns, **changes},
         tracker=KEYED_EVENTS_CSV | changes,
         purchases=PURCHASES_CSV,
         lines=JOINED_ORDERS_CSV,
         products=PRODUCTS_JSON,
+        impressions=IMPRESSIONS_JSONL,
     )
 
 
@@ -181,6 +267,11 @@ DELIVERIES: list[Delivery] = [
     write_keyed_events,
     write_order_lines,
     write_orders,
+    write_impressions,
+    write_impressions,
+    write_list_log,
+    write_list_log,
+    write_served_log,
     write_catalog,
     empty_file,
     delete_file,

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,10 +19,14 @@ from tests.dbt.random_deliveries import (
     DELIVERIES,
     declare_feeds,
     format_day,
+    put_list_log,
     write_catalog,
     write_events,
+    write_impressions,
+    write_list_log,
     write_order_lines,
     write_orders,
+    write_served_log,
 )
 from tests.table_changes import execute_statements
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
@@ -65,10 +70,13 @@ def read_tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
             """
         ).fetchall()
         return {
-            table: connection.execute(
-                f"select {', '.join(columns)} from {table}"
-                f" where {'action_count > 0' if table == 'intermediate.int_action_days' else 'true'} order by all"
-            ).fetchall()
+            table: [
+                tuple(tuple(value) if isinstance(value, list) else value for value in row)
+                for row in connection.execute(
+                    f"select {', '.join(columns)} from {table}"
+                    f" where {'action_count > 0' if table == 'intermediate.int_action_days' else 'true'} order by all"
+                ).fetchall()
+            ]
             for table, columns in tables
         }
 
@@ -89,6 +97,9 @@ def build_deliveries(shop: Shop, rng: Random, rounds: int) -> dict[str, list[tup
     declare_feeds(shop)
     write_events(shop, rng)
     write_catalog(shop, rng)
+    write_impressions(shop, rng)
+    write_list_log(shop, rng)
+    write_served_log(shop, rng)
     tables: dict[str, list[tuple[Any, ...]]] = {}
     for _ in range(rounds):
         for kind in rng.choices(DELIVERIES, k=rng.randrange(1, 5)):
@@ -122,6 +133,64 @@ def test_keys_and_joins_equal_full_refresh(shop: Shop) -> None:
     incremental_tables = build_only(shop, *tables)
     assert shop.query(status) == [("p1", "duplicate"), ("p4", "clean"), ("p3", "clean")]
     assert find_differences(incremental_tables, build_only(shop, *tables, options=["--full-refresh"])) == {}
+
+
+def test_late_events_change_customer_of_session(shop: Shop) -> None:
+    """Events bring the customer of a session's impressions; those of a second customer take it away."""
+    tables = ("int_impressions_classified",)
+    users = "select session_id, user_id, is_session_user from intermediate.int_impressions_classified order by all"
+    declare_feeds(shop)
+    shop.put("catalog/1.json", json.dumps({"data": {"items": [{"id": "p1", "name": "Mug", "price": 1}]}}))
+    impressions = [{"session": session, "item": "p1", "time": "2026-01-05T10:00:00Z"} for session in ("s1", "s2")]
+    shop.put("seen/1.jsonl", "".join(json.dumps(row) + "\n" for row in impressions))
+    build_only(shop, *tables)
+    assert shop.query(users) == [("s1", None, False), ("s2", None, False)]
+    event = {"user": "u1", "session": "s1", "item": "p1", "type": "view", "time": "2026-01-09T10:00:00Z"}
+    shop.put("events/1.jsonl", json.dumps(event) + "\n")
+    build_only(shop, *tables)
+    assert shop.query(users) == [("s1", "u1", True), ("s2", None, False)]
+    shop.put("events/2.jsonl", json.dumps(event | {"user": "u2"}) + "\n")
+    build_only(shop, *tables)
+    assert shop.query(users) == [("s1", None, False), ("s2", None, False)]
+    shop.put("events/2.jsonl", json.dumps(event | {"user": "u2", "session": "s2"}) + "\n")
+    build_only(shop, *tables)
+    assert shop.query(users) == [("s1", "u1", True), ("s2", "u2", True)]
+
+
+def test_late_list_ends_earlier_list(shop: Shop) -> None:
+    """Only the customer's lists around a new, changed or removed one get another end."""
+    periods = """
+        select user_id, day(published_at), day(live_until), product_ids
+        from marts.fct_recommendation_lists
+        order by all
+    """
+    shop.put("events/1.jsonl", "")
+    days = {number: datetime(2026, 1, number, 12) for number in (1, 5, 9, 20)}
+    put_list_log(shop, "first", days[1], {"u1": ["p1"], "u2": ["p2"], "u3": ["p3"]})
+    put_list_log(shop, "last", days[9], {"u1": ["p4"]})
+    build_only(shop, "fct_recommendation_lists")
+    assert shop.query(periods) == [
+        ("u1", 1, 9, ["p1"]),
+        ("u1", 9, None, ["p4"]),
+        ("u2", 1, None, ["p2"]),
+        ("u3", 1, None, ["p3"]),
+    ]
+    put_list_log(shop, "late", days[5], {"u1": ["p5"], "u2": []})
+    put_list_log(shop, "new", days[20], {"u3": ["p6"]})
+    build_only(shop, "fct_recommendation_lists")
+    assert shop.query(periods) == [
+        ("u1", 1, 5, ["p1"]),
+        ("u1", 5, 9, ["p5"]),
+        ("u1", 9, None, ["p4"]),
+        ("u2", 1, 5, ["p2"]),
+        ("u2", 5, None, []),
+        ("u3", 1, 20, ["p3"]),
+        ("u3", 20, None, ["p6"]),
+    ]
+    put_list_log(shop, "late", days[5], {"u2": []})
+    tables = build_only(shop, "fct_recommendation_lists")
+    assert shop.query(periods)[:2] == [("u1", 1, 9, ["p1"]), ("u1", 9, None, ["p4"])]
+    assert find_differences(tables, build_only(shop, "fct_recommendation_lists", options=["--full-refresh"])) == {}
 
 
 def test_deliveries_equal_full_refresh(shop: Shop) -> None:

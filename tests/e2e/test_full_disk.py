@@ -4,7 +4,6 @@ import importlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.steps import build_marts, build_recommendations, publish_copy
 from tests.e2e.pending_days_shop import PendingDaysShop, count_differences_between, find_unexpected_files
+from tests.small_disk import fill_disk, mount_small_disk
 from warehouse.errors import DiskFullError
 from warehouse.loading.loader import load
 from warehouse.locks import exclusive_lock
@@ -43,23 +43,8 @@ FREE_BYTES = 16 << 10
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a disk that can be filled needs the right to mount one: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill_disk(disk: Path) -> Path:
-    """Fill the disk except for FREE_BYTES; return the file that fills it."""
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - FREE_BYTES)
-    return ballast
+    with mount_small_disk(tmp_path / "disk", "200m") as disk:
+        yield disk
 
 
 @pytest.mark.slow
@@ -72,7 +57,7 @@ def test_full_disk_is_reported_and_repaired(pending_days_shop: PendingDaysShop, 
         if name == step:
             break
         run_step(settings)
-    ballast = fill_disk(small_disk)
+    ballast = fill_disk(small_disk, FREE_BYTES)
     with pytest.raises(DiskFullError, match=rf"{settings.warehouse}: .* No space left on device .*Free some space"):
         STEPS[step](settings)
     with ServingCopy(settings) as copy:
@@ -102,7 +87,7 @@ def test_dagster_step_reports_full_disk(
     monkeypatch.setattr(common, "RETRY_DELAY_SECONDS", 0)
     job = importlib.import_module("orchestration.definitions").defs.resolve_job_def("full_pipeline")
     load(settings)
-    fill_disk(small_disk)
+    fill_disk(small_disk, FREE_BYTES)
     with dg.DagsterInstance.ephemeral() as instance:
         selection = [dg.AssetKey(["intermediate", "int_events_classified"])]
         run = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=selection)

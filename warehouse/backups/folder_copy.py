@@ -28,7 +28,7 @@ def find_finished_files(path: Path, is_followed: Callable[[Path], bool] = lambda
 
 
 def _is_unfinished(name: str) -> bool:
-    return (name.startswith(".") and name != ".demo.json") or name.endswith((".lock", ".tmp", ".tmp.wal"))
+    return (name.startswith(".") and name != ".demo.json") or name.endswith((".lock", ".part", ".tmp", ".tmp.wal"))
 
 
 def check_disk_space(folder: Path, needed_bytes: int) -> None:

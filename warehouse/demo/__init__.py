@@ -2,5 +2,17 @@
 
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import DemoSummary, generate_shop
+from warehouse.demo.next_day import NextDaySummary, find_next_day, generate_next_day
+from warehouse.demo.outcomes import compute_true_metrics
+from warehouse.demo.reactions import LiveList
 
-__all__ = ["DemoConfig", "DemoSummary", "generate_shop"]
+__all__ = [
+    "DemoConfig",
+    "DemoSummary",
+    "LiveList",
+    "NextDaySummary",
+    "compute_true_metrics",
+    "find_next_day",
+    "generate_next_day",
+    "generate_shop",
+]

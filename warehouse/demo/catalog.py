@@ -10,7 +10,7 @@ import numpy as np
 
 from warehouse.demo.config import DemoConfig, RandomStream
 from warehouse.demo.dirt import Dirt, plan_dirt
-from warehouse.demo.world import CATALOG_EVERY_DAYS, Ints, World
+from warehouse.demo.world import CATALOG_EVERY_DAYS, Bools, Ints, World
 
 PAGE_SIZE = 300
 
@@ -25,17 +25,40 @@ def write_catalog(config: DemoConfig, world: World, landing: Path) -> dict[date,
     """Write every delivery of the catalog; return, by day, the number of files and the records by kind: (kinds,)."""
     deliveries: dict[date, tuple[int, Ints]] = {}
     for period, (products, dirt) in enumerate(_plan_deliveries(config, world)):
-        day = config.start_date + timedelta(days=period * CATALOG_EVERY_DAYS)
-        folder = landing / "catalog" / day.isoformat()
-        folder.mkdir(parents=True)
         records = [_make_record(world, period, int(p), Dirt(d)) for p, d in zip(products, dirt, strict=True)]
-        page_count = -(-len(records) // PAGE_SIZE) or 1
-        for page in range(page_count):
-            page_records = records[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
-            text = json.dumps({"page": page + 1, "pages": page_count, "products": page_records})
-            (folder / f"page-{page + 1:03d}.json").write_text(text + "\n", encoding="utf-8")
+        day, page_count = _write_delivery(config, landing, period, records)
         deliveries[day] = page_count, np.bincount(dirt, minlength=len(Dirt))
     return deliveries
+
+
+def write_further_delivery(config: DemoConfig, world: World, landing: Path, period: int) -> int:
+    """Write the delivery of a catalog period after the configured days, without dirt; return the number of records."""
+    products = np.flatnonzero(_find_delivered(world, period))
+    _write_delivery(config, landing, period, [_make_record(world, period, int(p), Dirt.NONE) for p in products])
+    return len(products)
+
+
+def _write_delivery(config: DemoConfig, landing: Path, period: int, records: list[dict[str, Any]]) -> tuple[date, int]:
+    """Write the pages of a delivery; return its day and the number of pages."""
+    day = config.start_date + timedelta(days=period * CATALOG_EVERY_DAYS)
+    folder = landing / "catalog" / day.isoformat()
+    folder.mkdir(parents=True)
+    page_count = -(-len(records) // PAGE_SIZE) or 1
+    for page in range(page_count):
+        page_records = records[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
+        text = json.dumps({"page": page + 1, "pages": page_count, "products": page_records})
+        (folder / f"page-{page + 1:03d}.json").write_text(text + "\n", encoding="utf-8")
+    return day, page_count
+
+
+def _find_delivered(world: World, period: int) -> Bools:
+    """Return whether a delivery has each product, because it is new or changed: (products,)."""
+    launch_period = world.launch_day // CATALOG_EVERY_DAYS
+    previous = max(period - 1, 0)
+    is_changed = (world.price_cents[period] != world.price_cents[previous]) | (
+        world.is_in_stock[period] != world.is_in_stock[previous]
+    )
+    return np.asarray((launch_period == period) | (launch_period < period) & is_changed)
 
 
 def _plan_deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, Ints]]:
@@ -50,11 +73,7 @@ def _plan_deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, I
     can_be_bad = np.arange(products) % 2 == 1
     launch_period = world.launch_day // CATALOG_EVERY_DAYS
     for period in range(periods):
-        previous = max(period - 1, 0)
-        is_changed = (world.price_cents[period] != world.price_cents[previous]) | (
-            world.is_in_stock[period] != world.is_in_stock[previous]
-        )
-        is_delivered = (launch_period == period) | (launch_period < period) & is_changed
+        is_delivered = _find_delivered(world, period)
         is_unchanged = (launch_period < period) & ~is_delivered
         repeated_products = _sample(
             np.flatnonzero(is_unchanged & (np.arange(products) % 2 == 0)), dirt_counts[Dirt.REPEATED][period], rng

@@ -16,6 +16,10 @@ class RandomStream(IntEnum):
     DIRT = 3
     CATALOG = 4
     HEADER = 5
+    FURTHER_PERIOD = 6
+    FURTHER_DAY = 7
+    FURTHER_CATALOG = 8
+    REACTION = 9
 
 
 class DemoConfig(BaseModel):
@@ -30,7 +34,8 @@ class DemoConfig(BaseModel):
     """Products of the catalog; 15 % of them are launched after the first day."""
 
     days: int = Field(default=90, ge=1, le=3_650)
-    """Days of landing files, with one clickstream file and one purchase file each."""
+    """Days of landing files, with one clickstream file and one purchase file each. Further days can follow, whose
+    customers see recommendations (`warehouse.demo.next_day`); the first days do not depend on them."""
 
     events: int = Field(default=250_000, ge=1, le=500_000_000)
     """Views, clicks and add-to-carts of the whole period, accurate to a few percent."""
@@ -38,6 +43,13 @@ class DemoConfig(BaseModel):
     eagerness: float = Field(default=0.0, ge=-5.0, le=5.0)
     """Log-odds that are added to the probabilities of add-to-cart and purchase after a click: at 0 there are 3 purchase
     lines per 100 events, at 1.45 there are 10."""
+
+    effect: float = Field(default=1.0, ge=0.0, le=10.0)
+    """Effect of the recommendations on further days: factor of the probability that a shown product is clicked. At 0
+    the lists are shown and change nothing."""
+
+    shown_share: float = Field(default=0.6, ge=0.0, le=1.0)
+    """Share of the sessions of further days that show the customer's recommendations."""
 
     dirt: float = Field(default=0.01, ge=0.0, le=0.2)
     """Share of invalid or unusual rows; 0 for none."""

@@ -2,7 +2,7 @@
 
 import gzip
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +11,18 @@ from typing import IO
 import numpy as np
 
 from warehouse.demo.config import DemoConfig, RandomStream
-from warehouse.demo.days import open_shop
+from warehouse.demo.days import DayPart, DemoShop, open_shop
 from warehouse.demo.dirt import Dirt
-from warehouse.demo.line_format import PURCHASE_COLUMNS, format_csv_lines, format_day, format_json_lines, has_new_column
+from warehouse.demo.line_format import (
+    IMPRESSION_COLUMNS,
+    PURCHASE_COLUMNS,
+    format_csv_lines,
+    format_day,
+    format_impression_lines,
+    format_json_lines,
+    has_new_column,
+)
+from warehouse.demo.reactions import DayLists
 from warehouse.demo.sessions import Rows
 from warehouse.demo.world import Ints
 
@@ -40,6 +49,7 @@ class DayTally:
     """Clickstream lines by kind of dirt, excluding the repeated file: (kinds,)."""
     purchase_counts: Ints = field(default_factory=make_zero_counts)
     """Purchase lines by kind of dirt: (kinds,)."""
+    impression_count: int = 0
     transaction_count: int = 0
     """Transactions with a clean line, excluding returns."""
     clean_users: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
@@ -63,7 +73,21 @@ class DayTally:
 
 def write_day(config: DemoConfig, landing: Path, day: int) -> DayTally:
     """Write the clickstream and purchase files of a day, counted from 0, into existing folders."""
-    shop, name = open_shop(config), format_day(config, day)
+    return write_day_of_shop(open_shop(config), landing, day)
+
+
+def write_day_of_shop(
+    shop: DemoShop,
+    landing: Path,
+    day: int,
+    lists: DayLists | None = None,
+    on_part: Callable[[DayPart], None] | None = None,
+) -> DayTally:
+    """Write the files of a day, whose sessions show the lists, into existing folders.
+
+    A day on which no session shows a list has no file of impressions.
+    """
+    config, name = shop.config, format_day(shop.config, day)
     suffix = ".jsonl.gz" if day % COMPRESSED_EVERY_DAYS == COMPRESSED_EVERY_DAYS - 1 else ".jsonl"
     tally = DayTally(
         day,
@@ -74,15 +98,23 @@ def write_day(config: DemoConfig, landing: Path, day: int) -> DayTally:
     if tally.has_reordered_header:
         columns = tuple(config.make_rng(RandomStream.HEADER, day).permutation(PURCHASE_COLUMNS).tolist())
     clicks_path = landing / "clickstream" / f"{name}{suffix}"
+    impressions: list[bytes] = []
     with (
         _open_for_writing(clicks_path) as clicks_file,
         _open_for_writing(landing / "purchases" / f"{name}.csv") as purchases_file,
     ):
         purchases_file.write(f"{','.join(columns)}\n".encode())
-        for part in shop.draw_parts(day):
-            clicks_file.write(format_json_lines(config, shop.world, part.clicks))
-            purchases_file.write(format_csv_lines(config, shop.world, part.purchases, columns))
-            tally.add(config, part.clicks, part.purchases)
+        for part in shop.draw_parts(day, lists):
+            clicks_file.write(format_json_lines(config, shop.world, part.written.clicks))
+            purchases_file.write(format_csv_lines(config, shop.world, part.written.purchases, columns))
+            impressions.append(format_impression_lines(config, shop.world, part.impressions))
+            tally.add(config, part.written.clicks, part.written.purchases)
+            tally.impression_count += len(part.impressions)
+            if on_part:
+                on_part(part)
+    if tally.impression_count:
+        header = f"{','.join(IMPRESSION_COLUMNS)}\n".encode()
+        (landing / "impressions" / f"{name}.csv").write_bytes(header + b"".join(impressions))
     if tally.has_repeated_file:
         shutil.copyfile(clicks_path, clicks_path.with_name(f"{name} (1){suffix}"))
     return tally

@@ -18,6 +18,7 @@ from warehouse.demo.days import open_shop
 from warehouse.demo.feeds import DayTally, write_day
 from warehouse.demo.truth import DemoTruth, TruthCounter, write_truth
 from warehouse.errors import RecomartError
+from warehouse.sources.log_feeds import LOG_FOLDER
 
 # Starting a process takes as long as generating this many events.
 EVENTS_PER_WORKER = 1_000_000
@@ -25,6 +26,10 @@ EVENTS_PER_WORKER = 1_000_000
 # The marker is written last, so that a landing folder with a marker is complete.
 MARKER_FILE = ".demo.json"
 FEED_FOLDERS = ("clickstream", "purchases", "catalog")
+
+IMPRESSION_FOLDER = "impressions"
+SHOP_FOLDERS = (*FEED_FOLDERS, IMPRESSION_FOLDER)
+"""Folders of the landing files; only further days have impressions."""
 
 
 class DemoSummary(BaseModel):
@@ -66,7 +71,7 @@ def generate_shop(
     """
     start_seconds = time.monotonic()
     landing, truth = landing.resolve(), truth.resolve()
-    existing_config = _read_marker(landing)
+    existing_config = read_marker(landing)
     demo_truth = _read_truth(truth)
     if demo_truth and existing_config == demo_truth.config == config:
         return _make_summary(demo_truth, start_seconds, is_new=False)
@@ -112,7 +117,7 @@ def _write_days(config: DemoConfig, landing: Path) -> Iterator[DayTally]:
         yield from pool.map(write, range(config.days))
 
 
-def _read_marker(landing: Path) -> DemoConfig | None:
+def read_marker(landing: Path) -> DemoConfig | None:
     """Read the configuration of the demo shop in the folder, if any."""
     try:
         return DemoConfig.model_validate_json((landing / MARKER_FILE).read_text(encoding="utf-8"))
@@ -125,7 +130,7 @@ def _check_no_foreign_files(landing: Path, marker: DemoConfig | None) -> None:
     if landing.exists() and not landing.is_dir():
         raise RecomartError(f"{landing} is a file. Choose a folder for the landing files")
     names = {path.name for path in landing.iterdir()} if landing.exists() else set()
-    foreign_names = names - {*FEED_FOLDERS, MARKER_FILE} if marker else names
+    foreign_names = names - {*SHOP_FOLDERS, LOG_FOLDER, MARKER_FILE} if marker else names
     if foreign_names:
         raise RecomartError(
             f"{landing}: the folder has {min(foreign_names)}, which the demo generator did not write. "

@@ -14,6 +14,10 @@ from warehouse.demo.dirt import Dirt
 from warehouse.demo.sessions import DAY_MS, DEVICES, EVENT_TYPES, Rows
 from warehouse.demo.world import Ints, World
 
+IMPRESSION_COLUMNS = ("user_id", "session_id", "product_id", "placement", "position", "seen_at", "recommendation_id")
+PLACEMENT = "customer"
+"""Placement of the lists that sessions show."""
+
 PURCHASE_COLUMNS = ("transaction_id", "user_id", "product_id", "quantity", "price", "timestamp")
 NEW_COLUMN = "app_version"
 
@@ -42,12 +46,12 @@ class LineFragments:
 
 @lru_cache(maxsize=1)
 def _build_fragments(config: DemoConfig, world: World) -> LineFragments:
-    products = [f'"{product}"' for product in (*world.product_ids, *_make_unknown_product_ids(world))]
+    products = [f'"{product}"' for product in (*world.product_ids, *_make_unknown_product_ids(config))]
     return LineFragments(
         users=pa.array([*(f'"user_id":"{user}",' for user in world.user_ids), *MISSING_USERS]),
         products=pa.array([f'"product_id":{product},' for product in (*products, *MISSING_PRODUCTS)]),
         event_types=pa.array([f'"event_type":"{t}",' for t in (*EVENT_TYPES, *ODD_SPELLINGS, *UNKNOWN_EVENT_TYPES)]),
-        dates=pa.array([*(format_day(config, day) for day in range(config.days)), *IMPOSSIBLE_DATES]),
+        dates=pa.array([*(format_day(config, day) for day in range(world.count_days())), *IMPOSSIBLE_DATES]),
         times=pa.array([f"T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}." for s in range(DAY_MS // 1000)]),
         milliseconds=pa.array([f"{ms:03d}Z" for ms in range(1000)]),
         devices=pa.array([f'","device":"{device}","session_id":"s' for device in DEVICES]),
@@ -85,7 +89,7 @@ def format_json_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
         _take(fragments.products, product),
         _take(fragments.event_types, event),
         '"timestamp":"',
-        *_format_timestamps(config, fragments, rows),
+        *_format_timestamps(world, fragments, rows),
         _take(fragments.devices, rows["device"]),
         pc.utf8_lpad(pa.array(session).cast(pa.string()), 13, "0"),
         _take(fragments.app_versions, version),
@@ -105,9 +109,9 @@ def format_csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequ
     if not len(rows):
         return b""
     timestamps = pc.binary_join_element_wise(
-        *_format_timestamps(config, _build_fragments(config, world), rows), ""
+        *_format_timestamps(world, _build_fragments(config, world), rows), ""
     ).to_pylist()
-    unknown_product_ids = _make_unknown_product_ids(world)
+    unknown_product_ids = _make_unknown_product_ids(config)
     lines = []
     for row, timestamp in zip(rows.tolist(), timestamps, strict=True):
         user, product, session, _, dirt, quantity, cents = row
@@ -134,10 +138,28 @@ def format_csv_lines(config: DemoConfig, world: World, rows: Rows, columns: Sequ
     return ("\n".join(lines) + "\n").encode()
 
 
-def _format_timestamps(config: DemoConfig, fragments: LineFragments, rows: Rows) -> tuple[pa.Array, pa.Array, pa.Array]:
+def format_impression_lines(config: DemoConfig, world: World, rows: Rows) -> bytes:
+    """Format impressions as CSV lines; published lists have no recommendation id."""
+    if not len(rows):
+        return b""
+    date_text, clock, milliseconds = _format_timestamps(world, _build_fragments(config, world), rows)
+    lines = pc.binary_join_element_wise(
+        _take(pa.array(world.user_ids), rows["user"]),
+        pc.binary_join_element_wise("s", pc.utf8_lpad(pa.array(rows["session"]).cast(pa.string()), 13, "0"), ""),
+        _take(pa.array(world.product_ids), rows["product"]),
+        PLACEMENT,
+        pa.array(rows["position"]).cast(pa.string()),
+        pc.binary_join_element_wise(date_text, clock, milliseconds, ""),
+        "",
+        ",",
+    )
+    return ("\n".join(lines.to_pylist()) + "\n").encode()
+
+
+def _format_timestamps(world: World, fragments: LineFragments, rows: Rows) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Format date, time and milliseconds of each row; bad timestamps have a date that does not exist."""
     time, session = rows["time"], rows["session"]
-    impossible_date = config.days + session % len(IMPOSSIBLE_DATES)
+    impossible_date = world.count_days() + session % len(IMPOSSIBLE_DATES)
     day = np.where(rows["dirt"] == Dirt.BAD_TIMESTAMP, impossible_date, time // DAY_MS)
     parts = (
         (fragments.dates, day),
@@ -148,9 +170,9 @@ def _format_timestamps(config: DemoConfig, fragments: LineFragments, rows: Rows)
     return date_text, clock, milliseconds
 
 
-def _make_unknown_product_ids(world: World) -> list[str]:
-    """Make product ids that are not in the catalog."""
-    return [f"p{len(world.product_ids) + 501 + i:05d}" for i in range(UNKNOWN_PRODUCT_COUNT)]
+def _make_unknown_product_ids(config: DemoConfig) -> list[str]:
+    """Make product ids that are never in the catalog."""
+    return [f"p{config.products + 501 + i:05d}" for i in range(UNKNOWN_PRODUCT_COUNT)]
 
 
 def _take(texts: pa.Array, codes: Ints) -> pa.Array:

@@ -19,9 +19,11 @@ CLICK_DTYPE = np.dtype([*_COMMON_FIELDS, ("event", "i1"), ("device", "i1")])
 """A clickstream row: indexes into the world's lists, and milliseconds since the start of the first day."""
 PURCHASE_DTYPE = np.dtype([*_COMMON_FIELDS, ("quantity", "i4"), ("cents", "i4")])
 """A line of a transaction; the transaction has the number of its session."""
+IMPRESSION_DTYPE = np.dtype([*_COMMON_FIELDS, ("position", "i4")])
+"""A product of a list that a session showed; the first position is 1."""
 
 Rows = NDArray[Any]
-"""Structured array of CLICK_DTYPE or PURCHASE_DTYPE."""
+"""Structured array of CLICK_DTYPE, PURCHASE_DTYPE or IMPRESSION_DTYPE."""
 
 HOURLY_WEIGHTS = (3, 2, 1, 1, 1, 2, 4, 7, 9, 10, 11, 12, 13, 12, 11, 11, 12, 14, 18, 23, 26, 24, 16, 8)
 """Relative number of sessions that begin in each hour (UTC), with a peak in the evening."""
@@ -127,15 +129,30 @@ def _draw_funnel(
     config: DemoConfig, world: World, day: int, user: Ints, product: Ints, rng: np.random.Generator
 ) -> tuple[Bools, Bools, Bools]:
     """Draw whether each view leads to a click, an add-to-cart and a purchase; affinity raises the probabilities."""
-    affinity = np.log(np.einsum("vk,vk->v", world.interest[user], world.lift[product]))
+    click, cart, purchase = compute_funnel(config, world, day, user, product)
+    is_clicked = rng.random(len(product)) < click
+    is_carted = is_clicked & (rng.random(len(product)) < cart)
+    return is_clicked, is_carted, is_carted & (rng.random(len(product)) < purchase)
 
-    def draw_step(intercept: float, slope: float) -> Bools:
-        return np.asarray(rng.random(len(product)) < 1 / (1 + np.exp(-intercept - slope * affinity)))
+
+def compute_funnel(
+    config: DemoConfig, world: World, day: int, user: Ints, product: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """Compute the probabilities of a click, of an add-to-cart after it, and of a purchase after that.
+
+    `user` and `product` have the same shape, as have the probabilities.
+    """
+    affinity = np.log(np.einsum("...k,...k->...", world.interest[user], world.lift[product]))
+
+    def compute_step(intercept: float, slope: float) -> Floats:
+        return np.asarray(1 / (1 + np.exp(-intercept - slope * affinity)))
 
     is_in_stock = world.is_in_stock[day // CATALOG_EVERY_DAYS, product]
-    is_clicked = draw_step(-1.0, 0.5)
-    is_carted = is_clicked & draw_step(config.eagerness - 1.5, 0.5) & is_in_stock
-    return is_clicked, is_carted, is_carted & draw_step(config.eagerness - 0.5, 0.4)
+    return (
+        compute_step(-1.0, 0.5),
+        compute_step(config.eagerness - 1.5, 0.5) * is_in_stock,
+        compute_step(config.eagerness - 0.5, 0.4),
+    )
 
 
 def _compute_time_of_day(share: Floats) -> Ints:

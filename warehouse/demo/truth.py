@@ -226,8 +226,13 @@ def write_truth(folder: Path, truth: DemoTruth, world: World) -> None:
     (folder / "planted.json").write_text(truth.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _write_factors(path: Path, key: str, ids: list[str], factors: Floats, first_date: NDArray[np.datetime64]) -> None:
+def make_factor_table(key: str, ids: list[str], factors: Floats, first_date: NDArray[np.datetime64]) -> pa.Table:
+    """Make a table of factors and first dates by id."""
     width = factors.shape[1]
     offsets = np.arange(0, factors.size + 1, width, dtype=np.int32)
     values = pa.ListArray.from_arrays(offsets, factors.astype(np.float32).ravel())
-    pq.write_table(pa.table({key: ids, "factors": values, "first_date": pa.array(first_date)}), path)
+    return pa.table({key: ids, "factors": values, "first_date": pa.array(first_date)})
+
+
+def _write_factors(path: Path, key: str, ids: list[str], factors: Floats, first_date: NDArray[np.datetime64]) -> None:
+    pq.write_table(make_factor_table(key, ids, factors, first_date), path)

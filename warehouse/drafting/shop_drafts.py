@@ -16,6 +16,7 @@ from warehouse.drafting.value_tests import MIN_EVIDENCE, MIN_SHARE, measure_ids
 from warehouse.formatting import format_names
 from warehouse.loading.landing_files import UnreadableFileError, find_unmatched_files
 from warehouse.sources.columns import ID_COLUMNS, PRODUCT_ATTRIBUTES, RAW_COLUMNS, REQUIRED_COLUMNS
+from warehouse.sources.log_feeds import LOG_FOLDER
 
 RANDOM_ID_PATTERN = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![a-z0-9])[0-9a-f]{16,}(?![a-z0-9])")
 """Ids in the names of files that programs such as Spark write."""
@@ -41,7 +42,7 @@ def draft_sources(landing: Path, linked_folders: Collection[Path] = ()) -> Sourc
     allowed_folders = [landing.resolve(), *linked_folders]
     draft = SourcesDraft({}, {})
     groups: dict[str, FeedDraft] = {}
-    for globs, paths in _group_paths(find_unmatched_files(landing, ())):
+    for globs, paths in _group_paths(_find_shop_files(landing)):
         try:
             samples = _read_first_samples([landing / path for path in paths], allowed_folders)
         except UnreadableFileError as error:
@@ -85,6 +86,11 @@ def draft_sources(landing: Path, linked_folders: Collection[Path] = ()) -> Sourc
             feed.add_doubt("A template: nothing was recognized. If it is a feed, choose its kind, and map columns.")
             draft.feeds[_choose_name(feed, draft.feeds)] = feed
     return draft
+
+
+def _find_shop_files(landing: Path) -> list[str]:
+    """Return the relative paths of the files, without those of the logs that RecoMart writes."""
+    return [path for path in find_unmatched_files(landing, ()) if PurePosixPath(path).parts[0] != LOG_FOLDER]
 
 
 def _group_paths(paths: list[str]) -> list[tuple[list[str], list[str]]]:

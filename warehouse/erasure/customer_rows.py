@@ -20,12 +20,24 @@ from warehouse.loading.continued_rows import build_block_number, build_is_group_
 from warehouse.loading.forgotten_customers import REJECTION_REASON
 from warehouse.loading.product_ids import find_product_ids
 from warehouse.loading.rejected_customers import RejectedText, filter_by_customer
-from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.columns import RAW_COLUMNS, TYPED_VIEWS
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sql_text import quote_literal
 
 USER_KINDS = tuple(kind for kind, columns in RAW_COLUMNS.items() if "user_id" in columns)
 """Kinds of feeds whose rows have a customer."""
+
+SESSION_KINDS = ("impressions", "served_lists")
+"""Kinds of feeds whose rows can have a session without a customer."""
+
+SESSIONS_QUERY = f"""
+    select session_id
+    from {TYPED_VIEWS["events"]}
+    where session_id in (select session_id from {TYPED_VIEWS["events"]} where user_id = $user_id)
+    group by session_id
+    having min(user_id) = max(user_id)
+"""
+"""Query of the sessions of which all events are of one customer, as dbt's table int_session_users has them."""
 
 
 def clean_user_id(sources: Sources, user_id: str) -> str:
@@ -43,20 +55,44 @@ def clean_user_id(sources: Sources, user_id: str) -> str:
     return cleaned
 
 
-def find_raw_rows(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[FileRows]:
-    """Find the rows of a customer: by their own id, and by the one that a join or `fill_down` gives them.
+def find_sessions(connection: duckdb.DuckDBPyConnection, user_id: str) -> list[str]:
+    """Find the sessions of a customer by the events; none before the views of schema `staging` are built."""
+    with suppress(duckdb.CatalogException):
+        rows = connection.execute(SESSIONS_QUERY, {"user_id": user_id}).fetchall()
+        return [session_id for (session_id,) in rows]
+    return []
 
-    `user_id` is cleaned. The views of schema `staging` must be those of the current declaration.
+
+def find_raw_rows(
+    connection: duckdb.DuckDBPyConnection, user_id: str, sessions: Sequence[str] | None = None
+) -> list[FileRows]:
+    """Find the rows of a customer: by their own id, by the one that a join or `fill_down` gives them, or by a session.
+
+    `user_id` is cleaned. The views of schema `staging` must be those of the current declaration. `sessions` are the
+    sessions of the customer, for rows without a customer; by default they are those of `find_sessions`. An erasure
+    finds them first, because it deletes the events.
     """
+    sessions = find_sessions(connection, user_id) if sessions is None else sessions
+    parameters: dict[str, object] = {"user_id": user_id}
     queries = [
-        f"select _feed, _file, _line from raw.{kind} where {build_cleaned_id('user_id')} = $user_id"
+        # Cleaning the ids of millions of lists would take minutes; RecoMart writes them as they are in the tables.
+        f"select _feed, _file, _line from raw.{kind} "
+        f"where {'user_id' if kind == 'recommendation_lists' else build_cleaned_id('user_id')} = $user_id"
         for kind in USER_KINDS
     ]
     with suppress(duckdb.CatalogException):
         for kind in USER_KINDS:
-            connection.execute(f"from staging.stg_shop__{kind} limit 0")
-            queries.append(f"select _feed, _file, _line from staging.stg_shop__{kind} where user_id = $user_id")
-    return group_by_file(connection, " union ".join(queries), {"user_id": user_id})
+            view = TYPED_VIEWS[kind]
+            connection.execute(f"from {view} limit 0")
+            if kind != "recommendation_lists":
+                queries.append(f"select _feed, _file, _line from {view} where user_id = $user_id")
+            if kind in SESSION_KINDS and sessions:
+                queries.append(
+                    f"select _feed, _file, _line from {view} "
+                    "where user_id is null and session_id in (select unnest($sessions::varchar[]))"
+                )
+                parameters["sessions"] = list(sessions)
+    return group_by_file(connection, " union ".join(queries), parameters)
 
 
 REJECTED_TEXTS_QUERY = f"""

@@ -14,7 +14,7 @@ from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.loading.landing_files import find_feed_files, find_shared_files
 from warehouse.settings import Settings
-from warehouse.sources.columns import TIME_COLUMNS
+from warehouse.sources.columns import TIME_COLUMNS, TYPED_VIEWS
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.utc_time import get_utc_now
 
@@ -82,7 +82,7 @@ def _check_rows_remain(connection: duckdb.DuckDBPyConnection, settings: Settings
     time_column = TIME_COLUMNS[feed.kind]
     query = f"""
         select max({time_column})
-        from staging.stg_shop__{feed.kind}
+        from {TYPED_VIEWS[feed.kind]}
         where _feed = ? and {time_column} between ? and ?
     """
     tomorrow = _get_today() + timedelta(days=1)
@@ -142,7 +142,7 @@ def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, row
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:
     query = f"""
         select _feed, _file, _line
-        from staging.stg_shop__{feed.kind}
+        from {TYPED_VIEWS[feed.kind]}
         where _feed = $feed and {TIME_COLUMNS[feed.kind]} between $min_time and $max_time
     """
     parameters = {"feed": feed.name, "min_time": MIN_TIME, "max_time": _get_max_expired_time(feed)}

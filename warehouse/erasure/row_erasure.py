@@ -107,9 +107,10 @@ def _rewrite_landing_files(
     for feed_name, path, lines in rows:
         if (feed_name, path) in files:
             lines_by_file.setdefault((feed_name, path), set()).update(lines)
-    # A file of several feeds has other line numbers after the first rewriting.
+    # A file of several feeds has other line numbers after the first rewriting. The events are the last ones: after a
+    # killed erasure, they still show which sessions were those of the customer.
     rewritten_paths: set[str] = set()
-    for key, file_lines in lines_by_file.items():
+    for key, file_lines in sorted(lines_by_file.items(), key=lambda item: sources.feeds[item[0][0]].kind == "events"):
         if key[1] not in rewritten_paths:
             remove_records(files[key], file_lines, checksums.get(key))
             rewritten_paths.add(key[1])

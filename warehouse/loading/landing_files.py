@@ -13,6 +13,7 @@ from typing import NamedTuple
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed
+from warehouse.sources.log_feeds import LOG_FOLDER
 
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload")
 
@@ -63,8 +64,12 @@ class LandingFile:
 
     @property
     def reliable_changed_ns(self) -> int | None:
-        """`changed_ns`, or None for a file so new that a later change could have the same time."""
-        return self.changed_ns if self.changed_ns + TIMESTAMP_RESOLUTION_NS <= self.listed_ns else None
+        """`changed_ns`, or None for a file so new that a later change could have the same time.
+
+        A file of a log gets its name when it is complete.
+        """
+        is_old = self.changed_ns + TIMESTAMP_RESOLUTION_NS <= self.listed_ns
+        return self.changed_ns if is_old or self.feed.is_log else None
 
     def is_unchanged(self) -> bool:
         """Return whether the file has the same size and change time as when it was listed."""
@@ -130,6 +135,9 @@ def find_files(feed: Feed, landing: Path, linked_folders: Collection[Path] = ())
         )
     now = time.time_ns()
     paths = {path for pattern in feed.files for path in landing.glob(pattern) if _has_finished_name(path.name)}
+    if not feed.is_log:
+        log_folder = landing / LOG_FOLDER
+        paths = {path for path in paths if not path.is_relative_to(log_folder)}
     allowed_folders = [folder.resolve() for folder in (landing, *linked_folders)]
     # Resolving each path takes longer than the rest of this function.
     is_inside = {folder: _is_inside(folder.resolve(), allowed_folders) for folder in {path.parent for path in paths}}
@@ -242,7 +250,8 @@ def _format_path(path: Path) -> str:
 def find_changing_files(files: Iterable[LandingFile], settle_seconds: float) -> set[str]:
     """Find the changing files; if any file is younger than `settle_seconds`, wait that long."""
     min_changed_ns = time.time_ns() - settle_seconds * 1e9
-    young_files = [file for file in files if file.changed_ns > min_changed_ns]
+    # A run loads the log of its publication at once, and the service completes files at any time.
+    young_files = [file for file in files if file.changed_ns > min_changed_ns and not file.feed.is_log]
     if young_files:
         time.sleep(settle_seconds)
     return {file.path for file in young_files if not file.is_unchanged()}

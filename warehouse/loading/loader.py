@@ -70,6 +70,8 @@ def load(
     settings: Settings,
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
     reload_paths: Collection[str] | None = None,
+    *,
+    is_log_only: bool = False,
 ) -> LoadReport:
     """Load every new or changed file of the landing folder into the raw tables.
 
@@ -81,6 +83,7 @@ def load(
         settings: The folders and limits of the warehouse.
         on_progress: Called by one thread at a time, but not always by the caller's thread.
         reload_paths: If given, load exactly the files of these paths, even if the ledger has them as loaded.
+        is_log_only: Whether to load only the logs of recommendations, as after a publication.
 
     Raises:
         RecomartError: The sources file or the landing folder is missing or wrong, a file to reload is missing, or the
@@ -99,12 +102,17 @@ def load(
         files = {name: [file for file in feed_files if file.path in reload_paths] for name, feed_files in files.items()}
         present_paths = {file.path for feed_files in files.values() for file in feed_files}
         check_files_present(reload_paths, present_paths, settings)
+    if is_log_only:
+        files = {name: feed_files for name, feed_files in files.items() if name not in sources.shop_feeds}
     with open_writer(settings) as connection:
         # Keeping the rows in file order would take a third of the load time. Raw rows store their line number instead.
         connection.execute("set preserve_insertion_order = false")
         changed_feeds = _check_declarations(
             connection, settings, sources, {file.path for file in all_files}, is_reload=reload_paths is not None
         )
+        if is_log_only and changed_feeds:
+            # The files of these feeds must be loaded again together with the change of their declaration.
+            return report
         plan = make_plan(connection, files, settings, reload_paths or ())
         # Files are converted in the default database, which by default may use most of the machine's memory.
         duckdb.cursor().execute(f"set memory_limit = '{settings.memory_limit}'")
@@ -114,7 +122,8 @@ def load(
         # The declarations contain facts about the loaded files, such as ids with decimals.
         write_declarations(connection, sources, [])
         report.undeclared_columns = read_undeclared_columns(connection)
-        report.unreadable_feeds = find_unreadable_feeds(connection, present_paths_by_feed)
+        shop_paths = {name: paths for name, paths in present_paths_by_feed.items() if name in sources.shop_feeds}
+        report.unreadable_feeds = find_unreadable_feeds(connection, shop_paths)
     # Arrow keeps its memory for the next read; later work in this process may need that memory.
     pa.default_memory_pool().release_unused()
     report.seconds = time.perf_counter() - start_seconds
@@ -122,19 +131,19 @@ def load(
 
 
 def _find_files(settings: Settings, sources: Sources) -> dict[str, list[LandingFile]]:
-    """Return the landing files by feed.
+    """Return the landing files by feed; a log without files is left out.
 
     Raises:
         RecomartError: The landing folder is missing or wrong, or has no file of a feed.
     """
     files = find_feed_files(sources.feeds.values(), settings)
     if not any(files.values()):
-        globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.feeds.values())
+        globs = "; ".join(f"{feed.name}: {', '.join(feed.files)}" for feed in sources.shop_feeds.values())
         raise RecomartError(
             f"{settings.landing_dir}: no file belongs to a feed of {settings.sources} ({globs}). "
             "Put the shop's files there, or correct the globs"
         )
-    return files
+    return {name: feed_files for name, feed_files in files.items() if feed_files or name in sources.shop_feeds}
 
 
 def _check_declarations(
@@ -236,8 +245,9 @@ class _Loader:
         """Check the declared columns, write the declarations, and load the files: those that killed a load last."""
         suspects, other_files = _split_off_suspects(plan, self._marker)
         plan_files = {name: [item.file for item in items] for name, items in other_files.items()}
-        feeds = sources.feeds.values()
-        for feed in feeds:
+        feeds = [feed for feed in sources.feeds.values() if feed.name in plan_files]
+        # RecoMart writes the logs itself, and a damaged one must not stop the load of the shop's files.
+        for feed in (feed for feed in feeds if not feed.is_log):
             joined_files = plan_files.get(f"{feed.name}.join", ())
             with self._marker.reading(plan_files[feed.name][:SAMPLE_FILES]):
                 check_mapping(self._connection, feed, plan_files[feed.name], self._settings.sources, joined_files)

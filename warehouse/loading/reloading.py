@@ -15,7 +15,7 @@ from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadProgress, LoadReport
 from warehouse.settings import Settings
-from warehouse.sources.columns import TIME_COLUMNS
+from warehouse.sources.columns import LOG_KINDS, TIME_COLUMNS, TYPED_VIEWS
 
 DATE_PART_SEPARATOR = r"[-/_.]?(?:[A-Za-z]+=)?"
 TIME_OF_DAY = r"(?:(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?)?"
@@ -104,14 +104,16 @@ def reload_files(
 
 
 def find_landing_days(settings: Settings) -> dict[date, LandingDay]:
-    """Find the days of the loaded files, the earliest first; the date of a file is that of `reload_files`.
+    """Find the days of the loaded files of the shop, the earliest first; the date of a file is that of `reload_files`.
 
     Raises:
         RecomartError: No files were loaded.
     """
     with open_ledger_reader(settings) as connection:
         files = connection.execute(
-            "select path, sum(rows_loaded), max(loaded_at at time zone 'UTC') from raw.loaded_files group by path"
+            "select path, sum(rows_loaded), max(loaded_at at time zone 'UTC') from raw.loaded_files "
+            "where not list_contains(?, feed) group by path",
+            [list(LOG_KINDS)],
         ).fetchall()
         load_times = {path: loaded_at for path, _, loaded_at in files}
         days_and_files = [(day, path, rows) for path, rows, _ in files if (day := extract_date_from_path(path))]
@@ -152,7 +154,7 @@ def _find_files_with_rows(date_range: DateRange, connection: duckdb.DuckDBPyConn
     for kind, column in TIME_COLUMNS.items():
         with suppress(duckdb.CatalogException):
             rows = connection.execute(
-                f"select distinct _file from staging.stg_shop__{kind} where {column} >= ? and {column} < ?",
+                f"select distinct _file from {TYPED_VIEWS[kind]} where {column} >= ? and {column} < ?",
                 [date_range.first_date, date_range.last_date + timedelta(days=1)],
             ).fetchall()
             files |= {path for (path,) in rows}
@@ -165,7 +167,7 @@ def _count_rows(paths: Iterable[str], connection: duckdb.DuckDBPyConnection) -> 
     for kind, column in TIME_COLUMNS.items():
         with suppress(duckdb.CatalogException):
             rows += connection.execute(
-                f"select cast({column} as date), _file, count(*) from staging.stg_shop__{kind} "
+                f"select cast({column} as date), _file, count(*) from {TYPED_VIEWS[kind]} "
                 f"where list_contains(?, _file) and {column} is not null group by all",
                 [list(paths)],
             ).fetchall()

@@ -18,14 +18,14 @@ from warehouse.sources.declaration import Feed, Sources
 def load_sample(
     connection: duckdb.DuckDBPyConnection, sources: Sources, settings: Settings, max_rows: int
 ) -> dict[str, str]:
-    """Load up to `max_rows` records of each feed; return the error of the first unreadable file by feed.
+    """Load up to `max_rows` records of each feed of the shop; return the error of the first unreadable file by feed.
 
     Raises:
         RecomartError: A mapped column is in none of the files, or the landing folder is missing.
     """
     errors: dict[str, str] = {}
-    files_by_feed = find_feed_files(sources.feeds.values(), settings)
-    for feed in sources.feeds.values():
+    files_by_feed = find_feed_files(sources.shop_feeds.values(), settings)
+    for feed in sources.shop_feeds.values():
         files = files_by_feed[feed.name]
         check_mapping(connection, feed, files, settings.sources, files_by_feed.get(f"{feed.name}.join", ()))
         row_count = 0

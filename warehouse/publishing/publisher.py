@@ -3,8 +3,8 @@
 import logging
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Container, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +26,10 @@ from warehouse.disk_full import raise_on_full_disk
 from warehouse.erasure.customer_tables import IS_USER_ROW
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
+from warehouse.publishing.list_log import is_list_log_due, write_list_log
 from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, make_copy_error, read_pointer
 from warehouse.settings import Settings
+from warehouse.sources.columns import LOG_KINDS
 from warehouse.sql_text import quote_literal
 
 LOCK_FILE = "publishing.lock"
@@ -45,17 +47,35 @@ class CopyQuery(NamedTuple):
 # The run of the recommendations is not the newest run if a model was trained after they were built.
 PUBLISHED_RUN_QUERY = "select max(run_id) from rec_top_n"
 
-PROVENANCE_QUERIES = {
-    "run_id": CopyQuery("rec_top_n", PUBLISHED_RUN_QUERY),
-    "trained_at": CopyQuery(
-        "eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
-    ),
-    "dataset_hash": CopyQuery(
-        "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({PUBLISHED_RUN_QUERY})"
-    ),
-    "newest_row_at": CopyQuery("audit_feeds", "select max(newest_row_at) from audit_feeds"),
-}
-"""Queries of a copy that fill fields of `PublishedCopy`."""
+SERVING_RUN_QUERY = """
+    select
+        case
+            when exists (select 1 from rec_experiments) then (select max(serving_run_id) from rec_experiments)
+            else max(run_id)
+        end
+    from rec_top_n
+"""
+"""Query of the serving run for a copy with rec_experiments: in an experiment, some lists are from other runs."""
+
+
+def build_provenance_queries(tables: Container[str]) -> dict[str, CopyQuery]:
+    """Return the queries of a copy with these tables that fill fields of `PublishedCopy`."""
+    log_kinds = ", ".join(map(quote_literal, LOG_KINDS))
+    run_query = SERVING_RUN_QUERY if "rec_experiments" in tables else PUBLISHED_RUN_QUERY
+    return {
+        "run_id": CopyQuery("rec_top_n", run_query),
+        "trained_at": CopyQuery(
+            "eval_model_runs", f"select trained_at from eval_model_runs where run_id = ({run_query})"
+        ),
+        "dataset_hash": CopyQuery(
+            "eval_model_runs", f"select dataset_hash from eval_model_runs where run_id = ({run_query})"
+        ),
+        # The logs of recommendations are newer than the shop's data.
+        "newest_row_at": CopyQuery(
+            "audit_feeds",
+            f"select max(newest_row_at) from audit_feeds where kind not in ({log_kinds})",
+        ),
+    }
 
 
 @raise_on_full_disk
@@ -65,8 +85,9 @@ def publish(
     *,
     is_empty_allowed: bool = False,
     check_tables: Callable[[], None] = lambda: None,
+    published_at: datetime | None = None,
 ) -> PublishedCopy:
-    """Copy marts into a new published copy, verify it, and move the pointer to it.
+    """Copy marts into a new published copy, verify it, move the pointer to it, and log the lists that it changed.
 
     The earlier copy stays readable: its file is kept until `serving_copies` newer copies exist.
 
@@ -75,6 +96,7 @@ def publish(
         tables: Names of the tables of schema `marts` to publish.
         is_empty_allowed: Whether to publish tables without recommendations, as after the last customer was forgotten.
         check_tables: Raises an error if the tables must not be published; no other process can write them meanwhile.
+        published_at: Time of publication of a simulated shop; by default the time when the pointer moves.
 
     Raises:
         WarehouseBusyError: Another process is writing the warehouse or publishing.
@@ -89,9 +111,13 @@ def publish(
         def write_copy(path: Path) -> tuple[dict[str, int], dict[str, Any]]:
             with open_reader(settings):
                 check_tables()
-                return _write_copy(settings, tables, path, is_empty_allowed)
+                rows, fields = _write_copy(settings, tables, path, is_empty_allowed)
+            return rows, fields if published_at is None else {**fields, "published_at": published_at}
 
-        return _publish_new_copy(settings, write_copy)
+        _log_live_lists(settings)
+        published = _publish_new_copy(settings, write_copy)
+        write_list_log(settings, published)
+        return published
 
 
 @raise_on_full_disk
@@ -108,7 +134,27 @@ def publish_without_customer(settings: Settings, user_id: str) -> PublishedCopy:
     single_copy = settings.model_copy(update={"serving_copies": 1})
     with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", settings.wait_seconds, LOG.warning):
         live = read_pointer(settings)
-        return _publish_new_copy(single_copy, lambda path: _write_successor(settings, live, user_id, path))
+        published = _publish_new_copy(single_copy, lambda path: _write_successor(settings, live, user_id, path))
+        # The log of a killed publication may still be due, so this is not left out.
+        write_list_log(settings, published, forgotten_user_id=user_id)
+        return published
+
+
+def log_live_lists(settings: Settings) -> None:
+    """Log the lists of the live copy if the process that published it could not, for example because it was killed.
+
+    Does nothing while another process publishes, because that process logs the lists.
+    """
+    # Without a readable pointer, no lists are live.
+    with suppress(RecomartError):
+        if is_list_log_due(settings, read_pointer(settings)):
+            with exclusive_lock(settings.serving_dir / LOCK_FILE, "publishing", 0):
+                _log_live_lists(settings)
+
+
+def _log_live_lists(settings: Settings) -> None:
+    with suppress(RecomartError):
+        write_list_log(settings, read_pointer(settings))
 
 
 WriteCopy = Callable[[Path], tuple[dict[str, int], dict[str, Any]]]
@@ -172,7 +218,9 @@ def _write_copy(
                 f"{settings.database}: no recommendations to publish. `recomart status` shows which data was loaded"
             )
         return rows, {
-            field: _query_value(connection, query) for field, query in PROVENANCE_QUERIES.items() if query.table in rows
+            field: _query_value(connection, query)
+            for field, query in build_provenance_queries(rows).items()
+            if query.table in rows
         }
 
 

@@ -1,13 +1,15 @@
 """Queries of the published copy for the app, the service and the command line."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import duckdb
 import pandas as pd
 
 from warehouse.errors import RecomartError
+from warehouse.experiments import ExperimentArm
 from warehouse.publishing.live_copy import PublishedCopy, make_copy_error, open_copy, open_live_copy
 from warehouse.publishing.merchandising_rules import MerchandisingRules
 from warehouse.settings import Settings
@@ -136,6 +138,28 @@ class ServingCopy:
     def get_merchandising_rules(self) -> MerchandisingRules:
         """Return the merchandising rules, which every list that is ranked in Python must apply."""
         return MerchandisingRules(self._query_frame("select * from rec_product_rules"))
+
+    def get_rules_of_rule_set(self, rule_set: str) -> MerchandisingRules:
+        """Return the merchandising rules for the customers of an experiment's rule set."""
+        return MerchandisingRules(self._query_frame("select * from rec_rule_set_products where rule_set = ?", rule_set))
+
+    def get_experiment_arms(self) -> list[ExperimentArm]:
+        """Return the arms of the active experiment; none in a copy of an earlier version of RecoMart."""
+        if "rec_experiments" not in self.published.rows:
+            return []
+        names = ", ".join(field.name for field in fields(ExperimentArm))
+        rows = self._query_frame(f"select {names} from rec_experiments order by arm")
+        return [
+            ExperimentArm(**cast("Any", {name: None if pd.isna(value) else value for name, value in row.items()}))
+            for row in rows.to_dict("records")
+        ]
+
+    def get_customer_arm(self, user_id: str) -> dict[str, Any] | None:
+        """Return a customer's row of `rec_customer_arms`; None when the customer is in no experiment."""
+        if "rec_customer_arms" not in self.published.rows:
+            return None
+        rows = self._query_frame("select * from rec_customer_arms where user_id = ?", user_id)
+        return None if rows.empty else {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
     def get_reason_text(self, reason_key: str) -> str:
         """Return the text of a reason, from `rec_reason_texts`."""

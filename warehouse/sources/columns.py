@@ -10,7 +10,14 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from warehouse.sources.rest_api import DeclarationModel
 
-FeedKind = Literal["events", "purchases", "products"]
+FeedKind = Literal["events", "purchases", "products", "impressions", "recommendation_lists", "served_lists"]
+
+LOG_KINDS: tuple[FeedKind, ...] = ("recommendation_lists", "served_lists")
+"""Kinds of the files that RecoMart writes itself: its feeds are built in, and a shop cannot declare one."""
+
+SHOP_KINDS: tuple[FeedKind, ...] = tuple(kind for kind in get_args(FeedKind) if kind not in LOG_KINDS)
+"""Kinds of the files of shops."""
+
 EventType = Literal["view", "click", "add_to_cart", "remove_from_cart", "purchase"]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
@@ -28,6 +35,18 @@ RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     "products": (
         *("product_id", *PRODUCT_ATTRIBUTES, "price", "currency", "popularity_score", "is_available", "updated_at"),
     ),
+    "impressions": (
+        *("impression_id", "user_id", "session_id", "product_id", "placement", "position", "seen_at"),
+        "recommendation_id",
+    ),
+    "recommendation_lists": (
+        *("user_id", "placement", "published_at", "experiment", "arm", "run_id", "product_ids", "sources"),
+        *("reason_keys", "publication"),
+    ),
+    "served_lists": (
+        *("recommendation_id", "served_at", "user_id", "session_id", "placement", "experiment", "arm", "run_id"),
+        *("product_ids", "is_fallback"),
+    ),
 }
 """The columns of each raw table that a mapping can fill, in table order."""
 
@@ -35,16 +54,39 @@ REQUIRED_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     "events": ("user_id", "product_id", "event_type", "event_at"),
     "purchases": ("product_id", "purchased_at"),
     "products": ("product_id",),
+    "impressions": ("product_id", "seen_at"),
+    "recommendation_lists": ("user_id", "placement", "published_at", "product_ids"),
+    "served_lists": ("recommendation_id", "served_at", "product_ids"),
 }
 """The columns that the mapping of a feed must have."""
 
-ID_COLUMNS = ("user_id", "product_id", "transaction_id", "session_id", "event_id")
+VISITOR_COLUMNS = ("user_id", "session_id")
+"""The columns of which the mapping of a feed of impressions must have one."""
+
+ID_COLUMNS = (
+    *("user_id", "product_id", "transaction_id", "session_id", "event_id", "impression_id", "recommendation_id"),
+)
 """Columns with ids, which are cleaned alike."""
 
-TIME_COLUMNS: Mapping[FeedKind, str] = {"events": "event_at", "purchases": "purchased_at", "products": "updated_at"}
+ROW_ID_COLUMNS: Mapping[FeedKind, str] = {"events": "event_id", "impressions": "impression_id"}
+"""The column with the id of a row, which is its key where it is mapped and no other key is declared."""
+
+TIME_COLUMNS: Mapping[FeedKind, str] = {
+    "events": "event_at",
+    "purchases": "purchased_at",
+    "products": "updated_at",
+    "impressions": "seen_at",
+    "recommendation_lists": "published_at",
+    "served_lists": "served_at",
+}
 """The column with the time of a row."""
 
-NUMBER_COLUMNS = ("quantity", "price", "line_total", "popularity_score")
+TYPED_VIEWS: Mapping[FeedKind, str] = {
+    kind: f"staging.stg_{'log' if kind in LOG_KINDS else 'shop'}__{kind}" for kind in RAW_COLUMNS
+}
+"""The view of each kind in which dbt has typed the raw rows."""
+
+NUMBER_COLUMNS = ("quantity", "price", "line_total", "popularity_score", "position")
 """Columns whose texts follow the feed's marks of decimals and thousands; numbers of JSON do not."""
 
 PATH_STEP_PATTERN = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")

@@ -4,9 +4,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from warehouse.sources.columns import RAW_COLUMNS, Constant, wrap_in_list
+from warehouse.sources.columns import LOG_KINDS, RAW_COLUMNS, Constant, wrap_in_list
 from warehouse.sources.feed_checks import check_feed
 from warehouse.sources.feed_settings import PARSE_SETTINGS, FeedSettings
+from warehouse.sources.log_feeds import LOG_FEEDS
 from warehouse.sources.rest_api import DeclarationModel
 
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -59,7 +60,7 @@ class Sources(DeclarationModel):
     """Currency: what one unit of it is worth in the shop's currency."""
 
     feeds: dict[str, Feed] = Field(min_length=1)
-    """The feeds by name, with the joined files of a feed as feed `NAME.join`."""
+    """The feeds by name, with the joined files of a feed as feed `NAME.join`, and with the built-in feeds."""
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +77,12 @@ class Sources(DeclarationModel):
             for setting in feed:
                 if setting in FeedSettings.derived_fields:
                     raise ValueError(f"feeds.{name}.{setting}: unknown setting. Remove it")
+            if name in LOG_FEEDS:
+                raise ValueError(
+                    f"feeds.{name}: the name is that of a log that RecoMart writes. Give the feed another name"
+                )
+            if feed.get("kind") in LOG_KINDS:
+                raise ValueError(f"feeds.{name}.kind: RecoMart writes the {feed['kind']} itself. Remove the feed")
             if str(name).endswith(".join"):
                 raise ValueError(f"feeds.{name}: the ending .join is that of joined files. Give the feed another name")
             named_feed = {**({"kind": name} if name in RAW_COLUMNS else {}), **feed, "name": str(name)}
@@ -85,7 +92,7 @@ class Sources(DeclarationModel):
                 joined_columns = join.get("columns")
                 named_feed["joined_columns"] = tuple(joined_columns) if isinstance(joined_columns, dict) else ()
                 named_feed["join"] = {"by": join.get("by", ())}
-        return {**data, "feeds": feeds}
+        return {**data, "feeds": {**feeds, **LOG_FEEDS} if feeds else {}}
 
     @model_validator(mode="after")
     def _check_currencies(self) -> Self:
@@ -109,6 +116,11 @@ class Sources(DeclarationModel):
                 if name in RAW_COLUMNS[feed.kind] and not (name in feed.columns and name in feed.joined_columns):
                     raise ValueError(f"feeds.{feed.name}.join.by: {name} must be in columns and in join.columns")
         return self
+
+    @property
+    def shop_feeds(self) -> dict[str, Feed]:
+        """The feeds that the sources file declares, with their joined files."""
+        return {name: feed for name, feed in self.feeds.items() if not feed.is_log}
 
     def get_join_names(self, feed: Feed) -> tuple[str, ...]:
         """Return the columns, or names in the files, by which the rows of a feed are joined with its joined files."""

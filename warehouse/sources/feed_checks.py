@@ -11,6 +11,7 @@ import duckdb
 from warehouse.sources.columns import (
     RAW_COLUMNS,
     REQUIRED_COLUMNS,
+    VISITOR_COLUMNS,
     Constant,
     get_source_names,
     normalize_value,
@@ -68,6 +69,10 @@ def _check_columns(feed: FeedSettings) -> None:
             raise ValueError(
                 f"columns.{column}: it is not mapped. A feed of {feed.kind} needs it, here or in join.columns"
             )
+    if feed.kind == "impressions" and not set(VISITOR_COLUMNS).intersection(feed.columns):
+        raise ValueError(
+            "columns.user_id: neither user_id nor session_id is mapped. A feed of impressions needs one of them"
+        )
     if feed.columns and all(isinstance(source, Constant) for source in feed.columns.values()):
         raise ValueError("columns: every column is a constant. Map a column of the files")
     if feed.is_json:

@@ -10,8 +10,10 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from warehouse.sources.columns import (
     EVENT_TYPES,
+    LOG_KINDS,
     RAW_COLUMNS,
     REQUIRED_COLUMNS,
+    ROW_ID_COLUMNS,
     ColumnSource,
     EventType,
     FeedKind,
@@ -43,8 +45,9 @@ FORMATS_BY_SETTING: Mapping[str, tuple[FileFormat, ...]] = {
 """The formats of the feeds that can have a setting; a setting that is not here fits all formats."""
 
 KINDS_BY_SETTING: Mapping[str, tuple[FeedKind, ...]] = {
-    **dict.fromkeys(("is_return", "key", "duplicates", "carries"), ("events", "purchases")),
-    **dict.fromkeys(("cancelled_transaction_prefix", "keep_days"), ("events", "purchases")),
+    **dict.fromkeys(("is_return", "carries", "cancelled_transaction_prefix"), ("events", "purchases")),
+    **dict.fromkeys(("key", "duplicates", "keep_days"), ("events", "purchases", "impressions")),
+    **dict.fromkeys(("fill_down", "join", "price_divisor"), ("events", "purchases", "products")),
     "event_types": ("events",),
     **dict.fromkeys(("whole", "availability"), ("products",)),
 }
@@ -78,7 +81,9 @@ class JoinKey(DeclarationModel):
 class FeedSettings(DeclarationModel):
     """The settings of one feed, not yet compared with each other."""
 
-    derived_fields: ClassVar = frozenset({"name", "joined_to", "joined_columns", "names_of_joining_feed"})
+    derived_fields: ClassVar = frozenset(
+        {"name", "joined_to", "joined_columns", "names_of_joining_feed", "dropped_names"}
+    )
 
     name: str
     """Name of the feed: its key in the sources file. The joined files of a feed are a feed of their own,
@@ -93,8 +98,12 @@ class FeedSettings(DeclarationModel):
     names_of_joining_feed: tuple[str, ...] = ()
     """For joined files: the names that the conditions and the keys of the joining feed read."""
 
+    dropped_names: tuple[str, ...] = ()
+    """For a built-in feed: the names in the files whose values the warehouse does not keep."""
+
     kind: FeedKind
-    """Raw table of the feed's rows; the default is the feed's name if that is events, purchases or products."""
+    """Raw table of the feed's rows: events, purchases, products or impressions; the default is the feed's name if that
+    is one of them."""
 
     files: OneOrMany
     """Globs of the files, relative to the landing folder."""
@@ -194,8 +203,8 @@ class FeedSettings(DeclarationModel):
 
     key: Annotated[tuple[str, ...], BeforeValidator(wrap_in_list)] | None = None
     """Names in the files that together identify a row: of the rows with the same values, the newest one counts; with
-    `unnest`, all rows of the newest record. The default is the name of `event_id` where it is mapped. An empty list
-    means no key."""
+    `unnest`, all rows of the newest record. The default is the name of `event_id`, of impressions that of
+    `impression_id`, where it is mapped. An empty list means no key."""
 
     duplicates: Literal["drop", "keep"] = "drop"
     """What happens to a row without a key that equals an earlier row in every column: it is dropped as a duplicate, or
@@ -254,9 +263,14 @@ class FeedSettings(DeclarationModel):
         return int(self.expected_every[:-1]) * (24 if self.expected_every.endswith("d") else 1)
 
     @property
+    def is_log(self) -> bool:
+        """Whether RecoMart writes the files itself."""
+        return self.kind in LOG_KINDS
+
+    @property
     def has_default_key(self) -> bool:
-        """Whether `event_id` is the key."""
-        return self.key is None and self.duplicates == "drop" and "event_id" in self.columns
+        """Whether the id of the row, `event_id` or `impression_id`, is the key."""
+        return self.key is None and self.duplicates == "drop" and ROW_ID_COLUMNS.get(self.kind) in self.columns
 
     @property
     def has_item_numbers(self) -> bool:

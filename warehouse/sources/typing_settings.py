@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from warehouse.sources.columns import RAW_COLUMNS, ColumnSource, normalize_value, split_json_path
+from warehouse.sources.columns import RAW_COLUMNS, ROW_ID_COLUMNS, ColumnSource, normalize_value, split_json_path
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.feed_settings import ITEM_NUMBER_NAME
 from warehouse.sources.time_zones import find_abbreviations
@@ -92,7 +92,7 @@ def _spell_value(value: str) -> list[str]:
 
 def _locate_key(feed: Feed, columns: Mapping[str, ColumnSource]) -> list[dict[str, Any]]:
     if feed.has_default_key:
-        return [{"column": "event_id"}]
+        return [{"column": ROW_ID_COLUMNS[feed.kind]}]
     return [_locate_value(feed, name, columns) for name in feed.key or ()]
 
 

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
-from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.columns import SHOP_KINDS
 from warehouse.sources.declaration import Sources
 from warehouse.validation_messages import locate_problem
 
@@ -153,7 +153,7 @@ def _describe_yaml_problem(error: ErrorDetails) -> str | None:
     value = error["input"]
     match error["type"]:
         case "missing" if error["loc"][-1] == "kind":
-            return f"it must be given, because the feed's name is not one of {', '.join(RAW_COLUMNS)}"
+            return f"it must be given, because the feed's name is not one of {', '.join(SHOP_KINDS)}"
         case "string_type" if value is None:
             return "it has no value. Set a text, or remove the setting"
         case "string_type" if isinstance(value, list | dict):

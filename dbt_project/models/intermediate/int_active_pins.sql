@@ -1,22 +1,28 @@
 {{ config(materialized='view') }}
 
-with pins as (
+with active_pins as (
 
     select
-        {{ clean_id('product_id') }} as product_id,
-        lower({{ clean_text('favourite_category') }}) as favourite_category,
-        cast(position as {{ dbt.type_int() }}) as position,
-        valid_from,
-        valid_until
-    from {{ ref('pins') }}
+        {{ clean_id('pins.product_id') }} as product_id,
+        lower({{ clean_text('pins.favourite_category') }}) as favourite_category,
+        cast(pins.position as {{ dbt.type_int() }}) as position,
+        pins.rule_set
+    from {{ ref('pins') }} as pins
+    left join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
+    where {{ is_active_on('pins', 'cutoffs.last_date') }}
+
+),
+
+pins_by_rule_set as (
+
+    {{ rules_by_rule_set('active_pins', 'rules.product_id, rules.favourite_category') }}
 
 )
 
 select
-    pins.product_id,
-    pins.favourite_category,
-    min(pins.position) as position
-from pins
-left join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
-where {{ is_active_on('pins', 'cutoffs.last_date') }}
-group by pins.product_id, pins.favourite_category
+    applied_rule_set as rule_set,
+    product_id,
+    favourite_category,
+    min(position) as position
+from pins_by_rule_set
+group by applied_rule_set, product_id, favourite_category

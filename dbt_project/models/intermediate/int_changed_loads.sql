@@ -1,10 +1,10 @@
 with built_loads as (
-    {% for kind in ['events', 'purchases'] %}
+    {% for kind in incremental_kinds() %}
     select distinct
         '{{ kind }}' as kind,
         _load_id as load_id,
         _typing_fingerprint as typing_fingerprint
-    from ({{ built_rows(kind) }}) as {{ kind }}
+    from ({{ built_rows(kind, ['_load_id', '_typing_fingerprint']) }}) as {{ kind }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -14,7 +14,7 @@ current_loads as (
     -- The rows of joined files are not in the classified tables. When they change, so does the typing fingerprint of their
     -- feed.
     select * from {{ ref('int_file_loads') }}
-    where kind in ('events', 'purchases') and joined_to is null
+    where kind in ({{ quoted_list(incremental_kinds()) }}) and joined_to is null
 
 )
 

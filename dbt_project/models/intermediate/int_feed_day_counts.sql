@@ -41,13 +41,20 @@ with files as (
 
 ),
 
--- Days without a file are included up to the newest day of any feed, so that a missed delivery is visible.
+-- Days without a file are included up to the newest day of any feed of the shop, so that a missed delivery is visible. The
+-- logs of recommendations end with their own newest day: they go on while the shop delivers nothing.
 feed_spans as (
 
     select
         feed,
         min(delivery_day) as first_date,
-        (select max(all_files.delivery_day) from files as all_files) as last_date
+        case
+            when feed in ({{ quoted_list(log_kinds()) }}) then max(delivery_day)
+            else (
+                select max(shop_files.delivery_day) from files as shop_files
+                where shop_files.feed not in ({{ quoted_list(log_kinds()) }})
+            )
+        end as last_date
     from files
     group by feed
 

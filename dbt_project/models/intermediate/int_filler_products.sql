@@ -1,16 +1,18 @@
--- The caps apply to one list of all popular products, that of a user without candidates and purchases. All rows have the same
--- user id, because apply_caps counts per user.
+-- The caps apply to one list of all popular products for each rule set, that of a user without candidates and purchases. The
+-- rule set stands in the place of the user id, because apply_caps counts per user.
 with popular_products as (
 
     select
-        {{ anonymous_user_id() }} as user_id,
-        rank as list_order,
-        product_id,
-        category,
-        brand,
-        category_cap,
-        brand_cap
-    from {{ ref('int_popular_products_ranked') }}
+        rules.rule_set as user_id,
+        popular_products.rank as list_order,
+        rules.product_id,
+        rules.category,
+        rules.brand,
+        rules.category_cap,
+        rules.brand_cap
+    from {{ ref('int_popular_products_ranked') }} as popular_products
+    inner join {{ ref('int_product_rules') }} as rules on popular_products.product_id = rules.product_id
+    where rules.is_recommendable
 
 ),
 
@@ -20,7 +22,8 @@ with popular_products as (
 ranked as (
 
     select
-        row_number() over (order by list_order) as rank,
+        user_id as rule_set,
+        row_number() over (partition by user_id order by list_order) as rank,
         product_id,
         category,
         brand,

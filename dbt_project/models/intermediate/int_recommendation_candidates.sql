@@ -2,9 +2,8 @@
 
 with users as (
 
-    select user_id, favourite_category from {{ ref('dim_users') }}
-    union all
-    select {{ anonymous_user_id() }} as user_id, null as favourite_category
+    select user_id, favourite_category, rule_set, run_id from {{ ref('int_user_policies') }}
+    where has_list
 
 ),
 
@@ -14,14 +13,15 @@ user_pins as (
 
     select
         users.user_id,
+        users.rule_set,
         pins.product_id,
         min(pins.position) as pinned_position,
         count(pins.favourite_category) = 0 as is_for_all_users
     from {{ ref('int_active_pins') }} as pins
     inner join users
-        on pins.favourite_category is null
-        or pins.favourite_category = users.favourite_category
-    group by users.user_id, pins.product_id
+        on users.rule_set = pins.rule_set
+        and (pins.favourite_category is null or pins.favourite_category = users.favourite_category)
+    group by users.user_id, users.rule_set, pins.product_id
 
 ),
 
@@ -30,6 +30,7 @@ ordered_candidates as (
 
     select
         user_id,
+        rule_set,
         product_id,
         row_number() over (partition by user_id order by pinned_position, is_for_all_users, product_id)
         - count(*) over (partition by user_id) as list_order,
@@ -42,19 +43,21 @@ ordered_candidates as (
 
     select
         candidates.user_id,
+        users.rule_set,
         candidates.product_id,
         candidates.rank as list_order,
         cast(null as {{ dbt.type_int() }}) as pinned_position,
         candidates.score,
         candidates.reason_product_id
     from {{ ref('stg_ml__candidates') }} as candidates
-    inner join {{ ref('stg_ml__model_runs') }} as runs on candidates.run_id = runs.run_id
-    -- Users who are gone have no list.
-    inner join users on candidates.user_id = users.user_id
+    -- Users who are gone have no list, and users with popular products have no model.
+    inner join users
+        on candidates.user_id = users.user_id
+        and candidates.run_id = users.run_id
     left join user_pins
         on candidates.user_id = user_pins.user_id
         and candidates.product_id = user_pins.product_id
-    where runs.is_serving and user_pins.product_id is null
+    where user_pins.product_id is null
 
 )
 
@@ -71,7 +74,9 @@ select
     ordered_candidates.score,
     ordered_candidates.reason_product_id
 from ordered_candidates
-inner join {{ ref('rec_product_rules') }} as rules on ordered_candidates.product_id = rules.product_id
+inner join {{ ref('int_product_rules') }} as rules
+    on ordered_candidates.product_id = rules.product_id
+    and ordered_candidates.rule_set = rules.rule_set
 left join {{ ref('int_user_product_exclusions') }} as exclusions
     on ordered_candidates.user_id = exclusions.user_id
     and ordered_candidates.product_id = exclusions.product_id

@@ -2,9 +2,8 @@
 
 with users as (
 
-    select user_id from {{ ref('dim_users') }}
-    union all
-    select {{ anonymous_user_id() }} as user_id
+    select user_id, rule_set from {{ ref('int_user_policies') }}
+    where has_list
 
 ),
 
@@ -16,7 +15,7 @@ capped_lists as (
 
 short_lists as (
 
-    select users.user_id
+    select users.user_id, users.rule_set
     from users
     left join capped_lists
         on users.user_id = capped_lists.user_id
@@ -64,7 +63,7 @@ lists_with_fillers as (
         null as score,
         null as reason_product_id
     from short_lists
-    cross join {{ ref('int_filler_products') }} as filler_products
+    inner join {{ ref('int_filler_products') }} as filler_products on short_lists.rule_set = filler_products.rule_set
     left join skipped_products
         on short_lists.user_id = skipped_products.user_id
         and filler_products.product_id = skipped_products.product_id

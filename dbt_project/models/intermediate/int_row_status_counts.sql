@@ -6,6 +6,12 @@ with classified as (
     union all
     select _load_id, row_status, reasons, updated_at as row_at from {{ ref('int_products_classified') }}
     union all
+    select _load_id, row_status, reasons, seen_at as row_at from {{ ref('int_impressions_classified') }}
+    union all
+    select _load_id, row_status, reasons, published_at as row_at from {{ ref('int_recommendation_lists_classified') }}
+    union all
+    select _load_id, row_status, reasons, served_at as row_at from {{ ref('int_served_lists_classified') }}
+    union all
     select _load_id, row_status, reasons, null as row_at from {{ ref('int_joined_rows_classified') }}
 
 ),

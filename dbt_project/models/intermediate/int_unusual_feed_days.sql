@@ -26,7 +26,8 @@ days as (
         counts.delivery_day,
         counts.loaded > 0 as has_rows,
         -- A catalog repeats itself when nothing has changed.
-        coalesce(feeds.kind, 'products') != 'products' and feeds.joined_to is null
+        coalesce(feeds.kind, 'products') not in ({{ quoted_list(['products'] + log_kinds()) }})
+        and feeds.joined_to is null
         and counts.duplicates > 0 and counts.duplicates + counts.excluded = counts.loaded as has_only_duplicates,
         coalesce(purchases.purchase_count, 0) > 0 as has_purchases,
         {{ weekday('counts.delivery_day') }} as weekday

@@ -1,14 +1,25 @@
 {{ config(materialized='view') }}
 
+with customers as (
+
+    select
+        users.user_id,
+        coalesce(assignments.rule_set, '') as rule_set
+    from {{ ref('dim_users') }} as users
+    left join {{ ref('int_experiment_assignments') }} as assignments on users.user_id = assignments.user_id
+
+),
+
 -- End of the exclusion of products that a merchandising rule allows again some days after the newest purchase.
-with repurchases as (
+repurchases as (
 
     select
         purchases.user_id,
         purchases.product_id,
         {{ dbt.dateadd('day', 'min(rules.repurchase_after_days)', 'max(purchases.purchased_at)') }} as exclusion_ends_at
     from {{ ref('fct_transactions') }} as purchases
-    inner join {{ ref('rec_product_rules') }} as rules on purchases.product_id = rules.product_id
+    inner join {{ ref('int_product_rules') }} as rules on purchases.product_id = rules.product_id
+    inner join customers on purchases.user_id = customers.user_id and rules.rule_set = customers.rule_set
     where not purchases.is_return and rules.repurchase_after_days is not null
     group by purchases.user_id, purchases.product_id
 
@@ -23,7 +34,10 @@ repeats as (
         repeats.due_at,
         repeats.is_due
     from {{ ref('feat_user_product_repeats') }} as repeats
-    inner join {{ ref('rec_product_rules') }} as rules on repeats.product_id = rules.product_id
+    inner join customers on repeats.user_id = customers.user_id
+    inner join {{ ref('int_product_rules') }} as rules
+        on repeats.product_id = rules.product_id
+        and customers.rule_set = rules.rule_set
     where repeats.cutoff = 'now' and repeats.is_repeat_shop and not rules.has_repurchase_rule
 
 ),

@@ -7,6 +7,8 @@ with feed_days as (
         last_loaded_at,
         {{ safe_divide('rejected + quarantined', 'lines') }} as bad_share
     from {{ ref('int_feed_day_counts') }}
+    -- Nothing is usual for the logs of recommendations: they follow the publications and the visitors.
+    where feed not in ({{ quoted_list(log_kinds()) }})
 
 ),
 

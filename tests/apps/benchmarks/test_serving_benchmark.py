@@ -22,11 +22,15 @@ def test_serving_benchmark_writes_figures(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert (figures["products"], figures["factors"], figures["first_error"]) == (2000, 16, None)
-    for latency in (figures["in_process"], *figures["over_http"]):
+    for latency in (figures["in_process"], *figures["over_http"], *figures["over_http_without_log"]):
         assert latency["response_count"] > 0
         assert latency["error_count"] == 0
         assert 0 < latency["p50_ms"] <= latency["p99_ms"]
     assert "random factors" in result.output
+    # The answers of the benchmark are no recommendations of the shop.
+    work_dir = tmp_path / "work"
+    assert not (work_dir / "landing" / "recommendation_log" / "served").exists()
+    assert not list(work_dir.glob(".benchmark_landing_*"))
 
 
 def test_exactly_one_folder_is_required(tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def run_service(settings: Settings) -> Iterator[ServiceClient]:
-    """Run the service for a warehouse."""
-    server = create_server(settings)
+def run_service(settings: Settings, *, has_log: bool = False) -> Iterator[ServiceClient]:
+    """Run the service for a warehouse, without the log of its answers: a test must not write into the demo shop."""
+    server = create_server(settings.model_copy(update={"service_log_lists": has_log}))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -73,6 +73,16 @@ def test_restored_warehouse_equals_original(shop: Settings, tmp_path: Path) -> N
     assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
 
 
+def test_backup_leaves_out_unfinished_log(shop: Settings, tmp_path: Path) -> None:
+    """The service gives the file another name at any time."""
+    shop.served_lists_dir.mkdir(parents=True, exist_ok=True)
+    for name in ("1.jsonl", "2.part"):
+        (shop.served_lists_dir / name).write_text("{}\n", encoding="utf-8")
+    create_backup(shop, tmp_path / "backup", has_landing=True)
+    served = tmp_path / "backup" / "landing" / shop.served_lists_dir.relative_to(shop.landing_dir)
+    assert [path.name for path in served.iterdir()] == ["1.jsonl"]
+
+
 def test_backup_has_changes_of_killed_writer(shop: Settings, tmp_path: Path) -> None:
     script = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('create table t as select 42'); "
     command = [sys.executable, "-c", f"{script} os.kill(os.getpid(), 9)", str(shop.database)]

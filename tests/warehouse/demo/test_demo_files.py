@@ -73,6 +73,19 @@ def test_other_shop_needs_overwrite(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["landing", "truth"]
 
 
+def test_other_shop_replaces_recommendation_log(tmp_path: Path) -> None:
+    """The log has recommendations of the other shop's customers."""
+    landing, truth = tmp_path / "landing", tmp_path / "truth"
+    generate_shop(TINY_CONFIG, landing, truth)
+    log = landing / "recommendation_log" / "served" / "1.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text("{}\n")
+    generate_shop(TINY_CONFIG, landing, truth)
+    assert log.exists()
+    generate_shop(TINY_CONFIG.model_copy(update={"days": 3}), landing, truth, overwrite=True)
+    assert not log.exists()
+
+
 def test_foreign_files_are_never_replaced(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     (landing / "clickstream").mkdir(parents=True)

@@ -231,6 +231,34 @@ def test_load_skips_hidden_and_partial_files(shop: Shop) -> None:
     assert load(shop.settings).feeds["events"].files_loaded == 1
 
 
+def put_served_list(shop: Shop, recommendation_id: str) -> None:
+    line = {"recommendation_id": recommendation_id, "served_at": "2026-01-01T00:00:00Z", "product_ids": ["p1"]}
+    shop.put(f"recommendation_log/served/{recommendation_id}.jsonl", json.dumps(line) + "\n")
+
+
+def test_log_load_leaves_files_of_shop(shop: Shop) -> None:
+    """After a publication, only the logs are loaded, so a file of the shop is not loaded without a build."""
+    shop.put("events/a.jsonl", make_events(1))
+    load(shop.settings)
+    shop.put("events/b.jsonl", make_events(1))
+    put_served_list(shop, "r1")
+    report = load(shop.settings, is_log_only=True)
+    assert report.rows_loaded == 1
+    assert shop.query("select recommendation_id, product_ids from raw.served_lists") == [("r1", '["p1"]')]
+    assert shop.query("select count(*) from raw.events") == [(1,)]
+    assert load(shop.settings).feeds["events"].files_loaded == 1
+
+
+def test_load_does_not_wait_for_young_logs(shop: Shop) -> None:
+    """A file of a log gets its name when it is complete; the next load recognizes it without reading it again."""
+    put_served_list(shop, "r1")
+    settings = shop.settings.model_copy(update={"settle_seconds": 3600})
+    assert load(settings, is_log_only=True).rows_loaded == 1
+    changed_at = settings.database.stat().st_mtime_ns
+    assert load(settings, is_log_only=True).feeds["served_lists"].files_unchanged == 1
+    assert settings.database.stat().st_mtime_ns == changed_at
+
+
 def test_find_files_ignores_deleted_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.put("events/a.jsonl", make_events(1))
     deleted = shop.put("events/b.jsonl", make_events(1))

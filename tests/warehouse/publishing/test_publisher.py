@@ -20,7 +20,7 @@ from warehouse.publishing.live_copy import (
     read_pointer,
     verify_copy,
 )
-from warehouse.publishing.publisher import LOCK_FILE, PROVENANCE_QUERIES, publish
+from warehouse.publishing.publisher import LOCK_FILE, build_provenance_queries, publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
@@ -61,7 +61,7 @@ def test_publish_writes_copy_and_pointer(settings: Settings) -> None:
 
 
 def test_provenance_queries_fill_fields() -> None:
-    assert PROVENANCE_QUERIES.keys() <= PublishedCopy.model_fields.keys()
+    assert build_provenance_queries(()).keys() <= PublishedCopy.model_fields.keys()
 
 
 def test_reader_keeps_its_copy(settings: Settings) -> None:

@@ -152,7 +152,7 @@ def test_carries_purchases_by_default(tmp_path: Path) -> None:
 
 def compute_typing_fingerprint(tmp_path: Path, text: str) -> int:
     sources = read_sources(write_sources_file(tmp_path, text))
-    (feed,) = sources.feeds.values()
+    (feed,) = sources.shop_feeds.values()
     return compute_fingerprint(build_feed_row(sources, feed), feed)
 
 
@@ -323,7 +323,7 @@ def test_decimal_comma_decides_how_numbers_are_read(tmp_path: Path) -> None:
         sources = read_sources(
             write_sources_file(tmp_path, formats.replace("orders.csv,", "orders.jsonl, format: jsonl,"))
         )
-        return [feed.parse_fingerprint for feed in sources.feeds.values()]
+        return [feed.parse_fingerprint for feed in sources.shop_feeds.values()]
 
     is_equal = [point == comma for point, comma in zip(read_fingerprints("."), read_fingerprints(","), strict=True)]
     assert is_equal == [True, False, False]
@@ -345,7 +345,8 @@ def test_missing_sources_file_fails(tmp_path: Path) -> None:
 
 
 def test_project_sources_are_valid() -> None:
-    assert set(read_sources(PROJECT_ROOT / "warehouse" / "sources.yml").feeds) == {"events", "purchases", "products"}
+    sources = read_sources(PROJECT_ROOT / "warehouse" / "sources.yml")
+    assert set(sources.shop_feeds) == {"events", "purchases", "products", "impressions"}
 
 
 API_SOURCES = """

@@ -28,9 +28,12 @@ select
         else 'brand cap reached'
     end as outcome
 from {{ ref('stg_ml__candidates') }} as candidates
-inner join {{ ref('stg_ml__model_runs') }} as runs on candidates.run_id = runs.run_id
-inner join {{ ref('dim_users') }} as users on candidates.user_id = users.user_id
-inner join {{ ref('rec_product_rules') }} as rules on candidates.product_id = rules.product_id
+inner join {{ ref('int_user_policies') }} as policies
+    on candidates.user_id = policies.user_id
+    and candidates.run_id = policies.run_id
+inner join {{ ref('int_product_rules') }} as rules
+    on candidates.product_id = rules.product_id
+    and policies.rule_set = rules.rule_set
 left join allowed_candidates
     on candidates.user_id = allowed_candidates.user_id
     and candidates.product_id = allowed_candidates.product_id
@@ -41,4 +44,3 @@ left join {{ ref('int_recommendations_capped') }} as last_products
 left join {{ ref('int_recommendations_ranked') }} as recommendations
     on candidates.user_id = recommendations.user_id
     and candidates.product_id = recommendations.product_id
-where runs.is_serving

@@ -12,4 +12,6 @@ select
     max(days.newest_row_at) as newest_row_at
 from {{ ref('stg_raw__feeds') }} as feeds
 left join {{ ref('int_feed_day_counts') }} as days on feeds.feed = days.feed
+-- A log without files says nothing.
+where feeds.kind not in ({{ quoted_list(log_kinds()) }}) or days.feed is not null
 group by feeds.feed, feeds.kind

@@ -14,8 +14,9 @@ lists as (
         count(case when recommendations.source = 'pinned' then 1 end) as pinned_count,
         count(case when recommendations.source = 'model' then 1 end) as model_count,
         count(case when recommendations.source = 'popularity' then 1 end) as popular_count
-    from {{ ref('dim_users') }} as users
+    from {{ ref('int_user_policies') }} as users
     left join recommendations on users.user_id = recommendations.user_id
+    where users.has_list and users.user_id != {{ anonymous_user_id() }}
     group by users.user_id
 
 ),

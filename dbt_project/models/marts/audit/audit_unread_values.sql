@@ -14,6 +14,21 @@
         'unreadable': ['price', 'currency'],
         'unread': ['product_name', 'category', 'brand', 'popularity_score', 'is_available', 'updated_at'],
     },
+    'impressions': {
+        'ids': ['impression_id', 'user_id', 'product_id', 'session_id', 'recommendation_id'],
+        'unreadable': ['position', 'seen_at'],
+        'unread': ['placement'],
+    },
+    'recommendation_lists': {
+        'ids': ['user_id'],
+        'unreadable': ['published_at', 'product_ids'],
+        'unread': [],
+    },
+    'served_lists': {
+        'ids': ['recommendation_id', 'user_id', 'session_id'],
+        'unreadable': ['served_at', 'product_ids'],
+        'unread': [],
+    },
 } %}
 
 with unread_texts as (

@@ -15,6 +15,7 @@ recommendations_with_reason_key as (
 
     select
         recommendations.*,
+        policies.run_id,
         products.product_name,
         products.category,
         products.brand,
@@ -31,13 +32,13 @@ recommendations_with_reason_key as (
                 then strongest_actions.reason_key
             when recommendations.source = 'model' and strongest_actions.reason_key is not null
                 then strongest_actions.reason_key || '_before'
-            when products.category = users.favourite_category then 'favourite_category'
+            when products.category = policies.favourite_category then 'favourite_category'
             when popular_products.reason_key is not null then popular_products.reason_key
             when products.category is not null then 'more_from_category'
             else 'more_from_shop'
         end as reason_key
     from {{ ref('int_recommendations_ranked') }} as recommendations
-    inner join {{ ref('dim_users') }} as users on recommendations.user_id = users.user_id
+    inner join {{ ref('int_user_policies') }} as policies on recommendations.user_id = policies.user_id
     inner join {{ ref('dim_products') }} as products on recommendations.product_id = products.product_id
     left join {{ ref('int_popular_products_ranked') }} as popular_products
         on recommendations.product_id = popular_products.product_id
@@ -47,11 +48,12 @@ recommendations_with_reason_key as (
     left join purchased_products
         on recommendations.user_id = purchased_products.user_id
         and recommendations.product_id = purchased_products.product_id
+    where recommendations.user_id != {{ anonymous_user_id() }}
 
 )
 
 select
-    runs.run_id,
+    recommendations.run_id,
     recommendations.user_id,
     recommendations.rank,
     recommendations.product_id,
@@ -68,7 +70,7 @@ select
         ),
         'recommendations.reason_product_name',
         'recommendations.category',
-    ) }} as reason
+    ) }} as reason,
+    recommendations.reason_key
 from recommendations_with_reason_key as recommendations
-left join {{ ref('stg_ml__model_runs') }} as runs on runs.is_serving
 left join {{ ref('reason_texts') }} as reason_texts on recommendations.reason_key = reason_texts.reason_key

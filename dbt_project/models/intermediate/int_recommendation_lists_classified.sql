@@ -1,0 +1,75 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_outdated',
+    unique_key='_row_date',
+    on_schema_change='fail',
+    meta={'outdated': 'outdated_days', 'kind': 'recommendation_lists'},
+) }}
+-- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
+{% set columns = [
+    'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources', 'reason_keys',
+    'publication', 'unreadable_published_at', 'unreadable_product_ids', 'rounded_ids', 'nested_ids', 'is_excluded',
+    '_extra', '_line', '_load_id', '_typing_fingerprint',
+] %}
+{% set lists = 'rows_of_outdated_days' if is_incremental() else ref('stg_log__recommendation_lists') %}
+
+with
+{% if is_incremental() -%}
+rows_of_outdated_days as (
+
+    select {{ columns | join(', ') }} from {{ ref('stg_log__recommendation_lists') }}
+    where
+        _load_id in (
+            select load_id from {{ ref('int_changed_loads') }}
+            where reason != 'file replaced or removed'
+        )
+
+    union all
+
+    select {{ columns | join(', ') }} from {{ this }}
+    where
+        _row_date in ({{ outdated_days(this) }})
+        and _load_id not in (select load_id from {{ ref('int_changed_loads') }})
+
+),
+
+{% endif -%}
+-- A customer has one list of a placement at an instant; a second one is of a file that was copied.
+{{ duplicate_rows(lists, [
+    'user_id', 'placement', 'published_at', 'unreadable_published_at', 'rounded_ids', 'nested_ids',
+    'case when user_id is null or published_at is null then product_ids end',
+], []) }},
+
+checked as (
+
+    select
+        lists.*,
+        duplicate_rows._line is not null as is_duplicate,
+        {{ broken_rules({
+            'missing_user': 'user_id is null and not ' ~ is_kept_as_text('user_id'),
+            'bad_timestamp': 'published_at is null',
+            'bad_list': 'product_ids is null'
+                ~ ' or coalesce(' ~ list_length('sources') ~ ', -1) != ' ~ list_length('product_ids')
+                ~ ' or coalesce(' ~ list_length('reason_keys') ~ ', -1) != ' ~ list_length('product_ids'),
+            'rounded_id': 'rounded_ids is not null',
+            'object_as_id': 'nested_ids is not null',
+        }) }} as broken_rules
+    from {{ lists }} as lists
+    left join duplicate_rows
+        on lists._load_id = duplicate_rows._load_id
+        and lists._line = duplicate_rows._line
+
+)
+
+select
+    {% for column in columns -%}
+    {{ column }},
+    {% endfor -%}
+    {{ row_date('published_at') }} as _row_date,
+    case
+        when is_duplicate then 'duplicate'
+        when broken_rules is not null then 'quarantined'
+        else 'clean'
+    end as row_status,
+    case when not is_duplicate then broken_rules end as reasons
+from checked

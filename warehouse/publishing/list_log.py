@@ -1,0 +1,224 @@
+"""The log of published lists: Parquet files in the landing folder with the lists that each publication changed."""
+
+import logging
+from contextlib import closing, suppress
+from datetime import UTC
+from pathlib import Path
+
+import duckdb
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from warehouse.atomic_files import flush_to_disk, write_text_atomically
+from warehouse.database import connect_to_file
+from warehouse.erasure.customer_tables import IS_USER_ROW
+from warehouse.publishing.live_copy import PublishedCopy
+from warehouse.settings import Settings
+from warehouse.sql_text import quote_literal
+
+MARKER_FILE = "list_log.json"
+
+PLACEMENT = "customer"
+"""Placement of the published lists."""
+
+LOG = logging.getLogger(__name__)
+
+# Customers are compared by a hash of ranks and products, because building the lists of all customers takes longer than
+# the rest of the log. `bit_xor` does not depend on the order of the rows, and md5 not on the version of DuckDB.
+CHANGED_LISTS = """
+create temp table changed_lists as
+with hashed_lists as (
+
+    select
+        user_id,
+        bit_xor(md5_number_lower(rank || ':' || product_id)) as products_hash
+    from rec_top_n
+    where rank <= {depth}
+    group by user_id
+
+),
+
+arms as (
+
+    {arms}
+
+),
+
+current_lists as (
+
+    select
+        coalesce(hashed_lists.user_id, arms.user_id) as user_id,
+        arms.experiment,
+        arms.arm,
+        xor(
+            coalesce(hashed_lists.products_hash, 0),
+            coalesce(md5_number_lower(arms.experiment || ':' || arms.arm), 0)
+        ) as list_hash
+    from hashed_lists
+    full join arms on hashed_lists.user_id = arms.user_id
+
+),
+
+logged_lists as (
+
+    {logged_lists}
+
+)
+
+select
+    coalesce(current_lists.user_id, logged_lists.user_id) as user_id,
+    current_lists.experiment,
+    current_lists.arm,
+    -- The hash of a customer without a list and an experiment is 0.
+    coalesce(current_lists.list_hash, 0) as list_hash
+from current_lists
+full join logged_lists on current_lists.user_id = logged_lists.user_id
+where coalesce(current_lists.list_hash, 0) != coalesce(logged_lists.list_hash, 0)
+"""
+
+NO_ARMS = "select null::varchar as user_id, null::varchar as experiment, null::varchar as arm limit 0"
+
+ARMS = "select user_id, experiment, arm from rec_customer_arms"
+
+NO_LOGGED_LISTS = "select null::varchar as user_id, null::ubigint as list_hash limit 0"
+
+LOGGED_LISTS = """
+    select
+        user_id,
+        -- The name of a file starts with the number of its publication.
+        arg_max(list_hash, (published_at, filename)) as list_hash
+    from read_parquet({files}, filename = true)
+    where placement = {placement}
+    group by user_id
+"""
+
+LOG_ROWS = """
+copy (
+    with lists as (
+
+        select
+            user_id,
+            any_value(run_id) as run_id,
+            list(product_id order by rank) as product_ids,
+            list({source} order by rank) as sources,
+            list({reason_key} order by rank) as reason_keys
+        from rec_top_n
+        where rank <= {depth} and user_id in (select user_id from changed_lists)
+        group by user_id
+
+    )
+
+    select
+        changed_lists.user_id,
+        {placement} as placement,
+        {published_at}::timestamp as published_at,
+        changed_lists.experiment,
+        changed_lists.arm,
+        lists.run_id,
+        coalesce(lists.product_ids, []::varchar[]) as product_ids,
+        coalesce(lists.sources, []::varchar[]) as sources,
+        coalesce(lists.reason_keys, []::varchar[]) as reason_keys,
+        {publication} as publication,
+        changed_lists.list_hash
+    from changed_lists
+    left join lists on changed_lists.user_id = lists.user_id
+    order by changed_lists.user_id
+) to {file} (format parquet, compression zstd, use_tmp_file false)
+"""
+
+
+class ListLogMarker(BaseModel):
+    """The content of the marker file, which saves the comparison of a copy whose lists are logged."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    logged_copy: str
+    """File name of the last copy whose lists are logged."""
+
+
+def is_list_log_due(settings: Settings, published: PublishedCopy) -> bool:
+    """Return whether lists of a copy may be missing from the log."""
+    if settings.effect_depth == 0:
+        return False
+    try:
+        marker = ListLogMarker.model_validate_json((settings.serving_dir / MARKER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return True
+    return marker.logged_copy != published.file
+
+
+def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_id: str | None = None) -> None:
+    """Log the lists of the live copy that differ from the customer's last logged list, if they are not logged yet.
+
+    The caller holds the lock of publishing. The file gets its name when it is complete. A second call for the same copy
+    finds no difference, so a list is never logged twice.
+
+    A failure is a warning, because the copy is live already: the next load or publication writes the log.
+
+    Args:
+        settings: The folders of the warehouse, and the number of ranks to log.
+        published: The live copy.
+        forgotten_user_id: The log gets no row of this customer.
+    """
+    if not is_list_log_due(settings, published):
+        return
+    folder = settings.published_lists_dir
+    file = folder / Path(published.file).with_suffix(".parquet").name
+    unfinished = file.with_name(f"{file.name}.tmp")
+    try:
+        # A landing folder that is not mounted must not be created in its place.
+        settings.landing_dir.stat()
+        folder.mkdir(parents=True, exist_ok=True)
+        # A killed publication may have left one.
+        for path in folder.glob("*.parquet.tmp"):
+            path.unlink()
+        if _write_changed_lists(settings, published, unfinished, forgotten_user_id):
+            flush_to_disk(unfinished)
+            unfinished.rename(file)
+        marker = ListLogMarker(logged_copy=published.file)
+        write_text_atomically(settings.serving_dir / MARKER_FILE, marker.model_dump_json() + "\n")
+    except (OSError, duckdb.Error) as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        LOG.warning(
+            "%s: the log of the published lists was not written: %s. The lists are live; the next load or publication "
+            "writes the log",
+            file,
+            str(error).splitlines()[0],
+        )
+
+
+def _write_changed_lists(
+    settings: Settings, published: PublishedCopy, file: Path, forgotten_user_id: str | None
+) -> bool:
+    """Write the changed lists into a Parquet file, unless there are none; return whether there are some."""
+    if "rec_top_n" not in published.rows:
+        return False
+    logged_files = sorted(str(path) for path in settings.published_lists_dir.glob("*.parquet"))
+    files = ", ".join(map(quote_literal, logged_files))
+    placement = quote_literal(PLACEMENT)
+    with closing(connect_to_file(settings, settings.serving_dir / published.file, read_only=True)) as connection:
+        connection.execute(
+            CHANGED_LISTS.format(
+                depth=settings.effect_depth,
+                arms=ARMS if "rec_customer_arms" in published.rows else NO_ARMS,
+                logged_lists=LOGGED_LISTS.format(files=f"[{files}]", placement=placement) if files else NO_LOGGED_LISTS,
+            )
+        )
+        if forgotten_user_id is not None:
+            connection.execute(f"delete from changed_lists where {IS_USER_ROW}", [forgotten_user_id])
+        if connection.execute("select count(*) from changed_lists").fetchall() == [(0,)]:
+            return False
+        columns = connection.sql("from rec_top_n limit 0").columns
+        connection.execute(
+            LOG_ROWS.format(
+                # A copy of an earlier version of RecoMart may lack them.
+                source="source" if "source" in columns else "null::varchar",
+                reason_key="reason_key" if "reason_key" in columns else "null::varchar",
+                depth=settings.effect_depth,
+                placement=placement,
+                published_at=quote_literal(f"{published.published_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"),
+                publication=quote_literal(published.file),
+                file=quote_literal(str(file)),
+            )
+        )
+        return True
