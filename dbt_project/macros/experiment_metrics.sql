@@ -1,6 +1,4 @@
-{#- The metrics of an experiment by name: numerator and denominator of a customer, from the sums of
-    int_experiment_customer_sums. A metric is the ratio of the sums over the customers of an arm, so one with denominator 1
-    is a mean per customer. -#}
+{#- A metric is the ratio of the sums over the customers of an arm. With the denominator 1 it is a mean per customer. -#}
 {% macro experiment_metrics() -%}
     {{ return({
         'click_through_rate': {'numerator': 'clicks', 'denominator': 'impressions'},
@@ -12,5 +10,8 @@
         'categories_per_order': {'numerator': 'order_categories', 'denominator': 'orders'},
         'returning_customers': {'numerator': 'case when active_days > 1 then 1 else 0 end', 'denominator': '1'},
         'return_share': {'numerator': 'return_lines', 'denominator': 'purchase_lines'},
+        'uncapped_revenue_per_customer': {'numerator': 'uncapped_revenue', 'denominator': '1'},
+        'uncapped_average_order_value': {'numerator': 'uncapped_revenue', 'denominator': 'orders'},
+        'uncapped_pieces_per_order': {'numerator': 'uncapped_pieces', 'denominator': 'orders'},
     }) }}
 {%- endmacro %}

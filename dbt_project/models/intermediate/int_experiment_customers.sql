@@ -17,11 +17,13 @@ with enrolments as (
 experiment_ends as (
 
     select
-        experiments.name as experiment,
-        least(max(cast(experiments.ends_on as {{ dbt.type_timestamp() }})), max(cutoffs.as_of)) as ends_at
-    from {{ ref('experiments') }} as experiments
+        experiments.experiment,
+        least(
+            coalesce(max(cast(experiments.ends_on as {{ dbt.type_timestamp() }})), max(cutoffs.as_of)), max(cutoffs.as_of)
+        ) as ends_at
+    from {{ ref('int_experiments') }} as experiments
     inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
-    group by experiments.name
+    group by experiments.experiment
 
 )
 
@@ -34,5 +36,5 @@ select
     experiment_ends.ends_at
 from enrolments
 inner join experiment_ends on enrolments.experiment = experiment_ends.experiment
--- A customer who was in two arms is in neither; warn_customers_in_two_arms counts them.
+-- A customer who was in two arms is in neither.
 where enrolments.arm_count = 1 and enrolments.enrolled_at < experiment_ends.ends_at

@@ -15,18 +15,12 @@ with arm_customers as (
 shares as (
 
     select
-        arms.name as experiment,
-        arms.arm,
-        arms.policy,
-        arms.starts_on,
-        arms.ends_on,
-        arms.share,
-        arms.share / sum(arms.share) over (partition by arms.name) as expected_share,
+        arms.*,
         coalesce(arm_customers.customers, 0) as customers,
-        sum(coalesce(arm_customers.customers, 0)) over (partition by arms.name) as experiment_customers,
+        sum(coalesce(arm_customers.customers, 0)) over (partition by arms.experiment) as experiment_customers,
         arm_customers.first_enrolled_at
-    from {{ ref('experiments') }} as arms
-    left join arm_customers on arms.name = arm_customers.experiment and arms.arm = arm_customers.arm
+    from {{ ref('int_experiments') }} as arms
+    left join arm_customers on arms.experiment = arm_customers.experiment and arms.arm = arm_customers.arm
 
 ),
 
