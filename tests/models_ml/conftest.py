@@ -23,7 +23,7 @@ WINDOWS = {"validation": (0.8, 0.9), "test": (0.9, 1.0), "now": (1.0, 1.0)}
 @pytest.fixture(scope="session")
 def config() -> TrainConfig:
     """Settings for tiny data."""
-    return TrainConfig(factors=16, device="cpu")
+    return TrainConfig(factors=16, unobserved_weight=20.0, device="cpu")
 
 
 @pytest.fixture(scope="session")

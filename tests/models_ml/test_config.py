@@ -13,7 +13,7 @@ def test_adapt_to_matrix_increases_penalties(density: float, sparsity: float) ->
     config = TrainConfig(regularization=0.2, unobserved_weight=10)
     adapted = config.adapt_to_matrix(density, 100)
     assert adapted.regularization == pytest.approx(0.2 * sparsity ** (1 / 3))
-    assert adapted.unobserved_weight == pytest.approx(10 * sparsity**0.75)
+    assert adapted.unobserved_weight == pytest.approx(10 * sparsity**0.45)
     assert adapted.user_damping == config.user_damping
     assert adapted.adapt_to_matrix(0.00001, 1) == adapted
 
