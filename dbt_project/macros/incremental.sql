@@ -56,6 +56,24 @@
         or cast(coalesce(live_until, {{ max_valid_to() }}) as date) >= {{ first_outdated_list_day() }}
 {%- endmacro %}
 
+{#- In an incremental build, the lists since the first outdated day, and those that were live at its start or that a list of
+    these days followed. -#}
+{% macro lists_to_build(columns) -%}
+    select {{ columns | join(', ') }} from {{ ref('int_recommendation_lists_classified') }}
+    where
+        row_status = 'clean' and {{ is_in_sample('user_id') }}
+        {%- if is_incremental() %}
+        and _row_date >= {{ first_outdated_list_day() }}
+
+    union all
+
+    select {{ columns | join(', ') }} from {{ this }}
+    where
+        cast(published_at as date) < {{ first_outdated_list_day() }}
+        and cast(coalesce(live_until, {{ max_valid_to() }}) as date) >= {{ first_outdated_list_day() }}
+        {%- endif %}
+{%- endmacro %}
+
 {#- Later than every earlier change, even when the clock was set back. -#}
 {% macro change_time() -%}
     {%- set started_at = "timestamp '" ~ run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') ~ "'" -%}

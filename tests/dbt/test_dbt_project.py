@@ -24,7 +24,7 @@ from warehouse.loading.loader import load
 from warehouse.loading.reloading import extract_date_from_path
 from warehouse.publishing import serving_copy
 from warehouse.settings import Settings
-from warehouse.sources.columns import RAW_COLUMNS
+from warehouse.sources.columns import LOG_KINDS, RAW_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,11 @@ def test_raw_columns_equal_loader(parsed_manifest: dict[str, Any]) -> None:
     macro = parsed_manifest["macros"]["macro.recomart.raw_columns"]["macro_sql"]
     columns = ast.literal_eval(macro[macro.index("{\n") : macro.index("}[kind]") + 1])
     assert {kind: tuple(names) for kind, names in columns.items()} == RAW_COLUMNS
+
+
+def test_log_kinds_equal_loader(parsed_manifest: dict[str, Any]) -> None:
+    macro = parsed_manifest["macros"]["macro.recomart.log_kinds"]["macro_sql"]
+    assert tuple(ast.literal_eval(macro[macro.index("[") : macro.index("]") + 1])) == LOG_KINDS
 
 
 def test_macros_are_described(parsed_manifest: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from models_ml.config import TrainConfig
@@ -23,6 +24,7 @@ from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener, StepTimer
 from orchestration.refusals import accept_failure, find_refusals, list_accepted
 from orchestration.steps import build_marts, load_landing
+from tests.dbt.random_deliveries import IMPRESSIONS_JSONL, put_list_log
 from tests.recomart_cli import RecomartCli
 from tests.three_feed_shop import EVENTS_JSONL, Shop
 from warehouse.database import open_reader, open_writer
@@ -338,6 +340,44 @@ def test_joined_and_nested_rows_are_erased(shop: Shop) -> None:
     assert shop.query("select count(*) from raw.events") == [(4,)]
     with pytest.raises(RecomartError, match="not a customer id: 'guest'"):
         forget_customer(shop.settings, "guest", PipelineListener())
+
+
+def test_rows_of_sessions_and_logs_are_erased(shop: Shop) -> None:
+    """Events show whose sessions the impressions and answers without a customer are of."""
+    columns = {**EVENTS_JSONL["columns"], "session_id": "session"}
+    shop.declare(events={**EVENTS_JSONL, "columns": columns, "carries": "products"}, impressions=IMPRESSIONS_JSONL)
+    sessions = {"customer-1": ("s1", "shared"), "customer-2": ("s2", "shared")}
+    events = [
+        {"user": user, "session": session, "item": "p", "type": "view", "time": "2026-01-05"}
+        for user, user_sessions in sessions.items()
+        for session in user_sessions
+    ]
+    shop.put("events/1.jsonl", "".join(json.dumps(row) + "\n" for row in events))
+    impressions = [{"session": session, "item": "p", "time": "2026-01-05"} for session in ("s1", "s2", "shared", "s3")]
+    impressions += [{"user": user, "item": "p", "time": "2026-01-05"} for user in sessions]
+    shop.put("seen/1.jsonl", "".join(json.dumps(row) + "\n" for row in impressions))
+    gone = shop.put("seen/2.jsonl", json.dumps(impressions[0] | {"place": 2}) + "\n")
+    answers = [
+        {"recommendation_id": session, "served_at": "2026-01-05", "session_id": session, "product_ids": ["p"]}
+        for session in ("s1", "s2")
+    ]
+    shop.put("recommendation_log/served/1.jsonl", "".join(json.dumps(row) + "\n" for row in answers))
+    put_list_log(shop, "recomart-1", datetime(2026, 1, 5), {user: ["p"] for user in sessions})
+    load(shop.settings)
+    gone.unlink()
+    run_dbt(shop.settings, "run", "--select", "staging.shop", "staging.log")
+    exported = {name: len(rows) for name, rows in read_customer_rows(shop.settings, "customer-1").items()}
+    assert exported == {"raw.events": 2, "raw.impressions": 3, "raw.served_lists": 1, "raw.recommendation_lists": 1}
+    assert forget_customer(shop.settings, "customer-1", PipelineListener()) == []
+    assert shop.query("select coalesce(session_id, user_id) from raw.impressions order by all") == [
+        ("customer-2",),
+        *[(session,) for session in ("s2", "s3", "shared")],
+    ]
+    assert shop.query("select session_id from raw.served_lists") == [("s2",)]
+    assert shop.query("select user_id from raw.recommendation_lists") == [("customer-2",)]
+    assert find_files_with_bytes(shop.landing, "s1") == []
+    log = pq.read_table(shop.landing / "recommendation_log" / "published" / "recomart-1.parquet")
+    assert log.select(["user_id", "list_hash"]).to_pylist() == [{"user_id": "customer-2", "list_hash": "h"}]
 
 
 @pytest.mark.slow

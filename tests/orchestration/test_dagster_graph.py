@@ -25,6 +25,7 @@ from warehouse.database import open_reader
 from warehouse.demo.generator import generate_shop
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.sources.columns import RAW_COLUMNS
 
 LANDING_DAYS_KEY = dg.AssetKey(["landing", "days"])
 
@@ -138,7 +139,7 @@ def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     assert groups == {
         *("landing", "raw", "seeds", "staging", "intermediate", "core", "features", "ml", "model"),
-        *("recommendations", "evaluation", "audit", "serving", "apps"),
+        *("recommendations", "effect", "evaluation", "audit", "serving", "apps"),
     }
 
 
@@ -190,7 +191,7 @@ def test_load_reports_landing_files(
             for report in reports
             if report.asset_key.path[0] == "landing" and report.asset_key != LANDING_DAYS_KEY
         }
-        assert set(metadata) == {"events", "purchases", "products"}
+        assert set(metadata) == set(RAW_COLUMNS)
         events = metadata["events"]
         assert events["file_count"].value == len(files)
         assert events["size_bytes"].value == sum(path.stat().st_size for path in files)

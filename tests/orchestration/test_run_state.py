@@ -28,6 +28,25 @@ def test_run_without_changes_ends_after_load(demo_copy: Settings) -> None:
     assert read_pointer(demo_copy) == live_copy
 
 
+def put_served_log(settings: Settings, name: str) -> None:
+    file = settings.landing_dir / "recommendation_log" / "served" / f"{name}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{"recommendation_id": "a", "served_at": "2026-01-05T10:00:00Z", "product_ids": []}\n')
+
+
+def test_loaded_logs_are_no_reason_to_run(demo_copy: Settings) -> None:
+    """A run loads the logs; the next delivery of the shop brings them into the tables."""
+    load(demo_copy)
+    complete_run(demo_copy, RunState.model_validate_json(demo_copy.run_state_file.read_bytes()).run_id)
+    for name in ("a", "b"):
+        put_served_log(demo_copy, name)
+        report = run_pipeline(demo_copy, TrainConfig(), PipelineListener())
+        assert (report.reasons, report.load.rows_loaded) == ([], 1)
+    change_table(demo_copy)
+    put_served_log(demo_copy, "c")
+    assert run_pipeline(demo_copy, TrainConfig(), PipelineListener()).reasons == ["the tables were changed"]
+
+
 def load_repeated_file(settings: Settings) -> None:
     newest_file = max((settings.landing_dir / "clickstream").glob("*.jsonl*"))
     shutil.copyfile(newest_file, newest_file.with_name(f"again-{newest_file.name}"))

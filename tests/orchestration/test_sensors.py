@@ -89,6 +89,14 @@ def test_find_delivery_skips_unsettled_files(empty_shop_settings: Settings) -> N
     assert find_delivered_paths(empty_shop_settings, 0) == ["clickstream/a.jsonl"]
 
 
+def test_find_delivery_ignores_logs(empty_shop_settings: Settings) -> None:
+    """The log of the service grows all the time; the shop's next delivery starts the run that loads it."""
+    log = empty_shop_settings.landing_dir / "recommendation_log" / "served" / "a.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text('{"recommendation_id": "a"}\n')
+    assert find_delivered_paths(empty_shop_settings, 0) == []
+
+
 def test_find_delivery_includes_old_mtime(empty_shop_settings: Settings) -> None:
     """The time of landing decides, not the modification time that the sender set."""
     earlier_ns = time.time_ns() - 1

@@ -7,7 +7,7 @@ from warehouse.drafting import value_tests
 from warehouse.drafting.name_words import count_other_words, find_concepts, find_event_type_concepts
 from warehouse.drafting.record_samples import RecordSample
 from warehouse.drafting.value_tests import MIN_EVIDENCE, MIN_SHARE, WEAK_FIT, Values, is_mostly, measure_ids
-from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS, TIME_COLUMNS, FeedKind
+from warehouse.sources.columns import PRODUCT_ATTRIBUTES, RAW_COLUMNS, TIME_COLUMNS, VISITOR_COLUMNS, FeedKind
 
 ColumnMapping = dict[str, str | list[str] | dict[str, str]]
 """Column: name in the files, names whose values are joined, or a constant."""
@@ -113,6 +113,20 @@ GUESSES = {
         value_tests.measure_availability, ("stock", "stock status", "stock quantity", "product stock"), ("status",)
     ),
     "updated_at": Guess(value_tests.measure_times, ("updated", "updated time"), ("valid from",), ("time",)),
+    "impression_id": Guess(measure_ids, ("impression id", "event id", "message id", "hit id"), generic=("id",)),
+    "placement": Guess(
+        value_tests.has_few_values, ("placement", "placement name", "placement id", "slot", "widget"), ("page", "list")
+    ),
+    "position": Guess(
+        value_tests.measure_numbers, ("line", "item line", "product line", "list line", "rank", "item rank", "index")
+    ),
+    "seen_at": Guess(
+        value_tests.measure_times,
+        ("seen time", "shown time", "impression time", "event time"),
+        ("time", "created time", "created", "sent time"),
+        measure_alone=value_tests.measure_times,
+    ),
+    "recommendation_id": Guess(measure_ids, ("recommendation id", "recommendation", "reco id", "rec id")),
     "line number": Guess(
         measure_ids, ("line id", "order item id", "line item id", "line order item id", "line"), ("item position",)
     ),
@@ -125,10 +139,15 @@ GUESSES = {
 OTHER_VALUES = ("line number", "order total")
 """Values in GUESSES that are none of RecoMart's columns, and take their names first."""
 
-OWN_IDS = {"events": "event_id", "purchases": "transaction_id", "products": "product_id"}
+OWN_IDS = {
+    "events": "event_id",
+    "purchases": "transaction_id",
+    "products": "product_id",
+    "impressions": "impression_id",
+}
 """The column that a name without a word but id fills."""
 
-ITEM_COLUMNS = ("product_id", "quantity", "price", "line_total", "is_available", "popularity_score")
+ITEM_COLUMNS = ("product_id", "quantity", "price", "line_total", "is_available", "popularity_score", "position")
 """Columns of a line of an order, or of a variant of a product; others can be those of the order or product."""
 
 EVENT_TYPE_PHRASES = {
@@ -157,7 +176,9 @@ def guess_columns(sample: RecordSample, kind: FeedKind) -> ColumnMapping:
     sources: dict[str, str] = {}
     if kind == "events" and (event_type_name := find_event_type_name(sample)):
         sources["event_type"] = event_type_name
-    columns = dict.fromkeys((*OTHER_VALUES, OWN_IDS[kind], *RAW_COLUMNS[kind]))
+    # The line of an impression is its position.
+    other_values = OTHER_VALUES if kind != "impressions" else ()
+    columns = dict.fromkeys((*other_values, OWN_IDS[kind], *RAW_COLUMNS[kind]))
     preferences = {column: _list_names(sample, kind, column) for column in columns if column != "event_type"}
     for preference in range(2):
         for rank in range(3):
@@ -299,6 +320,8 @@ def guess_kind(sample: RecordSample, glob: str) -> FeedKind | None:
 
     None means that nothing identifies a product or an order.
     """
+    if _has_impressions(sample, glob):
+        return "impressions"
     events, purchases = guess_columns(sample, "events"), guess_columns(sample, "purchases")
     products = guess_columns(sample, "products")
     path_concepts = get_path_concepts(f"{glob}/{sample.part}")
@@ -332,6 +355,15 @@ def guess_kind(sample: RecordSample, glob: str) -> FeedKind | None:
     min_columns = 3 if find_concepts(str(products.get("product_id"))) == ("id",) else 2
     is_product = "product_id" in products and (is_catalog_file or len(products) >= min_columns)
     return "events" if is_event else "purchases" if is_purchase else "products" if is_product else None
+
+
+def _has_impressions(sample: RecordSample, glob: str) -> bool:
+    """Return whether the names of the files or of a value say that the rows are impressions."""
+    words = [glob, *sample.names]
+    if find_event_type_name(sample) or not any("impression" in word.lower() for word in words):
+        return False
+    columns = guess_columns(sample, "impressions")
+    return {"product_id", "seen_at"} <= columns.keys() and not columns.keys().isdisjoint(VISITOR_COLUMNS)
 
 
 def get_path_concepts(glob: str) -> set[str]:

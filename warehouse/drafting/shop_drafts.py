@@ -24,6 +24,9 @@ RANDOM_ID_PATTERN = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(
 MAX_TRIED_FILES = 20
 """Number of files of a kind that are tried until one can be read."""
 
+CARRYING_KINDS = ("events", "purchases")
+"""Kinds of the feeds whose rows can have attributes of products."""
+
 ORDER_COLUMNS = ("transaction_id", "user_id", "purchased_at", "currency")
 """Columns that the file of orders fills in their lines."""
 
@@ -71,7 +74,9 @@ def draft_sources(landing: Path, linked_folders: Collection[Path] = ()) -> Sourc
     _join_orders(feeds)
     has_catalog = any(feed.kind == "products" for feed in feeds)
     for feed in feeds:
-        if feed.kind != "products" and (not has_catalog or any(name in feed.columns for name in PRODUCT_ATTRIBUTES)):
+        if feed.kind in CARRYING_KINDS and (
+            not has_catalog or any(name in feed.columns for name in PRODUCT_ATTRIBUTES)
+        ):
             feed.settings["carries"] = ["products"]
         if feed.kind and not feed.missing_columns:
             problem = find_load_problem(landing / feed.paths[0], feed.kind, feed.settings)

@@ -11,12 +11,10 @@
     'publication', 'unreadable_published_at', 'unreadable_product_ids', 'rounded_ids', 'nested_ids', 'is_excluded',
     '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
-{% set lists = 'rows_of_outdated_days' if is_incremental() else ref('stg_log__recommendation_lists') %}
-
-with
+{#- As a common table expression, which is read twice, DuckDB would store the lists: it takes three times as long. -#}
+{% set lists -%}
 {% if is_incremental() -%}
-rows_of_outdated_days as (
-
+(
     select {{ columns | join(', ') }} from {{ ref('stg_log__recommendation_lists') }}
     where
         _load_id in (
@@ -30,14 +28,18 @@ rows_of_outdated_days as (
     where
         _row_date in ({{ outdated_days(this) }})
         and _load_id not in (select load_id from {{ ref('int_changed_loads') }})
+)
+{%- else -%}
+{{ ref('stg_log__recommendation_lists') }}
+{%- endif %}
+{%- endset %}
 
-),
-
-{% endif -%}
--- A customer has one list of a placement at an instant; a second one is of a file that was copied.
+with
+-- A customer has one list of a placement at an instant; a second one is of a file that was copied. Rows without a customer or
+-- a time are compared with none.
 {{ duplicate_rows(lists, [
-    'user_id', 'placement', 'published_at', 'unreadable_published_at', 'rounded_ids', 'nested_ids',
-    'case when user_id is null or published_at is null then product_ids end',
+    'user_id', 'placement', 'published_at',
+    "case when user_id is null or published_at is null then concat(rows._load_id, ' ', rows._line) end",
 ], []) }},
 
 checked as (

@@ -1,9 +1,10 @@
--- depends_on: {{ ref('stg_shop__events') }}, {{ ref('stg_shop__impressions') }}
-{% if has_session_impressions() -%}
 with sessions as (
 
     select distinct session_id from {{ ref('stg_shop__impressions') }}
-    where user_id is null and session_id is not null
+    where
+        user_id is null and session_id is not null
+        -- Without sessions in both kinds of feeds, the build need not read all events.
+        and {{ 'true' if has_session_impressions() else 'false' }}
 
 )
 
@@ -15,9 +16,3 @@ inner join sessions on events.session_id = sessions.session_id
 where not events.is_excluded and events.user_id is not null
 group by events.session_id
 having min(events.user_id) = max(events.user_id)
-{%- else -%}
-select
-    cast(null as {{ dbt.type_string() }}) as session_id,
-    cast(null as {{ dbt.type_string() }}) as user_id
-where 1 = 0
-{%- endif %}

@@ -140,3 +140,46 @@ def test_globs_match_own_files_only(landing: Path, paths: list[str], other_path:
 )
 def test_glob_of_files(path: str, glob: str) -> None:
     assert make_glob(path) == glob
+
+
+def test_draft_of_impressions(landing: Path) -> None:
+    """The names of files say that rows are impressions; events that are called impressions stay events."""
+    rows = [
+        f"{number},s{number % 3},sku{number},home,{number % 4 + 1},2026-01-05T10:00:0{number}Z,r{number}"
+        for number in range(8)
+    ]
+    header = "id,session_id,product_id,placement,position,seen_at,recommendation_id"
+    put(landing, "impressions/2026-01-05.csv", header, *rows)
+    put(landing, "clicks.csv", "user_id,product_id,event,time", *["u1,sku1,impression,2026-01-05T10:00:00Z"] * 3)
+    feeds = draft(landing)
+    assert feeds["impressions"]["columns"] == {
+        "impression_id": "id",
+        "session_id": "session_id",
+        "product_id": "product_id",
+        "placement": "placement",
+        "position": "position",
+        "seen_at": "seen_at",
+        "recommendation_id": "recommendation_id",
+    }
+    assert "carries" not in feeds["impressions"]
+    assert "events" in feeds
+
+
+def test_draft_of_nested_impressions(landing: Path) -> None:
+    messages = [
+        {
+            "userId": f"u{number % 4}",
+            "timestamp": f"2026-01-05T10:00:0{number}Z",
+            "products": [{"product_id": f"p{number}", "position": 1}, {"product_id": f"p{number + 1}", "position": 2}],
+        }
+        for number in range(8)
+    ]
+    put(landing, "product_impressions.jsonl", *map(json.dumps, messages))
+    feed = draft(landing)["impressions"]
+    assert feed["unnest"] == "products"
+    assert feed["columns"] == {
+        "user_id": "userId",
+        "product_id": "$.products.product_id",
+        "position": "$.products.position",
+        "seen_at": "timestamp",
+    }

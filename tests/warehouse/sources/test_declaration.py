@@ -8,6 +8,7 @@ import pytest
 
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT
+from warehouse.sources.columns import LOG_KINDS
 from warehouse.sources.null_words import get_default_null_words
 from warehouse.sources.typing_settings import build_feed_row
 from warehouse.sources.typing_settings import compute_typing_fingerprint as compute_fingerprint
@@ -405,3 +406,78 @@ def test_invalid_api_error_messages(tmp_path: Path, old: str, new: str, message:
         read_sources(path)
     assert message in str(error.value)
     assert "s3cr3t" not in str(error.value)
+
+
+IMPRESSIONS = """
+feeds:
+  impressions:
+    files: "*.csv"
+    format: csv
+    columns: {session_id: s, product_id: p, seen_at: t, position: place, impression_id: id}
+    key: [id, p]
+    keep_days: 90
+    leave_out: {bot: "1"}
+"""
+
+
+def test_impressions_are_a_kind(tmp_path: Path) -> None:
+    feed = read_sources(write_sources_file(tmp_path, IMPRESSIONS)).feeds["impressions"]
+    assert (feed.kind, feed.key, feed.keep_days, feed.is_log) == ("impressions", ("id", "p"), 90, False)
+    feed = read_sources(write_sources_file(tmp_path, IMPRESSIONS.replace("    key: [id, p]\n", ""))).feeds[
+        "impressions"
+    ]
+    assert feed.has_default_key
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("session_id: s, ", "", "impressions.columns.user_id: neither user_id nor session_id is mapped. A feed of"),
+        (
+            "session_id: s",
+            "session_id: s, price: x",
+            "impressions.columns.price: unknown column. The columns of a feed",
+        ),
+        ("seen_at: t, ", "", "impressions.columns.seen_at: it is not mapped. A feed of impressions needs it"),
+        *(
+            ("format: csv", f"format: csv\n    {setting}: {value}", f"impressions.{setting}: only a feed of ")
+            for setting, value in {
+                "is_return": "{a: b}",
+                "carries": "products",
+                "cancelled_transaction_prefix": "C",
+                "event_types": "{view: x}",
+                "fill_down": "id",
+                "join": "{files: x.csv, columns: {session_id: id}}",
+                "price_divisor": "100",
+                "whole": "true",
+            }.items()
+        ),
+        (
+            "  impressions:",
+            "  seen:",
+            "feeds.seen.kind: it must be given, because the feed's name is not one of events, ",
+        ),
+        ("  impressions:", "  served_lists:", "feeds.served_lists: the name is that of a log that RecoMart writes"),
+        (
+            "format: csv",
+            "format: csv\n    kind: served_lists",
+            "feeds.impressions.kind: RecoMart writes the served_lists",
+        ),
+        ("format: csv", "format: csv\n    dropped_names: [x]", "feeds.impressions.dropped_names: unknown setting"),
+    ],
+)
+def test_invalid_impressions_error_messages(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = write_sources_file(tmp_path, IMPRESSIONS.replace(old, new, 1))
+    with pytest.raises(RecomartError) as error:
+        read_sources(path)
+    assert message in str(error.value)
+
+
+def test_logs_are_built_in(tmp_path: Path) -> None:
+    """They are feeds of every shop, whose declarations do not depend on the shop's."""
+    sources = read_sources(write_sources_file(tmp_path, VALID_SOURCES))
+    assert list(sources.feeds) == ["events", *LOG_KINDS]
+    assert list(sources.shop_feeds) == ["events"]
+    assert all(
+        feed.is_log and feed.get_null_words("user_id") == () for feed in map(sources.feeds.get, LOG_KINDS) if feed
+    )

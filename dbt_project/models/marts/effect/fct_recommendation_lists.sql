@@ -6,38 +6,22 @@
     meta={'outdated': 'outdated_lists'},
 ) }}
 -- depends_on: {{ ref('int_outdated_days') }}
+-- noqa: disable=LT02
 {% set columns = [
     'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources', 'reason_keys',
     'publication', '_line', '_load_id',
 ] %}
 
-with lists as (
+{#- Sorting the lists with their products would take several times as long. -#}
+{% set period_columns = ['user_id', 'placement', 'published_at', '_line', '_load_id'] %}
 
-    select {{ columns | join(', ') }} from {{ ref('int_recommendation_lists_classified') }}
-    where
-        row_status = 'clean' and {{ is_in_sample('user_id') }}
-        {%- if is_incremental() %}
-        and _row_date >= {{ first_outdated_list_day() }}
-
-    union all
-
-    -- The lists that were live at the start of the first outdated day, or that the lists of outdated days followed.
-    select {{ columns | join(', ') }} from {{ this }}
-    where
-        (_load_id, _line) in ({{ outdated_lists(this) }})
-        and cast(published_at as date) < {{ first_outdated_list_day() }}
-        {%- endif %}
-
-),
-
--- Without the lists, because sorting them would take several times as long.
-periods as (
+with periods as (
 
     select
         _load_id,
         _line,
         lead(published_at) over (partition by user_id, placement order by published_at) as live_until
-    from lists
+    from ({{ lists_to_build(period_columns) }}) as lists
 
 )
 
@@ -55,5 +39,5 @@ select
     lists.publication,
     lists._line,
     lists._load_id
-from lists
-inner join periods on lists._load_id = periods._load_id and lists._line = periods._line
+from ({{ lists_to_build(columns) }}) as lists
+left join periods on lists._load_id = periods._load_id and lists._line = periods._line
