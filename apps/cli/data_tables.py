@@ -13,6 +13,7 @@ from orchestration.refusals import Refusal, Step
 from warehouse.fetching.reports import FetchReport
 from warehouse.formatting import format_count, format_names
 from warehouse.loading.reports import LoadReport
+from warehouse.sources.columns import LOG_KINDS
 
 MAX_LINE_CHARS = 120
 """Characters of a rejected line in a table; `--json` shows the whole line."""
@@ -97,7 +98,8 @@ def print_status(feeds: Sequence[FeedStatus]) -> None:
         if feed.reasons:
             print_line(f"{feed.feed}: quarantined for {format_reasons(feed.reasons)}")
     print_line("")
-    if any(feed.clean is None for feed in feeds):
+    # The log of each publication is loaded after its build.
+    if any(feed.clean is None and feed.feed not in LOG_KINDS for feed in feeds):
         print_line(
             "some rows have no status yet: files were loaded after the last dbt build. Run `recomart run` or "
             "`dbt build`\n"

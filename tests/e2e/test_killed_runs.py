@@ -13,6 +13,7 @@ import pytest
 from models_ml.config import TrainConfig
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
+from tests.crash_recovery import read_logged_lists
 from tests.e2e.pending_days_shop import PendingDaysShop, count_differences_between, find_unexpected_files
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.publishing.serving_copy import ServingCopy
@@ -74,4 +75,6 @@ def test_next_run_repairs_killed_run(pending_days_shop: PendingDaysShop, step: s
     assert kill_count > 0
     run_pipeline(settings, TrainConfig(), PipelineListener())
     assert count_differences_between(pending_days_shop.undisturbed_settings, settings) == {}
+    # No list is logged twice or not at all.
+    assert read_logged_lists(settings) == read_logged_lists(pending_days_shop.undisturbed_settings)
     assert find_unexpected_files(settings) == []

@@ -1,6 +1,7 @@
 """Restore of a lost warehouse from its landing folder, and of its models from the dataset versions."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.steps import build_recommendations, publish_copy
 from orchestration.training_run import train_model
-from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, count_differences, deliver, make_deliveries
+from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, count_differences, deliver, make_deliveries, read_logged_lists
 from tests.e2e.pending_days_shop import COMPARED_SCHEMAS, SHOP_CONFIG, count_differences_between, read_serving_checksums
 from warehouse.settings import Settings
 
@@ -64,6 +65,8 @@ def test_restore_from_landing_folder(lost_settings: Settings, tmp_path: Path) ->
     # The comparison covers most tables of the warehouse.
     assert not model_tables & {"marts.dim_product_history", "marts.ml_interactions", "marts.rec_user_timeline"}
     assert "marts.rec_top_n" in model_tables
+    # The restored warehouse has logged a publication of its own.
+    assert not Counter(read_logged_lists(lost_settings)) - Counter(read_logged_lists(restored_settings))
     (new,) = list_model_runs(restored_settings)
     assert new.dataset_hash == list_model_runs(lost_settings)[0].dataset_hash
 
