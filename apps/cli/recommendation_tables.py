@@ -10,6 +10,8 @@ def print_recommendations(title: str, recommendations: RecommendationList) -> No
     print_table(title, to_records(recommendations.recommendations), columns)
     for note in recommendations.notes:
         print_line(note)
+    if recommendations.experiment is not None:
+        print_line(f"experiment '{recommendations.experiment}', arm '{recommendations.arm}'")
 
 
 def print_explanation(explanation: Explanation) -> None:

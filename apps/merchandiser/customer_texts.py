@@ -40,6 +40,18 @@ def describe_customer(customer: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def describe_arm(arm: dict[str, Any]) -> str:
+    """Return a row of `rec_customer_arms` as a Markdown sentence."""
+    kind, _, argument = str(arm["policy"]).partition(":")
+    lists = {
+        "model": f"recommendations of model {arm['run_id']}" if argument else "recommendations of the serving model",
+        "popularity": "popular products",
+        "none": "no recommendations",
+        "rules": f"merchandising rules of rule set “{argument.strip()}”",
+    }.get(kind, str(arm["policy"]))
+    return escape_markdown(f"Experiment “{arm['experiment']}”, arm “{arm['arm']}”: {lists}.")
+
+
 def label_customers(customers: pd.DataFrame) -> dict[str, str]:
     """Return a one-line label for each row of `dim_users`, by customer id and in the same order."""
     rows = zip(customers["user_id"], customers["event_count"], customers["purchase_count"], strict=True)

@@ -10,6 +10,7 @@ from apps.merchandiser.customer_texts import (
     CUSTOMER_METRIC_HELP,
     add_action_labels,
     count_actions,
+    describe_arm,
     describe_customer,
 )
 from apps.merchandiser.markdown import escape_markdown
@@ -19,6 +20,7 @@ from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
 TIMELINE_HELP = "The newest actions only: at least 100 by default, and always the whole oldest day."
+NO_LIST_MESSAGE = "The experiment of this customer gives no recommendations."
 ACTION_COLORS = ["#86efac", "#fca5a5", "#fde68a", "#fed7aa", "#bfdbfe", "#e2e8f0"]
 
 
@@ -32,13 +34,17 @@ def show_customer(copy: ServingCopy, user_id: str) -> None:
         show_history(copy.get_timeline(user_id))
     with recommendations_column:
         max_n = copy.get_max_list_length()
+        arm = copy.get_customer_arm(user_id)
         show_recommendations(
             copy.get_recommendations(user_id, max_n),
             title="Recommendations",
             max_n=max_n,
             key="customer",
             file_stem=f"recomart-recommendations-{user_id}",
+            empty_message=NO_LIST_MESSAGE if arm and arm["policy"] == "none" else None,
         )
+        if arm is not None:
+            st.caption(describe_arm(arm))
 
 
 def show_history(timeline: pd.DataFrame) -> None:

@@ -21,7 +21,15 @@ MIN_WRAPPING_ROW_HEIGHT = 57
 """Pixels; Streamlit wraps texts only in rows of at least this height."""
 
 
-def show_recommendations(recommendations: pd.DataFrame, *, title: str, max_n: int, key: str, file_stem: str) -> None:
+def show_recommendations(
+    recommendations: pd.DataFrame,
+    *,
+    title: str,
+    max_n: int,
+    key: str,
+    file_stem: str,
+    empty_message: str | None = None,
+) -> None:
     """Show filters and the best recommendations that match them.
 
     Args:
@@ -30,6 +38,7 @@ def show_recommendations(recommendations: pd.DataFrame, *, title: str, max_n: in
         max_n: Maximum length of the list.
         key: Prefix of the widget keys; filters with the same key keep their state.
         file_stem: Name of the exported file.
+        empty_message: Why the list is empty, if it is.
     """
     st.subheader(title, anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -47,7 +56,7 @@ def show_recommendations(recommendations: pd.DataFrame, *, title: str, max_n: in
             disabled=visible_rows.empty,
         )
     if recommendations.empty:
-        st.info("There are no recommendations yet.", icon=":material/hourglass_empty:")
+        st.info(empty_message or "There are no recommendations yet.", icon=":material/hourglass_empty:")
     elif visible_rows.empty:
         st.info(
             f"None of the {len(recommendations):,} recommendations matches the filters.",

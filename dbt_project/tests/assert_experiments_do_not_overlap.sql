@@ -23,5 +23,5 @@ from experiments
 inner join experiments as others
     on experiments.name < others.name
     and experiments.starts_on < others.ends_on
-    and others.starts_on < experiments.ends_on
+    and experiments.ends_on > others.starts_on
 order by experiments.name, others.name

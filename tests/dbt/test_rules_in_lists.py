@@ -1,83 +1,22 @@
 """Merchandising rules in the recommendation lists: an analyst edits the seeds of a trained shop and builds."""
 
-import csv
-import os
-import re
-import shutil
-import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 
 from apps.recommendation_queries import RecommendationQueries
-from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable
 from orchestration.steps import publish_copy
-from warehouse.database import open_reader, open_writer
+from tests.analyst_project import DEFAULT_TOP_N, AnalystProject
+from warehouse.database import open_writer
 from warehouse.settings import Settings
 
-TOP_N = 50
+TOP_N = DEFAULT_TOP_N
 FILLER_PRODUCTS = 200
 PINNED_REASON = "Picked by our team"
 ANONYMOUS_USER_ID = ""
-
-
-class AnalystProject:
-    """An analyst's own copy of a warehouse and of the dbt project, with seeds to edit."""
-
-    seed_columns: ClassVar = {
-        "blocks": ("scope", "value", "reason", "valid_from", "valid_until"),
-        "pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until"),
-        "caps": ("scope", "value", "max_products"),
-        "repurchases": ("category", "after_days"),
-    }
-
-    def __init__(self, source_settings: Settings, folder: Path) -> None:
-        self.settings = Settings(warehouse=folder / "warehouse")
-        ignored = shutil.ignore_patterns("landing", "logs", "serving")
-        shutil.copytree(source_settings.warehouse, self.settings.warehouse, ignore=ignored)
-        self.project = folder / "dbt_project"
-        shutil.copytree(PROJECT_DIR, self.project, ignore=shutil.ignore_patterns("target", "logs"))
-
-    def write(self, seed: str, *rows: Sequence[object]) -> None:
-        """Write a seed as a spreadsheet may: with a byte order mark, Windows line ends and another column order."""
-        path = self.project / "seeds" / "merchandising_rules" / f"{seed}.csv"
-        with path.open("w", encoding="utf-8-sig", newline="") as file:
-            table = csv.DictWriter(file, sorted(self.seed_columns[seed]))
-            table.writeheader()
-            table.writerows(dict(zip(self.seed_columns[seed], row, strict=True)) for row in rows)
-
-    def build(self, select: str = "merchandising_rules+", top_n: int = TOP_N) -> subprocess.CompletedProcess[str]:
-        """Run the `dbt build` command that the docs about rules name, or build less."""
-        # The results of a command with --vars are not recorded, and its tables are not published.
-        file = self.project / "dbt_project.yml"
-        text = file.read_text(encoding="utf-8")
-        file.write_text(re.sub(r"^  top_n: \d+", f"  top_n: {top_n}", text, flags=re.MULTILINE), encoding="utf-8")
-        return subprocess.run(
-            [find_dbt_executable(), "build", "--select", select, "--exclude-resource-type", "unit_test"],
-            cwd=self.project,
-            env=os.environ | self.settings.build_environment() | build_dbt_environment(self.settings),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with open_reader(self.settings) as connection:
-            return connection.execute(sql).fetchall()
-
-    def read_lists(self) -> dict[str, list[tuple[str, str]]]:
-        """Return product and source of every customer's recommendations and of the anonymous list, best first."""
-        lists: dict[str, list[tuple[str, str]]] = {}
-        rows = self.query(
-            "select user_id, product_id, source from intermediate.int_recommendations_ranked order by user_id, rank"
-        )
-        for user, product, source in rows:
-            lists.setdefault(user, []).append((product, source))
-        return lists
 
 
 @pytest.fixture(scope="module")
@@ -360,7 +299,7 @@ def test_unreadable_rules_stop_build(restored_project: AnalystProject) -> None:
     restored_project.write("repurchases", ("toys", "first"))
     result = restored_project.build("merchandising_rules")
     assert result.returncode == 1
-    assert "caps.csv has no column scope, value, max_products. " in result.stdout
+    assert "caps.csv has no column scope, value, max_products, rule_set. " in result.stdout
     assert "Split at commas, it has the columns 'scope;" in result.stdout
     assert "Could not convert string 'first'" in result.stdout
     assert restored_project.query("from seeds.repurchases") == previous_rows
@@ -383,20 +322,20 @@ def test_invalid_rules_stop_build(
     result = restored_project.build()
     assert result.returncode == 1
     for error in (
-        "blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01': scope must be product, category or brand; "
+        "blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01,': scope must be product, category or brand; "
         "valid_until must be later than valid_from",
-        "pins.csv, line '0,,,,': position must be between 1 and the length of a list (variable top_n); "
+        "pins.csv, line '0,,,,,': position must be between 1 and the length of a list (variable top_n); "
         "product_id must name the product to pin",
-        "line 'category,Toys,-1': max_products must be at least 1 (to recommend none, add a block); "
+        "line 'category,Toys,-1,': max_products must be at least 1 (to recommend none, add a block); "
         "there is more than one cap for this value",
-        "caps.csv, line 'brand,,': max_products is missing, and there is no cap for all others to lift",
-        "line '1.5,p,,,': position must be a whole number",
-        "line 'category,toys ,2.5': max_products must be a whole number, and 1000000 at most; "
+        "caps.csv, line 'brand,,,': max_products is missing, and there is no cap for all others to lift",
+        "line '1.5,p,,,,': position must be a whole number",
+        "line 'category,toys ,2.5,': max_products must be a whole number, and 1000000 at most; "
         "there is more than one cap",
-        "line 'brand,Acme,inf': max_products must be a whole number, and 1000000 at most",
-        "repurchases.csv, line 'books,': after_days is missing, and there is no rule for all others",
-        "line 'toys,-7': after_days must be 0 or more",
-        "line 'shoes,0.4': after_days must be a whole number, and 1000000 at most",
+        "line 'brand,Acme,inf,': max_products must be a whole number, and 1000000 at most",
+        "repurchases.csv, line 'books,,': after_days is missing, and there is no rule for all others",
+        "line 'toys,-7,': after_days must be 0 or more",
+        "line 'shoes,0.4,': after_days must be a whole number, and 1000000 at most",
     ):
         assert error in result.stdout
     assert restored_project.read_lists() == previous_lists

@@ -23,7 +23,8 @@ select
     sum(arms.share_units) over (partition by arms.experiment order by arms.arm) as cumulative_share_units,
     sum(arms.share_units) over (partition by arms.experiment) as total_share_units,
     arms.starts_on,
-    arms.ends_on
+    arms.ends_on,
+    cutoffs.last_date as active_on
 from arms
 inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
 where

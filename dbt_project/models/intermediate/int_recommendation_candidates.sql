@@ -19,7 +19,7 @@ user_pins as (
         count(pins.favourite_category) = 0 as is_for_all_users
     from {{ ref('int_active_pins') }} as pins
     inner join users
-        on users.rule_set = pins.rule_set
+        on pins.rule_set = users.rule_set
         and (pins.favourite_category is null or pins.favourite_category = users.favourite_category)
     group by users.user_id, users.rule_set, pins.product_id
 

@@ -19,6 +19,7 @@ select
     cast(arms.share_units as {{ type_double() }}) / 10000 as share,
     arms.starts_on,
     arms.ends_on,
+    arms.active_on,
     case
         when arms.run_id_prefix is not null then challengers.run_id
         when arms.policy not in ('popularity', 'none') then serving_runs.run_id

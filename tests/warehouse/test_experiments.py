@@ -1,0 +1,92 @@
+"""The arm of a customer: the same in Python, DuckDB and Spark, and stable while the shares grow."""
+
+from collections import Counter
+
+import duckdb
+import pytest
+from jinja2 import Environment
+
+from orchestration.dbt_runner import PROJECT_DIR
+from warehouse.experiments import ExperimentArm, assign_arm, compute_bucket
+
+EXPERIMENT = "Größe der Liste"
+USER_IDS = [
+    *(f"u{number:05}" for number in range(2_000)),
+    *(
+        "1",
+        "0",
+        " ",
+        "a b",
+        "a|b",
+        "O'Brien",
+        "Jürgen",
+        "Ju\u0308rgen",
+        "ß",
+        "客户",
+        "пользователь",
+        "🛒",
+        "\u00a0",
+        "x" * 1000,
+    ),
+]
+
+
+def render_bucket(implementation: str) -> str:
+    """Return the SQL expression of an implementation of macro experiment_bucket, with the purpose arm."""
+    source = (PROJECT_DIR / "macros" / "experiments.sql").read_text(encoding="utf-8")
+    macros = Environment().from_string(source).module
+    sql: str = getattr(macros, f"{implementation}__experiment_bucket")(f"'{EXPERIMENT}'", "arm", "user_id")
+    return sql
+
+
+def make_arms(*shares: float) -> list[ExperimentArm]:
+    return [ExperimentArm(EXPERIMENT, f"arm {number}", "model", share) for number, share in enumerate(shares)]
+
+
+def test_bucket_known_values() -> None:
+    """The first eight digits of the MD5 of `a|participation|u1` are c8e997fb, which is 3370751995."""
+    assert compute_bucket("a", "participation", "u1") == 0xC8E997FB % 10_000 == 1995
+
+
+def test_bucket_equals_duckdb() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create table users as select unnest(?::varchar[]) as user_id", [USER_IDS])
+        buckets = dict(connection.execute(f"select user_id, {render_bucket('duckdb')} from users").fetchall())
+    assert buckets == {user: compute_bucket(EXPERIMENT, "arm", user) for user in USER_IDS}
+
+
+def test_bucket_equals_spark() -> None:
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
+    spark = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        users = spark.createDataFrame([(user,) for user in USER_IDS], "user_id string")
+        buckets = {row[0]: row[1] for row in users.selectExpr("user_id", f"{render_bucket('default')} as b").collect()}
+    finally:
+        spark.stop()
+    assert buckets == {user: compute_bucket(EXPERIMENT, "arm", user) for user in USER_IDS}
+
+
+def test_arms_have_their_shares() -> None:
+    arms = [assign_arm(make_arms(0.1, 0.3, 0.2), f"u{number}") for number in range(20_000)]
+    counts = Counter(arm.arm if arm else None for arm in arms)
+    # Five standard deviations of a count of 20,000 draws are 354 at most.
+    for name, share in {"arm 0": 0.1, "arm 1": 0.3, "arm 2": 0.2, None: 0.4}.items():
+        assert counts[name] == pytest.approx(20_000 * share, abs=354)
+
+
+def test_arm_is_stable_while_shares_grow() -> None:
+    small = {user: assign_arm(make_arms(0.05, 0.15), user) for user in USER_IDS}
+    large = {user: assign_arm(make_arms(0.2, 0.6), user) for user in USER_IDS}
+    for user, arm in small.items():
+        grown = large[user]
+        assert arm is None or (grown is not None and grown.arm == arm.arm)
+    assert sum(arm is not None for arm in small.values()) < sum(arm is not None for arm in large.values())
+
+
+def test_whole_share_assigns_all_customers() -> None:
+    assert all(assign_arm(make_arms(0.3333, 0.3333, 0.3334), user) for user in USER_IDS)
+
+
+def test_no_arm_without_experiment_or_id() -> None:
+    assert assign_arm([], "u1") is None
+    assert assign_arm(make_arms(0.5, 0.5), "") is None
