@@ -49,7 +49,7 @@ full join rec_customer_arms as arms on lists.user_id = arms.user_id
 TREATMENT_LISTS = """
 with ordered_products as (
 
-    select arms.user_id, candidates.product_id, 0 as is_filler, candidates.rank
+    select arms.user_id, candidates.product_id, candidates.rank
     from marts.rec_customer_arms as arms
     inner join marts.rec_experiments as experiments
         on arms.experiment = experiments.experiment
@@ -60,7 +60,8 @@ with ordered_products as (
 
     union all
 
-    select arms.user_id, fillers.product_id, 1, fillers.rank
+    -- Behind all candidates.
+    select arms.user_id, fillers.product_id, 1000000 + fillers.rank
     from marts.rec_customer_arms as arms
     cross join intermediate.int_filler_products as fillers
     where fillers.rule_set = ''
@@ -72,10 +73,7 @@ ranked as (
     select
         ordered_products.user_id,
         ordered_products.product_id,
-        row_number() over (
-            partition by ordered_products.user_id
-            order by min(ordered_products.is_filler), min(ordered_products.rank)
-        ) as rank
+        row_number() over (partition by ordered_products.user_id order by min(ordered_products.rank)) as rank
     from ordered_products
     inner join intermediate.int_product_rules as rules
         on ordered_products.product_id = rules.product_id
@@ -144,9 +142,9 @@ select
     avg((orders > 0)::integer)::double as conversion,
     avg(orders)::double as orders_per_customer,
     avg(revenue)::double as revenue_per_customer,
-    (sum(revenue) / sum(orders))::double as average_order_value,
-    (sum(pieces) / sum(orders))::double as pieces_per_order,
-    (sum(order_categories) / sum(orders))::double as categories_per_order
+    (sum(revenue) / nullif(sum(orders), 0))::double as average_order_value,
+    (sum(pieces) / nullif(sum(orders), 0))::double as pieces_per_order,
+    (sum(order_categories) / nullif(sum(orders), 0))::double as categories_per_order
 from totals
 group by arm
 """

@@ -32,7 +32,7 @@ class DemoOutcome:
     """None when there are metrics."""
 
     customer: str
-    """The most active customer, whose recommendations are shown."""
+    """The most active customer with recommendations, which are shown."""
 
     recommendations: RecommendationList
     report: PipelineReport
@@ -43,11 +43,13 @@ class DemoOutcome:
 def collect_demo_outcome(
     settings: Settings, report: PipelineReport, further_days: DemoDays | None = None
 ) -> DemoOutcome:
-    """Collect the rows by status, the ranking metrics, and the top 10 of the most active customer."""
+    """Collect the rows by status, the ranking metrics, and the top 10 of the most active customer who gets some."""
     with RecommendationQueries(settings) as queries:
         copy = queries.serving_copy
         metrics = copy.get_metrics()
-        customer = str(copy.search_customers(limit=1)["user_id"].iloc[0])
+        # In an experiment, the most active customers can be in an arm without lists.
+        customers = copy.search_customers(limit=50)["user_id"].astype(str)
+        customer = next((user for user in customers if not copy.get_recommendations(user, 1).empty), customers.iloc[0])
         return DemoOutcome(
             status=read_feed_status(settings),
             metrics=metrics,

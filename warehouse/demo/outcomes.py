@@ -31,9 +31,9 @@ METRICS = {
     "conversion": "avg((orders > 0)::integer)",
     "orders_per_customer": "avg(orders)",
     "revenue_per_customer": "sum(cents) / 100 / count(*)",
-    "average_order_value": "sum(cents) / 100 / sum(orders)",
-    "pieces_per_order": "sum(pieces) / sum(orders)",
-    "categories_per_order": "sum(order_categories) / sum(orders)",
+    "average_order_value": "sum(cents) / 100 / nullif(sum(orders), 0)",
+    "pieces_per_order": "sum(pieces) / nullif(sum(orders), 0)",
+    "categories_per_order": "sum(order_categories) / nullif(sum(orders), 0)",
     "returning_customers": "avg((active_days > 1)::integer)",
 }
 """The metrics by name, as expressions over one row per customer."""

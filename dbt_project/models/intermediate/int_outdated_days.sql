@@ -7,7 +7,7 @@
 -- depends_on: {{ ref('int_session_users') }}
 
 -- Days of the loads whose rows the classified tables lack, or have with another typing. The first build of a classified
--- table reads all rows and needs no days.
+-- table reads all rows and needs no days; but the logs begin after the first build, when the tables of their lists exist.
 with days_of_staged_rows as (
     {% for kind, timestamp_column in timestamp_columns.items() %}
     select
@@ -18,7 +18,9 @@ with days_of_staged_rows as (
     inner join {{ ref('int_changed_loads') }} as changed_loads on staged_rows._load_id = changed_loads.load_id
     where
         changed_loads.reason != 'file replaced or removed'
+        {%- if kind not in log_kinds() and kind != 'impressions' %}
         and exists (select built_rows._load_id from ({{ built_rows(kind, ['_load_id']) }}) as built_rows)
+        {%- endif %}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
