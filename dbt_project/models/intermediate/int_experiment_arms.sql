@@ -35,26 +35,41 @@ ratios as (
         {{ safe_divide('mean_numerator_before', 'mean_denominator_before') }} as value_before
     from moments
 
+),
+
+statistics as (
+
+    select
+        experiment,
+        arm,
+        metric,
+        customers,
+        value,
+        value_before,
+        (numerator_variance - 2 * value * ratio_covariance + value * value * denominator_variance)
+        / (mean_denominator * mean_denominator) as variance,
+        (
+            numerator_before_variance
+            - 2 * value_before * ratio_before_covariance
+            + value_before * value_before * denominator_before_variance
+        ) / (mean_denominator_before * mean_denominator_before) as variance_before,
+        (
+            numerators_covariance
+            - value * denominator_numerator_before_covariance
+            - value_before * numerator_denominator_before_covariance
+            + value * value_before * denominators_covariance
+        ) / (mean_denominator * mean_denominator_before) as covariance
+    from ratios
+
 )
 
+-- Sums of floating-point numbers differ between parallel runs in their last digits.
 select
     experiment,
     arm,
     metric,
     customers,
-    value,
-    value_before,
-    (numerator_variance - 2 * value * ratio_covariance + value * value * denominator_variance)
-    / (mean_denominator * mean_denominator) as variance,
-    (
-        numerator_before_variance
-        - 2 * value_before * ratio_before_covariance
-        + value_before * value_before * denominator_before_variance
-    ) / (mean_denominator_before * mean_denominator_before) as variance_before,
-    (
-        numerators_covariance
-        - value * denominator_numerator_before_covariance
-        - value_before * numerator_denominator_before_covariance
-        + value * value_before * denominators_covariance
-    ) / (mean_denominator * mean_denominator_before) as covariance
-from ratios
+    {% for column in ['value', 'value_before', 'variance', 'variance_before', 'covariance'] -%}
+    round({{ column }}, 9) as {{ column }}{{ ',' if not loop.last }}
+    {% endfor %}
+from statistics

@@ -42,11 +42,11 @@ select
     sqrt(variance / customers + control_variance / control_customers) as standard_error,
     -- Without history, theta is 0 and the adjusted difference is the plain one.
     difference - coalesce(theta * difference_before, 0) as adjusted_difference,
-    sqrt(
+    round(sqrt(
         (variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0)) / customers
         + (
             control_variance
             - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0)
         ) / control_customers
-    ) as adjusted_standard_error
+    ), 9) as adjusted_standard_error
 from pairs

@@ -4,7 +4,7 @@ with attributable_actions as (
 
     select
         actions.*,
-        {{ dbt.dateadd('hour', '-windows.window_hours', 'actions.action_at') }} as window_start
+        {{ dbt.dateadd('hour', 'cast(-windows.window_hours as ' ~ dbt.type_int() ~ ')', 'actions.action_at') }} as window_start
     from {{ ref('int_user_product_actions') }} as actions
     inner join {{ ref('attribution_windows') }} as windows on actions.action_type = windows.action_type
 
