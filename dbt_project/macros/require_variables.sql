@@ -37,6 +37,8 @@
         'min_repeat_share': share,
         'min_repeat_share_purchases': whole_number,
         'repeat_due_share': {'at least': 0, 'at most': 10},
+        'effect_days_before': whole_number,
+        'order_cap_quantile': positive_share,
         'sample_share': positive_share,
     } %}
     {% set messages = [] %}
@@ -64,6 +66,11 @@
     {% if var('repeat_purchases') not in ['auto', 'always', 'never'] %}
         {% do messages.append(
             'repeat_purchases is ' ~ var('repeat_purchases') ~ ' and must be a word: auto, always or never'
+        ) %}
+    {% endif %}
+    {% if var('primary_metric') not in experiment_metrics() %}
+        {% do messages.append(
+            'primary_metric is ' ~ var('primary_metric') ~ ' and must be a metric: ' ~ experiment_metrics() | join(', ')
         ) %}
     {% endif %}
     {% if var('sample_share') != 1 and target.name != 'dev' and messages | length == 0 %}

@@ -1,0 +1,52 @@
+-- Each arm beside the control. The theta of the adjustment is that of both arms together, so that it depends on no arm.
+with pairs as (
+
+    select
+        arms.experiment,
+        arms.arm,
+        arms.metric,
+        arms.customers,
+        control.customers as control_customers,
+        arms.value,
+        control.value as control_value,
+        arms.value - control.value as difference,
+        arms.value_before - control.value_before as difference_before,
+        arms.variance,
+        control.variance as control_variance,
+        arms.variance_before,
+        control.variance_before as control_variance_before,
+        arms.covariance,
+        control.covariance as control_covariance,
+        coalesce({{ safe_divide(
+            'arms.customers * arms.covariance + control.customers * control.covariance',
+            'arms.customers * arms.variance_before + control.customers * control.variance_before',
+        ) }}, 0) as theta
+    from {{ ref('int_experiment_arms') }} as arms
+    inner join {{ ref('int_experiment_arms') }} as control
+        on arms.experiment = control.experiment
+        and arms.metric = control.metric
+        and control.arm = 'control'
+    where arms.arm != 'control'
+
+)
+
+select
+    experiment,
+    arm,
+    metric,
+    customers,
+    control_customers,
+    value,
+    control_value,
+    difference,
+    sqrt(variance / customers + control_variance / control_customers) as standard_error,
+    -- Without history, theta is 0 and the adjusted difference is the plain one.
+    difference - coalesce(theta * difference_before, 0) as adjusted_difference,
+    round(sqrt(
+        (variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0)) / customers
+        + (
+            control_variance
+            - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0)
+        ) / control_customers
+    ), 9) as adjusted_standard_error
+from pairs

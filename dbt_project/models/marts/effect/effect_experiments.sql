@@ -1,0 +1,70 @@
+-- 1.96 is the 97.5 % quantile of the standard normal distribution, 0.84 the 80 % quantile. The verdict about the other eight
+-- metrics uses 2.73, the 95 % quantile for eight comparisons (Bonferroni): of eight metrics without an effect, one often has
+-- an interval without 0.
+with experiment_states as (
+
+    select
+        arms.experiment,
+        max(arms.ends_on) as ends_on,
+        max(arms.ends_on) <= max(cast(cutoffs.as_of as date)) as has_ended,
+        max(arms.is_mismatch) as has_mismatch
+    from {{ ref('effect_arms') }} as arms
+    inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
+    group by arms.experiment
+
+),
+
+estimates as (
+
+    select
+        differences.*,
+        uncapped.difference as uncapped_difference,
+        differences.metric = '{{ var("primary_metric") }}' as is_primary,
+        differences.adjusted_difference - 1.96 * differences.adjusted_standard_error as min_adjusted_difference,
+        differences.adjusted_difference + 1.96 * differences.adjusted_standard_error as max_adjusted_difference,
+        (1.96 + 0.84) * differences.adjusted_standard_error as min_detectable_difference,
+        abs(differences.adjusted_difference) > differences.adjusted_standard_error
+        * case when differences.metric = '{{ var("primary_metric") }}' then 1.96 else 2.73 end as is_significant
+    from {{ ref('int_experiment_differences') }} as differences
+    left join {{ ref('int_experiment_differences') }} as uncapped
+        on differences.experiment = uncapped.experiment
+        and differences.arm = uncapped.arm
+        and uncapped.metric = 'uncapped_' || differences.metric
+    where differences.metric not like 'uncapped%'
+
+)
+
+select
+    estimates.experiment,
+    estimates.arm,
+    estimates.metric,
+    estimates.is_primary,
+    estimates.customers,
+    estimates.control_customers,
+    estimates.value,
+    estimates.control_value,
+    estimates.difference,
+    estimates.difference - 1.96 * estimates.standard_error as min_difference,
+    estimates.difference + 1.96 * estimates.standard_error as max_difference,
+    estimates.uncapped_difference,
+    estimates.adjusted_difference,
+    estimates.min_adjusted_difference,
+    estimates.max_adjusted_difference,
+    1 - {{ safe_divide(
+        'estimates.adjusted_standard_error * estimates.adjusted_standard_error',
+        'estimates.standard_error * estimates.standard_error',
+    ) }} as variance_reduction,
+    {{ safe_divide('estimates.adjusted_difference', 'estimates.control_value') }} as lift,
+    {{ safe_divide('estimates.min_adjusted_difference', 'estimates.control_value') }} as min_lift,
+    {{ safe_divide('estimates.max_adjusted_difference', 'estimates.control_value') }} as max_lift,
+    {{ safe_divide('estimates.min_detectable_difference', 'estimates.control_value') }} as min_detectable_lift,
+    case
+        when experiment_states.has_mismatch then 'invalid: an arm has not its share of the customers'
+        when not experiment_states.has_ended then concat('runs until ', experiment_states.ends_on)
+        when estimates.adjusted_standard_error is null then 'not measured'
+        when not estimates.is_significant then 'no effect seen'
+        when estimates.adjusted_difference > 0 then 'higher than in the control'
+        else 'lower than in the control'
+    end as verdict
+from estimates
+inner join experiment_states on estimates.experiment = experiment_states.experiment

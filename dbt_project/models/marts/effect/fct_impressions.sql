@@ -1,0 +1,80 @@
+{{ config(materialized='view') }}
+
+-- Products that customers saw in a list. Of a shop with impressions, what its front end says; of another shop, the products
+-- of the lists in int_list_views.
+with measured as (
+
+    select
+        impressions.user_id,
+        impressions.session_id,
+        impressions.product_id,
+        coalesce(impressions.placement, served.placement, lists.placement) as placement,
+        coalesce(
+            impressions.position,
+            {{ list_rank('served.product_ids', 'impressions.product_id') }},
+            {{ list_rank('lists.product_ids', 'impressions.product_id') }}
+        ) as rank,
+        impressions.seen_at,
+        impressions.recommendation_id,
+        coalesce(served.experiment, lists.experiment) as experiment,
+        coalesce(served.arm, lists.arm) as arm,
+        coalesce(served.run_id, lists.run_id) as run_id,
+        {{ list_item('lists.sources', list_rank('lists.product_ids', 'impressions.product_id')) }} as source,
+        {{ list_item('lists.reason_keys', list_rank('lists.product_ids', 'impressions.product_id')) }} as reason_key
+    from {{ ref('int_impressions_classified') }} as impressions
+    left join {{ ref('fct_served_lists') }} as served on impressions.recommendation_id = served.recommendation_id
+    left join {{ ref('fct_recommendation_lists') }} as lists
+        on impressions.user_id = lists.user_id
+        and impressions.seen_at >= lists.published_at
+        and (lists.live_until is null or impressions.seen_at < lists.live_until)
+    where impressions.row_status = 'clean' and {{ is_in_sample('impressions.user_id') }}
+
+),
+
+viewed_lists as (
+
+    select
+        lists.*,
+        views.seen_at,
+        {{ list_ranks('lists.product_ids') }} as rank
+    from {{ ref('int_list_views') }} as views
+    inner join {{ ref('fct_recommendation_lists') }} as lists
+        on views.user_id = lists.user_id
+        and views.placement = lists.placement
+        and views.published_at = lists.published_at
+
+)
+
+select
+    user_id,
+    session_id,
+    product_id,
+    placement,
+    cast(rank as {{ dbt.type_int() }}) as rank,
+    seen_at,
+    'measured' as basis,
+    recommendation_id,
+    experiment,
+    arm,
+    run_id,
+    source,
+    reason_key
+from measured
+
+union all
+
+select
+    user_id,
+    cast(null as {{ dbt.type_string() }}) as session_id,
+    {{ list_item('product_ids', 'rank') }} as product_id,
+    placement,
+    cast(rank as {{ dbt.type_int() }}) as rank,
+    seen_at,
+    'inferred' as basis,
+    cast(null as {{ dbt.type_string() }}) as recommendation_id,
+    experiment,
+    arm,
+    run_id,
+    {{ list_item('sources', 'rank') }} as source,
+    {{ list_item('reason_keys', 'rank') }} as reason_key
+from viewed_lists
