@@ -60,7 +60,9 @@ select
     {{ safe_divide('estimates.min_detectable_difference', 'estimates.control_value') }} as min_detectable_lift,
     case
         when experiment_states.has_mismatch then 'invalid: an arm has not its share of the customers'
-        when not experiment_states.has_ended then concat('runs until ', experiment_states.ends_on)
+        when experiment_states.ends_on is null then 'no verdict without an end'
+        when not experiment_states.has_ended
+            then concat('no verdict before the end on ', cast(experiment_states.ends_on as {{ dbt.type_string() }}))
         when estimates.adjusted_standard_error is null then 'not measured'
         when not estimates.is_significant then 'no effect seen'
         when estimates.adjusted_difference > 0 then 'higher than in the control'
