@@ -4,6 +4,7 @@
     'uncapped_pieces', 'uncapped_revenue',
 ] %}
 
+-- noqa: disable=LT02
 -- What is counted of a customer at an instant, from four tables; the measures of other tables are 0.
 with
 impressions as (

@@ -69,7 +69,9 @@ select
     arm,
     metric,
     customers,
-    {% for column in ['value', 'value_before', 'variance', 'variance_before', 'covariance'] -%}
-    round({{ column }}, 9) as {{ column }}{{ ',' if not loop.last }}
-    {% endfor %}
+    round(value, 9) as value,
+    round(value_before, 9) as value_before,
+    round(variance, 9) as variance,
+    round(variance_before, 9) as variance_before,
+    round(covariance, 9) as covariance
 from statistics

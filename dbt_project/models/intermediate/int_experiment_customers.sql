@@ -18,9 +18,8 @@ experiment_ends as (
 
     select
         experiments.experiment,
-        least(
-            coalesce(max(cast(experiments.ends_on as {{ dbt.type_timestamp() }})), max(cutoffs.as_of)), max(cutoffs.as_of)
-        ) as ends_at
+        -- least ignores the null of an experiment without an end.
+        least(max(cast(experiments.ends_on as {{ dbt.type_timestamp() }})), max(cutoffs.as_of)) as ends_at
     from {{ ref('int_experiments') }} as experiments
     inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
     group by experiments.experiment

@@ -19,8 +19,8 @@ select
 from {{ ref('int_experiment_customers') }} as customers
 inner join {{ ref('int_customer_measures') }} as measures
     on customers.user_id = measures.user_id
-    and measures.measured_at >= customers.history_starts_at
-    and measures.measured_at < customers.ends_at
+    and customers.history_starts_at <= measures.measured_at
+    and customers.ends_at > measures.measured_at
 group by
     customers.experiment,
     customers.arm,

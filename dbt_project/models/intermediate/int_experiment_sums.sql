@@ -3,6 +3,7 @@
     'uncapped_pieces', 'uncapped_revenue', 'active_days',
 ] %}
 
+-- noqa: disable=LT02
 -- One row per customer and period: the experiment, and the time before it. Customers who did nothing have zeros.
 with periods as (
 

@@ -1,5 +1,6 @@
 {{ config(materialized='view') }}
 
+-- noqa: disable=LT02
 -- Numerator and denominator of each metric and customer, in the experiment and in the time before it.
 {% for metric, ratio in experiment_metrics().items() %}
 select

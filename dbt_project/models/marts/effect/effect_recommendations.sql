@@ -12,7 +12,7 @@ with impressions as (
         product_id,
         count(*) as impressions
     from {{ ref('fct_impressions') }}
-    group by 1, 2, 3, 4, 5, 6, 7, 8
+    group by cast(seen_at as date), basis, placement, rank, source, reason_key, run_id, product_id
 
 ),
 
@@ -33,7 +33,7 @@ actions as (
         count(case when action_type = 'return' then 1 end) as returns,
         sum(amount) as revenue
     from {{ ref('fct_recommended_actions') }}
-    group by 1, 2, 3, 4, 5, 6, 7, 8
+    group by action_date, basis, placement, rank, source, reason_key, run_id, product_id
 
 ),
 

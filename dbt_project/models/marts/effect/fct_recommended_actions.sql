@@ -4,7 +4,9 @@ with attributable_actions as (
 
     select
         actions.*,
-        {{ dbt.dateadd('hour', 'cast(-windows.window_hours as ' ~ dbt.type_int() ~ ')', 'actions.action_at') }} as window_start
+        {{ dbt.dateadd(
+            'hour', 'cast(-windows.window_hours as ' ~ dbt.type_int() ~ ')', 'actions.action_at'
+        ) }} as window_start
     from {{ ref('int_user_product_actions') }} as actions
     inner join {{ ref('attribution_windows') }} as windows on actions.action_type = windows.action_type
 
@@ -61,13 +63,21 @@ returned_purchases as (
 
 touched_actions as (
 
-    select _load_id, _line, _load_id as touched_load_id, _line as touched_line
+    select
+        touches._load_id,
+        touches._line,
+        touches._load_id as touched_load_id,
+        touches._line as touched_line
     from touches
     where touch_number = 1
 
     union all
 
-    select returned_purchases._load_id, returned_purchases._line, touches._load_id, touches._line
+    select
+        returned_purchases._load_id,
+        returned_purchases._line,
+        returned_purchases.purchase_load_id as touched_load_id,
+        returned_purchases.purchase_line as touched_line
     from returned_purchases
     inner join touches
         on returned_purchases.purchase_load_id = touches._load_id
