@@ -1,5 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'effect_arms'}}}) }}
 
+-- Stops a build with an arm whose share of the customers deviates from the declared one.
+
 select
     concat(
         'experiment ', experiment, ', arm ', arm, ': ', customers, ' of ', experiment_customers,

@@ -117,7 +117,7 @@ def test_dbt_tests_are_asset_checks(first_run: dg.ExecuteInProcessResult, graph_
     tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
     checks = first_run.get_asset_check_evaluations()
     assert {check.check_name for check in checks} == tests - {"valid_rows_raw_loaded_files_relationships"}
-    assert all(check.passed for check in checks)
+    assert [check.check_name for check in checks if not check.passed] == []
 
 
 def test_checks_have_descriptions(dagster_definitions: ModuleType) -> None:
@@ -211,7 +211,9 @@ def test_load_reports_landing_days(
         for run in (first_run, scheduled_run)
     )
     with open_reader(graph_shop_settings) as connection:
-        ((rows,),) = connection.execute("select sum(rows_loaded) from raw.loaded_files").fetchall()
+        ((rows,),) = connection.execute(
+            "select sum(rows_loaded) from raw.loaded_files where feed in ('events', 'purchases', 'products')"
+        ).fetchall()
     assert len(first) == SMALL_SHOP_CONFIG.days
     assert sum(int(str(metadata["dagster/row_count"].value)) for metadata in first.values()) == rows
     assert second == {}
