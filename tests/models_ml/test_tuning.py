@@ -134,27 +134,27 @@ def test_journal_separates_other_settings(window: EvaluationWindow, config: Trai
 
 def test_unused_settings_continue_search(window: EvaluationWindow, config: TrainConfig, tmp_path: Path) -> None:
     """Settings without an effect on the NDCG of a trial do not begin a new search."""
-    changed = TrainConfig(
-        factors=16,
-        device="cpu",
-        popularity_damping=0.3,
-        rerank_method="mmr",
-        rerank_weight=0.5,
-        rerank_depth=20,
-        candidates_per_user=50,
-        default_epochs=3,
-        warm_epochs=3,
-        default_trend_power=0.25,
-        repeat_weights=(1.0,),
-        default_repeat_weight=1.0,
-        max_evaluation_users=10,
-        bootstrap_resamples=10,
-        activity_thresholds=(3,),
-        ablations=False,
-        max_category_segments=2,
-        head_share=0.5,
-        max_neighbors=10,
-        max_ease_products=0,
+    changed = config.model_copy(
+        update={
+            "popularity_damping": 0.3,
+            "rerank_method": "mmr",
+            "rerank_weight": 0.5,
+            "rerank_depth": 20,
+            "candidates_per_user": 50,
+            "default_epochs": 3,
+            "warm_epochs": 3,
+            "default_trend_power": 0.25,
+            "repeat_weights": (1.0,),
+            "default_repeat_weight": 1.0,
+            "max_evaluation_users": 10,
+            "bootstrap_resamples": 10,
+            "activity_thresholds": (3,),
+            "ablations": False,
+            "max_category_segments": 2,
+            "head_share": 0.5,
+            "max_neighbors": 10,
+            "max_ease_products": 0,
+        }
     )
     assert {name for name, value in changed if value != getattr(config, name)} == UNUSED_SETTINGS
     ndcgs = [select_params((window,), settings, lambda _: None)[0].validation_ndcg for settings in (config, changed)]
