@@ -22,7 +22,11 @@ WINDOWS = {"validation": (0.8, 0.9), "test": (0.9, 1.0), "now": (1.0, 1.0)}
 
 @pytest.fixture(scope="session")
 def config() -> TrainConfig:
-    """Settings for tiny data."""
+    """Settings for tiny data.
+
+    With the default weight of 40, the model of the shop below ranks below item-item. Its test NDCG@10 is 0.528, with 20
+    it is 0.552; the means over six such shops are 0.536 and 0.540.
+    """
     return TrainConfig(factors=16, unobserved_weight=20.0, device="cpu")
 
 
