@@ -269,7 +269,7 @@ def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
 def test_listed_blocked_product_fails(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
-        "update marts.rec_product_rules set is_recommendable = false "
+        "update intermediate.int_product_rules set is_recommendable = false "
         "where product_id = (select any_value(product_id) from intermediate.int_recommendations_ranked)",
     )
     with pytest.raises(RecomartError, match="assert_recommendations_follow_rules"):
