@@ -180,6 +180,7 @@ def test_only_tests_of_read_tables_refuse(demo_copy: Settings) -> None:
     check_tables_accepted(demo_copy, "training")
 
 
+@pytest.mark.slow
 def test_tables_without_tests_are_refused(demo_copy: Settings) -> None:
     """`dbt run` builds tables without their tests, which are due until they run."""
     run_dbt(demo_copy, "run", "--select", "dim_users")
@@ -319,6 +320,7 @@ def test_nodes_without_result_are_refused(demo_copy: Settings) -> None:
     assert find_refusals(demo_copy) == []
 
 
+@pytest.mark.slow
 def test_failure_of_removed_test_is_refused(demo_copy: Settings) -> None:
     """It refuses until the tables of the test are built again, or a user accepts it."""
     node, insert = "test.recomart.assert_dim_users_grow", "insert into gates.node_results (node, status, {}) {}"
