@@ -9,7 +9,12 @@
 with
 impressions as (
 
-    select user_id, seen_at as measured_at, 1 as impressions from {{ ref('fct_impressions') }}
+    select
+        user_id,
+        seen_at as measured_at,
+        count(*) as impressions
+    from {{ ref('fct_impressions') }}
+    group by user_id, seen_at
 
 ),
 
