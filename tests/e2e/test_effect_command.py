@@ -71,3 +71,11 @@ def test_effect_errors(recomart: RecomartCli, folder: Path, tmp_path_factory: py
     assert_one_line_error(
         recomart("effect", "--warehouse", empty), "the effect marts are not built. Run `recomart run`"
     )
+
+
+def test_effect_writes_page(recomart: RecomartCli, folder: Path) -> None:
+    page = folder / "reports" / "effect.html"
+    result = recomart("effect", "--html", page, "--warehouse", folder)
+    assert result.returncode == 0, result.stderr
+    assert "Effect of recommendations" in page.read_text(encoding="utf-8")
+    assert result.stdout.startswith(f"{page}: the page is written")
