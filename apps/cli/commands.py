@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "evaluate": CommandEntry("models", "Show the ranking metrics of the published model and the baselines."),
     "effect": CommandEntry(
-        "effect", "Show what recommendations did: impressions, clicks, sales, and the verdicts of experiments."
+        "effect_command", "Show what recommendations did: impressions, clicks, sales, and the verdicts of experiments."
     ),
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
     "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),
