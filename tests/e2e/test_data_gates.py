@@ -258,8 +258,8 @@ def test_experiments_warn(database_only_settings: Settings) -> None:
         ).fetchall()
         connection.execute(
             "insert into marts.effect_arms by name "
-            "select unnest(['old', 'old', 'new', 'new']) as experiment, unnest(['a', 'control', 'a', 'control']) as arm, "
-            "unnest([0, 9, 0, 0]) as customers, unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, "
+            "select unnest(['old', 'old', 'new', 'new']) as experiment, "
+            "unnest(['a', 'control', 'a', 'control']) as arm, unnest([0, 9, 0, 0]) as customers, unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, "
             "unnest([$1, $1, $1 + 1, $1 + 1]) as ends_on",
             [newest_day],
         )
