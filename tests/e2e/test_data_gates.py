@@ -257,10 +257,9 @@ def test_experiments_warn(database_only_settings: Settings) -> None:
             "select last_date from intermediate.int_feature_cutoffs where cutoff = 'now'"
         ).fetchall()
         connection.execute(
-            "insert into marts.effect_arms by name "
-            "select unnest(['old', 'old', 'new', 'new']) as experiment, "
-            "unnest(['a', 'control', 'a', 'control']) as arm, unnest([0, 9, 0, 0]) as customers, unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, "
-            "unnest([$1, $1, $1 + 1, $1 + 1]) as ends_on",
+            "insert into marts.effect_arms by name select unnest(['old', 'old', 'new', 'new']) as experiment, "
+            "unnest(['a', 'control', 'a', 'control']) as arm, unnest([0, 9, 0, 0]) as customers, "
+            "unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, unnest([$1, $1, $1 + 1, $1 + 1]) as ends_on",
             [newest_day],
         )
     start, end = newest_day - timedelta(days=9), newest_day
