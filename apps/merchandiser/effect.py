@@ -39,6 +39,8 @@ def show_experiment(report: EffectReport, experiment: str) -> None:
     ]
     for metrics in filter(None, arm_metrics):
         _show_verdict(describe_metric(metrics[0], is_inferred=report.is_inferred), metrics[0].verdict)
+    if not any(arm_metrics):
+        st.info("No customers of an arm and of the control took part yet.", icon=":material/hourglass_empty:")
     st.caption(escape_markdown(describe_arms(arms)))
     for metrics in filter(None, arm_metrics):
         st.dataframe(
@@ -95,7 +97,8 @@ def build_metric_table(metrics: Sequence[EffectMetric], *, is_inferred: bool) ->
 def build_day_chart(days: Sequence[EffectDay], label: str) -> alt.LayerChart:
     """Return a line of the difference by day in the band of its intervals, beside a line at 0."""
     rows = pd.DataFrame([day.model_dump() for day in days]).astype({"day": "datetime64[ns]"})
-    chart = alt.Chart(rows, height=CHART_HEIGHT).encode(x=alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b")))
+    axis = alt.Axis(format="%-d %b", tickCount="day", labelOverlap=True)
+    chart = alt.Chart(rows, height=CHART_HEIGHT).encode(x=alt.X("day:T", title=None, axis=axis))
     band = chart.mark_area(opacity=0.2, color="#0f766e").encode(
         y=alt.Y("min_difference:Q", title=f"{label}: difference"), y2="max_difference:Q"
     )

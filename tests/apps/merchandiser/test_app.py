@@ -310,6 +310,7 @@ def test_effect_shows_verdict_first(
     assert [header.value for header in app.subheader] == ["Experiment rules", "Experiment lists", "Recommendations"]
     (verdict,) = app.success
     assert verdict.value.startswith("Arm personal\\, Conversion\\: higher than in the control\\.")
+    assert [info.value for info in app.info] == ["No customers of an arm and of the control took part yet."]
     metrics, *groups = [table.value for table in app.dataframe]
     assert list(metrics["Metric"]) == ["Conversion", "Click-through rate (inferred)", "Average order value"]
     assert list(metrics["Lift"]) == ["+20.0%", "-", "+3.0%"]
