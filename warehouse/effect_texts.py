@@ -68,11 +68,14 @@ def format_detectable_lift(metric: EffectMetric) -> str:
 
 def describe_metric(metric: EffectMetric, *, is_inferred: bool) -> str:
     """Return the verdict about a metric of an arm, with its figures, as sentences."""
-    sentence = f"Arm {metric.arm}, {label_metric(metric.metric, is_inferred=is_inferred)}: {metric.verdict}."
+    text = f"Arm {metric.arm}, {label_metric(metric.metric, is_inferred=is_inferred)}: {metric.verdict}."
+    if metric.value is None or metric.control_value is None:
+        return text
+    value, control_value = (format_value(metric.metric, value) for value in (metric.value, metric.control_value))
+    text += f" {value} against {control_value} in the control"
     if metric.lift is None or metric.min_lift is None:
-        return sentence
+        return f"{text}."
     return (
-        f"{sentence} {format_value(metric.metric, metric.value)} against "
-        f"{format_value(metric.metric, metric.control_value)} in the control; lift {format_lift(metric.lift)}, 95 % "
-        f"interval {format_interval(metric)}. Such an experiment finds lifts from {format_detectable_lift(metric)} on."
+        f"{text}; lift {format_lift(metric.lift)}, 95 % interval {format_interval(metric)}. Such an experiment finds lifts "
+        f"from {format_detectable_lift(metric)} on."
     )

@@ -104,6 +104,10 @@ def test_texts_of_metrics(settings: Settings) -> None:
     assert describe_metric(click_through_rate, is_inferred=True) == (
         "Arm personal, Click-through rate (inferred): not measured."
     )
+    without_lift = conversion.model_copy(update={"lift": None, "min_lift": None})
+    assert describe_metric(without_lift, is_inferred=False) == (
+        "Arm personal, Conversion: higher than in the control. 6.00% against 5.00% in the control."
+    )
     assert label_metric("click_through_rate", is_inferred=False) == "Click-through rate"
     assert format_interval(click_through_rate) == "-"
     assert format_value("average_order_value", 1234.5) == "1,234.500"
