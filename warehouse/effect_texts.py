@@ -76,6 +76,6 @@ def describe_metric(metric: EffectMetric, *, is_inferred: bool) -> str:
     if metric.lift is None or metric.min_lift is None:
         return f"{text}."
     return (
-        f"{text}; lift {format_lift(metric.lift)}, 95 % interval {format_interval(metric)}. Such an experiment finds lifts "
-        f"from {format_detectable_lift(metric)} on."
+        f"{text}; lift {format_lift(metric.lift)}, 95 % interval {format_interval(metric)}. "
+        f"Such an experiment finds lifts from {format_detectable_lift(metric)} on."
     )
