@@ -1,4 +1,4 @@
-{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'effect_experiments'}}}) }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'effect_arms'}}}) }}
 
 -- Warns of experiments that have ended and are still declared: a decision about the lists of all customers is due.
 select
