@@ -40,6 +40,9 @@ COMMANDS = {
         "training_commands", "Show what the popularity damping and the re-ranking cost in NDCG, and what they gain."
     ),
     "evaluate": CommandEntry("models", "Show the ranking metrics of the published model and the baselines."),
+    "effect": CommandEntry(
+        "effect_command", "Show what recommendations did: impressions, clicks, sales, and the verdicts of experiments."
+    ),
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
     "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),
     "similar": CommandEntry("recommendations", "Show the products most similar to a product."),

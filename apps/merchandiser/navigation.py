@@ -23,6 +23,7 @@ page = st.navigation(
     [
         st.Page("customers.py", title="Customers", icon=":material/person_search:", default=True),
         st.Page("new_customers.py", title="New customers", icon=":material/person_add:"),
+        st.Page("effect.py", title="Effect", icon=":material/trending_up:"),
         st.Page("quality.py", title="Quality", icon=":material/monitoring:"),
     ],
     position="top",

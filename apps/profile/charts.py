@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -180,6 +181,45 @@ def make_day_chart(frame: pd.DataFrame, windows: Sequence[tuple[str, pd.Timestam
         axes.set_ylim(bottom=0)
         _format_count_axis(axes, "y")
         axes.figure.legend(loc="outside upper center", ncols=4)
+
+    return draw
+
+
+def make_interval_chart(
+    labels: Sequence[str], values: Sequence[float], lows: Sequence[float], highs: Sequence[float], xlabel: str
+) -> ChartDrawer:
+    """Return a chart of shares as points with their intervals, the first on top, beside a line at 0."""
+
+    def draw(axes: Axes) -> None:
+        positions = np.arange(len(labels), dtype=float)
+        axes.axvline(0, color=MUTED_COLOR, linewidth=1, linestyle="--")
+        axes.hlines(positions, lows, highs, color=MAIN_COLOR, linewidth=2)
+        axes.plot(values, positions, "o", color=MAIN_COLOR, markersize=5)
+        axes.set_yticks(positions, labels)
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(xlabel)
+        _format_share_axis(axes)
+
+    return draw
+
+
+def make_band_chart(
+    days: Sequence[date], values: Sequence[float], lows: Sequence[float], highs: Sequence[float], ylabel: str
+) -> ChartDrawer:
+    """Return a line over days within the band of its intervals, beside a line at 0."""
+
+    def draw(axes: Axes) -> None:
+        dates = _convert_dates(days)
+        axes.axhline(0, color=MUTED_COLOR, linewidth=1, linestyle="--")
+        axes.fill_between(dates, lows, highs, color=MAIN_COLOR, alpha=0.15, linewidth=0)
+        # A line with a single day is invisible without dots.
+        axes.plot(dates, values, color=MAIN_COLOR, linewidth=2, marker="o", markersize=3)
+        locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.set_ylabel(ylabel)
+        axes.grid(axis="y")
 
     return draw
 

@@ -11,6 +11,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.assets.common import WAREHOUSE_POOL, as_dagster_failure, build_table_metadata, read_table_info
 from orchestration.assets.dbt_graph import MANIFEST, TRANSLATOR, require_inputs
+from orchestration.assets.effect_metadata import build_effect_metadata
 from orchestration.assets.lineage import build_lineage_metadata
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.config_files import read_train_config
@@ -65,9 +66,14 @@ def _run_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse
         yield check._replace(description=messages.get(str(check.metadata["unique_id"].value)))
     table_info = read_table_info(context, settings, outputs) if outputs else {}
     lineage = build_lineage_metadata(context, settings, outputs, table_info)
+    effect = build_effect_metadata(context, settings, outputs)
     for key, output in outputs.items():
         definition_metadata = context.assets_def.metadata_by_key[key]
-        metadata = {**build_table_metadata(table_info.get(key), definition_metadata), **lineage.get(key, {})}
+        metadata = {
+            **build_table_metadata(table_info.get(key), definition_metadata),
+            **lineage.get(key, {}),
+            **effect.get(key, {}),
+        }
         yield output.with_metadata({**output.metadata, **metadata})
     with as_dagster_failure():
         if failure:

@@ -18,6 +18,7 @@ from orchestration import dbt_manifest, dbt_runner
 from orchestration.dbt_manifest import list_published_tables, load_manifest
 from orchestration.dbt_runner import PROJECT_DIR, run_dbt, start_dbt
 from tests.three_feed_shop import Shop
+from warehouse import effect_report
 from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
@@ -91,6 +92,7 @@ def test_models_read_by_python_have_contracts(manifest_models: list[dict[str, An
 def test_published_tables_equal_read_tables(parsed_settings: Settings) -> None:
     source = Path(serving_copy.__file__).read_text(encoding="utf-8")
     read_tables = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", source))
+    read_tables |= set(re.findall(r"\bfrom (effect_\w+)", Path(effect_report.__file__).read_text(encoding="utf-8")))
 
     assert set(list_published_tables(parsed_settings)) == read_tables
 

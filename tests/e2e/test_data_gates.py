@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -249,6 +250,29 @@ def test_only_live_feeds_are_late_by_clock(database_only_settings: Settings) -> 
     )
     assert run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings == []
     execute_statements(database_only_settings, restore)
+
+
+def test_experiments_warn(database_only_settings: Settings) -> None:
+    """An arm has no customers after the first day, and an experiment has ended."""
+    warnings = ("--select", "warn_arm_without_customers", "warn_experiment_past_end")
+    assert run_dbt(database_only_settings, "test", *warnings).warnings == []
+    with duckdb.connect(str(database_only_settings.database)) as connection:
+        ((newest_day,),) = connection.execute(
+            "select last_date from intermediate.int_feature_cutoffs where cutoff = 'now'"
+        ).fetchall()
+        connection.execute(
+            "insert into marts.effect_arms by name select unnest(['old', 'old', 'new', 'new']) as experiment, "
+            "unnest(['a', 'control', 'a', 'control']) as arm, unnest([0, 9, 0, 0]) as customers, "
+            "unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, unnest([$1, $1, $1 + 1, $1 + 1]) as ends_on",
+            [newest_day],
+        )
+    start, end = newest_day - timedelta(days=9), newest_day
+    assert sorted(run_dbt(database_only_settings, "test", *warnings).warnings) == [
+        f"warn_arm_without_customers: experiment old, arm a: no customers, although the experiment started on {start}",
+        f"warn_experiment_past_end: experiment old ended on {end}: `recomart effect` shows the result. Remove its rows "
+        "from experiments.csv after the decision",
+    ]
+    execute_statements(database_only_settings, "delete from marts.effect_arms")
 
 
 @pytest.mark.slow

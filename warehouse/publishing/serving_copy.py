@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 import duckdb
 import pandas as pd
 
+from warehouse.effect_report import EffectReport, read_effect
 from warehouse.errors import RecomartError
 from warehouse.experiments import ExperimentArm
 from warehouse.publishing.live_copy import PublishedCopy, make_copy_error, open_copy, open_live_copy
@@ -309,3 +310,12 @@ class ServingCopy:
     def get_feed_accounting(self) -> pd.DataFrame:
         """Return the number of rows by feed and status; rows of `audit_feeds`."""
         return self._query_frame("select * from audit_feeds order by feed")
+
+    def get_effect(self) -> EffectReport | None:
+        """Return the effect of the recommendations; None in a copy of an earlier version of RecoMart."""
+        if "effect_arms" not in self.published.rows:
+            return None
+        try:
+            return read_effect(self._connection.cursor())
+        except duckdb.Error as error:
+            raise make_copy_error(error, f"{self.published.file}: the published copy cannot be read") from error

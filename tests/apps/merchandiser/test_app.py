@@ -15,6 +15,7 @@ from apps.merchandiser.trends import DRIFT_SUBJECTS
 from models_ml.data.category_mix import CALIBRATION_SMOOTHING
 from orchestration.dbt_runner import run_dbt
 from tests.apps.conftest import OpenApp
+from tests.effect_marts import create_effect_marts
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.publisher import publish
@@ -298,7 +299,42 @@ def test_quality_shows_copy_without_list_metrics(
     assert "Diversity" not in set(app.table[0].value["Metric"])
 
 
-@pytest.mark.parametrize("page", ["customers.py", "new_customers.py", "quality.py"])
+def test_effect_shows_verdict_first(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        create_effect_marts(connection)
+    publish(writable_warehouse, published_tables)
+    app = open_app(writable_warehouse).switch_page("effect.py").run()
+    assert not app.exception
+    assert [header.value for header in app.subheader] == ["Experiment rules", "Experiment lists", "Recommendations"]
+    (verdict,) = app.success
+    assert verdict.value.startswith("Arm personal\\, Conversion\\: higher than in the control\\.")
+    assert [info.value for info in app.info] == ["No customers of an arm and of the control took part yet."]
+    metrics, *groups = [table.value for table in app.dataframe]
+    assert list(metrics["Metric"]) == ["Conversion", "Click-through rate (inferred)", "Average order value"]
+    assert list(metrics["Lift"]) == ["+20.0%", "-", "+3.0%"]
+    assert [table["group"].iloc[0] for table in groups] == ["2026-03-02", "1", "Personal", "customer"]
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert figures["Impressions (inferred)"] == "12,100"
+    assert figures["Click-through rate (inferred)"] == "2.5%"
+
+
+def test_effect_without_experiment_says_so(open_app: OpenApp) -> None:
+    app = open_app().switch_page("effect.py").run()
+    assert not app.exception
+    assert [header.value for header in app.subheader] == ["Recommendations"]
+    assert any(caption.value.startswith("No experiment is declared.") for caption in app.caption)
+
+
+def test_effect_of_earlier_copy(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:
+    publish(writable_warehouse, [table for table in published_tables if not table.startswith("effect_")])
+    app = open_app(writable_warehouse).switch_page("effect.py").run()
+    assert not app.exception
+    assert "An earlier version of RecoMart published this copy" in app.info[0].value
+
+
+@pytest.mark.parametrize("page", ["customers.py", "new_customers.py", "effect.py", "quality.py"])
 def test_missing_copy_names_command(open_app: OpenApp, tmp_path: Any, page: str) -> None:
     app = open_app(Settings(warehouse=tmp_path))
     app.switch_page(page).run()

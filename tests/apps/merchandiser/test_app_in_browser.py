@@ -84,6 +84,14 @@ def test_navigation_opens_every_page(browser_page: BrowserPage, app_url: str, de
         lambda: [row[1] for row in browser_page.read_rows("Recommendations for new customers")] == popular
     )
     browser_page.assert_no_error()
+    browser_page.find_elements("a[href$='/effect']")[0].click()
+    browser_page.wait_for(
+        lambda: any(
+            "No experiment is declared." in text.text
+            for text in browser_page.find_elements("[data-testid=stCaptionContainer]")
+        )
+    )
+    browser_page.assert_no_error()
     browser_page.find_elements("a[href$='/quality']")[0].click()
     browser_page.wait_for(
         lambda: len(browser_page.read_rows("Rows by feed and status")) == len(demo_copy.get_feed_accounting())

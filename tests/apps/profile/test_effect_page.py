@@ -1,0 +1,77 @@
+"""The page about the effect of recommendations."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from apps.profile.charts import make_band_chart, make_interval_chart, render_svg
+from apps.profile.effect_page import write_effect_page
+from tests.apps.profile.test_profile import PageParser
+from tests.effect_marts import create_effect_marts
+from warehouse.database import open_writer
+from warehouse.effect_report import EffectReport, read_warehouse_effect
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> EffectReport:
+    settings = Settings(warehouse=tmp_path / "warehouse")
+    with open_writer(settings) as connection:
+        create_effect_marts(connection)
+    return read_warehouse_effect(settings)
+
+
+def test_page_shows_experiments_and_weeks(report: EffectReport, tmp_path: Path) -> None:
+    write_effect_page(report, tmp_path / "new" / "effect.html")
+    page = PageParser(tmp_path / "new" / "effect.html")
+    texts = " ".join(" ".join(page.text).split())
+    assert "Experiment lists" in page.text
+    assert "Customers: personal 1,000 of 1,000 expected, control 1,000 of 1,000 expected." in texts
+    assert "Arm personal, Conversion: higher than in the control. 6.00% against 5.00% in the control" in texts
+    assert "figure 2026-03-02 2026-03-09" in texts
+    assert "purchases 77 44" in texts
+    assert "impressions (inferred) 12,100" in texts
+    assert "The shop has no impressions. They are inferred:" in texts
+    alt_texts = [image["alt"] or "" for image in page.find_all("img")]
+    assert [text.partition(".")[0] for text in alt_texts] == [
+        "Points with intervals: lift of each metric",
+        "Line in a band: difference with its 95 % interval",
+        "Bars: clicks and purchases by week",
+        "Bars: click-through rate by rank",
+        "Bars: click-through rate by source",
+        "Bars: click-through rate by placement",
+    ]
+
+
+def test_effect_page_is_self_contained(report: EffectReport, tmp_path: Path) -> None:
+    file = tmp_path / "effect.html"
+    write_effect_page(report, file)
+    page = PageParser(file)
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "iframe", "object", "form"})
+    assert all((attributes.get("src") or "data:").startswith("data:") for _, attributes in page.tags)
+    assert "url(" not in file.read_text(encoding="utf-8")
+
+
+def test_page_without_impressions(report: EffectReport, tmp_path: Path) -> None:
+    """A shop whose log has no list yet."""
+    file = tmp_path / "effect.html"
+    empty = {"first_day": None, "last_day": None, "arms": [], "metrics": [], "days": []}
+    groups = {group: [] for group in report.recommendations}
+    write_effect_page(report.model_copy(update={**empty, "recommendations": groups}), file)
+    page = PageParser(file)
+    assert "There are no impressions yet." in page.text
+    assert page.find_all("img") == []
+
+
+def test_page_rejects_folder(report: EffectReport, tmp_path: Path) -> None:
+    with pytest.raises(RecomartError, match=r"is a folder\. Give the path of a file with --html"):
+        write_effect_page(report, tmp_path)
+
+
+def test_charts_leave_out_missing_values() -> None:
+    nan = float("nan")
+    days = [date(2026, 3, 1), date(2026, 3, 2)]
+    assert "difference" in render_svg(make_band_chart(days, [nan, 1.0], [nan, 0.5], [nan, 1.5], "difference"))
+    assert ">$ per order</text>" in render_svg(make_interval_chart(["$ per order"], [0.1], [-0.1], [0.3], "lift"))

@@ -1,0 +1,81 @@
+"""The command `recomart effect`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_error_messages import assert_one_line_error
+from tests.effect_marts import create_effect_marts
+from tests.recomart_cli import RecomartCli
+from warehouse.database import open_writer
+from warehouse.settings import Settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Folder of a warehouse with effect marts only."""
+    with open_writer(Settings(warehouse=tmp_path)) as connection:
+        create_effect_marts(connection)
+    return tmp_path
+
+
+def test_effect_prints_tables(recomart: RecomartCli, folder: Path) -> None:
+    result = recomart("effect", "--warehouse", folder)
+    assert result.returncode == 0, result.stderr
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == "Experiment rules, from 2026-03-12 without an end"
+    assert "ruled rules:shoes 50.00% 0 6 no customers" in lines
+    assert "Experiment lists, from 2026-03-02 to 2026-03-12" in lines
+    assert "personal model 50.00% 1,000 1,000" in lines
+    (conversion,) = [line for line in lines if line.startswith("Conversion")]
+    assert conversion == (
+        "Conversion (primary) 6.00% 5.00% +20.0% +10.0% to +30.0% +1.00 pp +1.00 pp - 12.0% higher than in the control"
+    )
+    (order_value,) = [line for line in lines if line.startswith("Average order value")]
+    assert "+1.500 +2.500" in order_value
+    assert any(line.startswith("Click-through rate (inferred) 5.00% -") for line in lines)
+    assert "12,100 inferred 297 2.45% 242 121 0 1,512.50" in lines
+    assert lines[-1].startswith("The shop has no impressions. They are inferred:")
+
+
+def test_effect_as_json(recomart: RecomartCli, folder: Path) -> None:
+    payload = recomart.run_json("effect", "--experiment", "lists", "--days", 1, "--warehouse", folder)
+    assert (payload["first_day"], payload["last_day"]) == ("2026-03-12", "2026-03-12")
+    assert {arm["experiment"] for arm in payload["arms"]} == {"lists"}
+    assert payload["metrics"][0]["verdict"] == "higher than in the control"
+    assert payload["recommendations"]["day"] == [
+        {
+            "group": "2026-03-12", "basis": "inferred", "impressions": 1100, "clicks": 27,
+            "click_through_rate": 27 / 1100, "add_to_carts": 22, "purchases": 11, "returns": 0, "revenue": 137.5,
+        }
+    ]  # fmt: skip
+
+
+def test_effect_without_experiment(recomart: RecomartCli, demo_warehouse: Settings) -> None:
+    """A shop with neither experiments nor impressions nor actions since its first publication."""
+    result = recomart("effect", "--warehouse", demo_warehouse.warehouse)
+    assert result.returncode == 0, result.stderr
+    assert "No experiment is declared." in result.stdout
+    payload = recomart.run_json("effect", "--warehouse", demo_warehouse.warehouse)
+    assert payload["arms"] == payload["metrics"] == payload["days"] == []
+
+
+def test_effect_errors(recomart: RecomartCli, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert_one_line_error(
+        recomart("effect", "--experiment", "x", "--warehouse", folder), "unknown experiment 'x': known are lists, rules"
+    )
+    empty = tmp_path_factory.mktemp("empty")
+    assert_one_line_error(recomart("effect", "--warehouse", empty), "the warehouse does not exist")
+    with open_writer(Settings(warehouse=empty)):
+        pass
+    assert_one_line_error(
+        recomart("effect", "--warehouse", empty), "the effect marts are not built. Run `recomart run`"
+    )
+
+
+def test_effect_writes_page(recomart: RecomartCli, folder: Path) -> None:
+    page = folder / "reports" / "effect.html"
+    result = recomart("effect", "--html", page, "--warehouse", folder)
+    assert result.returncode == 0, result.stderr
+    assert "Effect of recommendations" in page.read_text(encoding="utf-8")
+    assert result.stdout.startswith(f"{page}: the page is written")

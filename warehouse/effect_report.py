@@ -1,0 +1,282 @@
+"""What recommendations did: the rows of the effect marts, for the command line, the weekly page and the app."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, TypeVar
+
+import duckdb
+from pydantic import BaseModel, ConfigDict
+
+from warehouse.database import CATALOG, open_reader
+from warehouse.errors import RecomartError
+from warehouse.settings import Settings
+
+DEFAULT_DAYS = 28
+"""Days of recommendations that a report counts by default."""
+
+MAX_WEEKS = 8
+"""Newest weeks of a report."""
+
+GROUPS = ("total", "placement", "rank", "source", "day")
+"""How a report groups the figures of recommendations, besides by week."""
+
+
+class EffectArm(BaseModel):
+    """An arm of an experiment and its customers; a row of `effect_arms`."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    experiment: str
+    arm: str
+    policy: str
+    """How the lists of the arm are made."""
+    share: float
+    """Declared share of all customers."""
+    starts_on: date
+    ends_on: date | None
+    """First day after the experiment; None without an end."""
+    customers: int
+    """Customers who took part."""
+    expected_customers: float
+    """Customers of the experiment times the arm's share among its arms."""
+    is_mismatch: bool
+    """Whether the customers deviate from the expected number by more than four standard deviations."""
+
+
+class EffectMetric(BaseModel):
+    """The effect of an arm on a metric; a row of `effect_experiments`."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    experiment: str
+    arm: str
+    metric: str
+    is_primary: bool
+    """Whether the metric decides the experiment."""
+    customers: int
+    control_customers: int
+    value: float | None
+    """Value of the arm; None when its denominator is 0, such as an average order value without orders."""
+    control_value: float | None
+    difference: float | None
+    """Value of the arm minus that of the control."""
+    min_difference: float | None
+    """Lower bound of the 95 % interval of the difference."""
+    max_difference: float | None
+    uncapped_difference: float | None
+    """Difference without the cap of orders; None for metrics without a cap."""
+    adjusted_difference: float | None
+    """Difference after the adjustment by the time before (CUPED)."""
+    min_adjusted_difference: float | None
+    max_adjusted_difference: float | None
+    variance_reduction: float | None
+    """Share of the variance that the adjustment removes."""
+    lift: float | None
+    """Adjusted difference relative to the control."""
+    min_lift: float | None
+    """Lower bound of the 95 % interval of the lift."""
+    max_lift: float | None
+    min_detectable_lift: float | None
+    """Smallest lift that such an experiment finds in 80 % of the cases."""
+    verdict: str
+
+
+class EffectDay(BaseModel):
+    """The difference of an arm from the control up to a day; a row of `effect_days`."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    experiment: str
+    arm: str
+    metric: str
+    day: date
+    customers: int
+    control_customers: int
+    value: float | None
+    control_value: float | None
+    difference: float | None
+    """Not adjusted."""
+    min_difference: float | None
+    """Lower bound of the 95 % interval of the difference; it is no verdict."""
+    max_difference: float | None
+
+
+class RecommendationFigures(BaseModel):
+    """Impressions of recommended products and the attributed actions, in total or of one group."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    group: str | None
+    """Placement, rank, source or day, or Monday of the week; None in total and where it is unknown."""
+    basis: str
+    """measured or inferred."""
+    impressions: int
+    clicks: int
+    click_through_rate: float | None
+    """Clicks per impression."""
+    add_to_carts: int
+    purchases: int
+    returns: int
+    revenue: float
+    """Amount of the purchases minus that of their returns."""
+
+
+class EffectReport(BaseModel):
+    """The effect of recommendations, and what cannot be said of it."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    first_day: date | None
+    """First counted day of the recommendations; None without any impression."""
+    last_day: date | None
+    notes: list[str]
+    """What is inferred, what is missing, and what to do about it."""
+    arms: list[EffectArm]
+    metrics: list[EffectMetric]
+    """By experiment and arm, the primary metric first."""
+    days: list[EffectDay]
+    recommendations: dict[str, list[RecommendationFigures]]
+    """Figures from `first_day` to `last_day`: in total and by placement, rank, source and day. Those by week are of the
+    newest eight weeks."""
+
+    @property
+    def experiments(self) -> list[str]:
+        """Names of the experiments, the newest first."""
+        starts = {arm.experiment: arm.starts_on for arm in self.arms}
+        return sorted(starts, key=lambda name: (starts[name], name), reverse=True)
+
+    @property
+    def is_inferred(self) -> bool:
+        """Whether impressions are inferred."""
+        return any(figures.basis == "inferred" for figures in self.recommendations["total"])
+
+
+# Queries name no schema: in the warehouse the tables are in schema marts, in a published copy in the default one.
+ARMS_QUERY = """
+    select *, experiment_customers * expected_share as expected_customers from effect_arms
+    order by experiment, arm = 'control', arm
+"""
+
+METRICS_QUERY = "from effect_experiments order by experiment, arm, is_primary desc, metric"
+
+DAYS_QUERY = "from effect_days order by experiment, arm, metric, day"
+
+FIGURES_QUERY = """
+    select
+        cast({expression} as varchar) as "group",
+        basis,
+        sum(impressions) as impressions,
+        sum(clicks) as clicks,
+        sum(clicks) / nullif(sum(impressions), 0) as click_through_rate,
+        sum(add_to_carts) as add_to_carts,
+        sum(purchases) as purchases,
+        sum(returns) as returns,
+        sum(revenue) as revenue,
+    from effect_recommendation_days
+    where day >= $first_day
+    group by all
+    order by min({expression}), basis
+"""
+
+KINDS_QUERY = "select kind, sum(clean) from audit_feeds group by kind"
+
+Row = TypeVar("Row", bound=BaseModel)
+
+
+def read_warehouse_effect(settings: Settings, days: int = DEFAULT_DAYS, experiment: str | None = None) -> EffectReport:
+    """Return the report of the warehouse; see `read_effect`.
+
+    Raises:
+        WarehouseBusyError: Another process is writing the warehouse.
+        RecomartError: There is no warehouse yet, the effect marts are not built, or the experiment is unknown.
+    """
+    with open_reader(settings) as connection:
+        try:
+            connection.execute(f"use {CATALOG}.marts")
+            return read_effect(connection, days, experiment)
+        except duckdb.CatalogException as error:
+            raise RecomartError(
+                f"no effect: {settings.database}: the effect marts are not built. Run `recomart run` or `dbt build`; "
+                "`recomart status` shows a failed test that stopped the build"
+            ) from error
+
+
+def read_effect(
+    connection: duckdb.DuckDBPyConnection, days: int = DEFAULT_DAYS, experiment: str | None = None
+) -> EffectReport:
+    """Return the effect of the recommendations of the newest `days` days, and of all experiments or of one.
+
+    Raises:
+        RecomartError: The experiment is unknown.
+    """
+    arms = _fetch(connection, EffectArm, ARMS_QUERY)
+    names = sorted({arm.experiment for arm in arms})
+    if experiment is not None and experiment not in names:
+        raise RecomartError(f"unknown experiment '{experiment}': known are {', '.join(names) or 'none'}")
+    ((last_day,),) = connection.execute("select max(day) from effect_recommendation_days").fetchall()
+    first_day = None if last_day is None else last_day - timedelta(days=days - 1)
+    expressions = {group: "null" if group == "total" else group for group in GROUPS}
+    recommendations = {group: _fetch_figures(connection, expressions[group], first_day) for group in GROUPS}
+    recommendations["week"] = _fetch_figures(connection, "date_trunc('week', day)::date", _find_first_week(last_day))
+    clean_rows = dict(connection.execute(KINDS_QUERY).fetchall())
+    return EffectReport(
+        first_day=first_day,
+        last_day=last_day,
+        notes=describe_limits(clean_rows, recommendations["total"], has_experiments=bool(names)),
+        arms=_select(arms, experiment),
+        metrics=_select(_fetch(connection, EffectMetric, METRICS_QUERY), experiment),
+        days=_select(_fetch(connection, EffectDay, DAYS_QUERY), experiment),
+        recommendations=recommendations,
+    )
+
+
+def describe_limits(
+    clean_rows: Mapping[str, int], totals: Sequence[RecommendationFigures], *, has_experiments: bool
+) -> list[str]:
+    """Return sentences about what is inferred or missing; `clean_rows` is the number of clean rows by feed kind."""
+    notes = []
+    if not clean_rows.get("recommendation_lists"):
+        notes.append(
+            "No list is logged yet, so nothing can be said about recommendations. `recomart publish` logs the lists "
+            "that it publishes; the next `recomart run` reads the log."
+        )
+    elif not totals:
+        notes.append("No impression and no action since the first logged list yet.")
+    if not clean_rows.get("impressions"):
+        notes.append(
+            "The shop has no impressions. They are inferred: a live list counts as seen on days on which its customer "
+            "acted, so the figures overstate impressions and understate click-through rates. A feed of kind "
+            "impressions measures them (docs/effect.md)."
+        )
+    if not clean_rows.get("events"):
+        notes.append("The shop has no events, so clicks and carts are not known.")
+    if not has_experiments:
+        notes.append(
+            "No experiment is declared. The figures state which purchases followed a recommendation, not that it "
+            "caused them; an experiment measures that (docs/experiments.md)."
+        )
+    return notes
+
+
+def _fetch_figures(
+    connection: duckdb.DuckDBPyConnection, expression: str, first_day: date | None
+) -> list[RecommendationFigures]:
+    return _fetch(connection, RecommendationFigures, FIGURES_QUERY.format(expression=expression), first_day=first_day)
+
+
+def _find_first_week(last_day: date | None) -> date | None:
+    """Return the Monday of the first of the newest weeks."""
+    return None if last_day is None else last_day - timedelta(days=last_day.weekday(), weeks=MAX_WEEKS - 1)
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, row_type: type[Row], query: str, **parameters: Any) -> list[Row]:
+    result = connection.execute(query, parameters or None)
+    names = [column[0] for column in result.description or []]
+    return [row_type.model_validate(dict(zip(names, row, strict=True))) for row in result.fetchall()]
+
+
+Named = TypeVar("Named", EffectArm, EffectMetric, EffectDay)
+
+
+def _select(rows: list[Named], experiment: str | None) -> list[Named]:
+    return [row for row in rows if experiment in (None, row.experiment)]

@@ -1,0 +1,81 @@
+"""Texts of the effect of recommendations: labels, values, lifts and verdicts."""
+
+from collections.abc import Iterable, Mapping
+
+from warehouse.effect_report import EffectMetric
+
+METRIC_LABELS: Mapping[str, str] = {
+    "conversion": "Conversion",
+    "click_through_rate": "Click-through rate",
+    "orders_per_customer": "Orders per customer",
+    "revenue_per_customer": "Revenue per customer",
+    "average_order_value": "Average order value",
+    "pieces_per_order": "Pieces per order",
+    "categories_per_order": "Categories per order",
+    "returning_customers": "Returning customers",
+    "return_share": "Return share",
+}
+"""Labels of the metrics of `effect_experiments`, in the order in which people read them."""
+
+SHARE_METRICS = {"conversion", "click_through_rate", "returning_customers", "return_share"}
+
+INFERRED_METRICS = {"click_through_rate"}
+"""Metrics that depend on impressions."""
+
+
+def sort_metrics(metrics: Iterable[EffectMetric]) -> list[EffectMetric]:
+    """Return the metrics of an arm, the primary one first, the others in the order of their labels."""
+    numbers = {name: number for number, name in enumerate(METRIC_LABELS)}
+    return sorted(metrics, key=lambda metric: (not metric.is_primary, numbers.get(metric.metric, len(numbers))))
+
+
+def label_metric(metric: str, *, is_inferred: bool) -> str:
+    """Return the label of a metric, with a mark when it depends on inferred impressions."""
+    mark = " (inferred)" if is_inferred and metric in INFERRED_METRICS else ""
+    return METRIC_LABELS.get(metric, metric.replace("_", " ")) + mark
+
+
+def format_value(metric: str, value: float | None) -> str:
+    """Return a value of a metric: a share as a percentage, other values with three digits after the point."""
+    if value is None:
+        return "-"
+    return f"{value:.2%}" if metric in SHARE_METRICS else f"{value:,.3f}"
+
+
+def format_difference(metric: str, difference: float | None) -> str:
+    """Return a difference of two values of a metric; that of shares in percentage points."""
+    if difference is None:
+        return "-"
+    return f"{100 * difference:+.2f} pp" if metric in SHARE_METRICS else f"{difference:+,.3f}"
+
+
+def format_lift(lift: float | None) -> str:
+    """Return a relative difference as a percentage."""
+    return "-" if lift is None else f"{lift:+.1%}"
+
+
+def format_interval(metric: EffectMetric) -> str:
+    """Return the 95 % interval of a lift."""
+    if metric.min_lift is None or metric.max_lift is None:
+        return "-"
+    return f"{metric.min_lift:+.1%} to {metric.max_lift:+.1%}"
+
+
+def format_detectable_lift(metric: EffectMetric) -> str:
+    """Return the smallest lift that such an experiment finds."""
+    return "-" if metric.min_detectable_lift is None else f"{metric.min_detectable_lift:.1%}"
+
+
+def describe_metric(metric: EffectMetric, *, is_inferred: bool) -> str:
+    """Return the verdict about a metric of an arm, with its figures, as sentences."""
+    text = f"Arm {metric.arm}, {label_metric(metric.metric, is_inferred=is_inferred)}: {metric.verdict}."
+    if metric.value is None or metric.control_value is None:
+        return text
+    value, control_value = (format_value(metric.metric, value) for value in (metric.value, metric.control_value))
+    text += f" {value} against {control_value} in the control"
+    if metric.lift is None or metric.min_lift is None:
+        return f"{text}."
+    return (
+        f"{text}; lift {format_lift(metric.lift)}, 95 % interval {format_interval(metric)}. "
+        f"Such an experiment finds lifts from {format_detectable_lift(metric)} on."
+    )
