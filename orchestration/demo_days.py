@@ -94,59 +94,9 @@ group by user_id
 """
 
 MEASURED_METRICS = """
-with customers as (
-
-    select user_id, min(arm) as arm, min(published_at) as enrolled_at
-    from marts.fct_recommendation_lists
-    where experiment = $experiment
-    group by user_id
-
-),
-
-orders as (
-
-    select
-        customers.user_id,
-        transactions.transaction_id,
-        count(distinct products.category) as categories,
-        sum(transactions.quantity) as pieces,
-        sum(transactions.amount) as revenue
-    from marts.fct_transactions as transactions
-    inner join customers
-        on transactions.user_id = customers.user_id
-        and transactions.purchased_at >= customers.enrolled_at
-    inner join marts.dim_products as products on transactions.product_id = products.product_id
-    where not transactions.is_return
-    group by customers.user_id, transactions.transaction_id
-
-),
-
-totals as (
-
-    select
-        customers.arm,
-        customers.user_id,
-        count(orders.transaction_id) as orders,
-        coalesce(sum(orders.categories), 0) as order_categories,
-        coalesce(sum(orders.pieces), 0) as pieces,
-        coalesce(sum(orders.revenue), 0) as revenue
-    from customers
-    left join orders on customers.user_id = orders.user_id
-    group by customers.arm, customers.user_id
-
-)
-
-select
-    arm,
-    count(*) as customers,
-    avg((orders > 0)::integer)::double as conversion,
-    avg(orders)::double as orders_per_customer,
-    avg(revenue)::double as revenue_per_customer,
-    (sum(revenue) / nullif(sum(orders), 0))::double as average_order_value,
-    (sum(pieces) / nullif(sum(orders), 0))::double as pieces_per_order,
-    (sum(order_categories) / nullif(sum(orders), 0))::double as categories_per_order
-from totals
-group by arm
+select metric, customers, control_customers, value, control_value, lift, min_lift, max_lift, verdict
+from marts.effect_experiments
+where experiment = $experiment and arm = $arm
 """
 
 LOG = logging.getLogger(__name__)
@@ -154,18 +104,27 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DemoMetric:
-    """A metric of the demo shop's experiment, as measured and as planted."""
+    """A metric of the demo shop's experiment: the row of `effect_experiments`, and the planted effect."""
 
     metric: str
-    control: float
-    """Measured for the customers of the control arm."""
-    treatment: float
-    measured_lift: float
-    """Relative difference of the arms."""
-    true_control: float
-    """For the customers of both arms, if all of them saw the lists of the control arm."""
-    true_treatment: float
-    true_lift: float
+    customers: int
+    control_customers: int
+    value: float | None
+    """Measured for the customers with the lists of the model."""
+    control_value: float | None
+    lift: float | None
+    min_lift: float | None
+    max_lift: float | None
+    verdict: str
+    true_lift: float | None
+    """Relative difference between all customers with the lists of the model and all customers without lists."""
+
+    @property
+    def is_covered(self) -> bool | None:
+        """Whether the interval covers the planted lift; None when one of them is unknown."""
+        if self.min_lift is None or self.max_lift is None or self.true_lift is None:
+            return None
+        return self.min_lift <= self.true_lift <= self.max_lift
 
 
 @dataclass(frozen=True)
@@ -175,8 +134,6 @@ class DemoDays:
     first_date: date
     end_date: date
     """First day after the further days."""
-    customers: dict[str, int]
-    """Customers of each arm."""
     metrics: list[DemoMetric]
     report: PipelineReport
     """The last run of the pipeline."""
@@ -203,8 +160,8 @@ def run_demo_days(
         listener.on_days(day + 1 - first_day, day_count)
         report = _run_pipeline(settings, shop, config, day + 1, listener)
     end_date = shop.start_date + timedelta(days=end_day)
-    customers, metrics = compare_with_truth(settings, experiment_start, end_date)
-    return DemoDays(experiment_start, end_date, customers, metrics, report)
+    metrics = compare_with_truth(settings, experiment_start, end_date)
+    return DemoDays(experiment_start, end_date, metrics, report)
 
 
 def write_demo_experiment(settings: Settings, shop: DemoConfig, first_day: int, end_day: int) -> date:
@@ -252,31 +209,24 @@ def read_lists(settings: Settings) -> dict[str, LiveList]:
     return lists
 
 
-def compare_with_truth(settings: Settings, first_date: date, end_date: date) -> tuple[dict[str, int], list[DemoMetric]]:
-    """Return the customers of each arm, and the metrics as measured in the warehouse and as planted."""
+def compare_with_truth(settings: Settings, first_date: date, end_date: date) -> list[DemoMetric]:
+    """Return the metrics whose effect is planted, as measured in the warehouse and as planted."""
     truth = compute_true_metrics(settings.demo_truth_dir, EXPERIMENT, first_date, end_date)
+    true_control, true_treatment = (truth.get(arm, {}) for arm in (CONTROL, TREATMENT))
     with open_reader(settings) as connection:
-        result = connection.execute(MEASURED_METRICS, {"experiment": EXPERIMENT})
-        names = [column[0] for column in result.description or ()]
-        measured = {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in result.fetchall()}
-    metrics = []
-    for name in names[2:]:
-        control, treatment = (measured[arm][name] for arm in POLICIES)
-        true_control, true_treatment = (truth[arm][name] for arm in POLICIES)
-        # An arm without orders has no mean per order.
-        if control and treatment and true_control and true_treatment:
-            metrics.append(
-                DemoMetric(
-                    metric=name,
-                    control=control,
-                    treatment=treatment,
-                    measured_lift=treatment / control - 1,
-                    true_control=true_control,
-                    true_treatment=true_treatment,
-                    true_lift=true_treatment / true_control - 1,
-                )
-            )
-    return {arm: int(row["customers"]) for arm, row in measured.items()}, metrics
+        result = connection.execute(MEASURED_METRICS, {"experiment": EXPERIMENT, "arm": TREATMENT})
+        columns = [column for column, *_ in result.description or ()]
+        rows = {row[0]: dict(zip(columns, row, strict=True)) for row in result.fetchall()}
+    return [
+        DemoMetric(**rows[metric], true_lift=_compute_lift(treatment, true_control[metric]))
+        for metric, treatment in true_treatment.items()
+        if metric in rows
+    ]
+
+
+def _compute_lift(treatment: float | None, control: float | None) -> float | None:
+    """Return the relative difference; None without a value, such as that of an arm without orders."""
+    return treatment / control - 1 if treatment is not None and control else None
 
 
 def _run_pipeline(

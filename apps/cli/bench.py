@@ -16,6 +16,10 @@ BENCHMARKS = {
         "bench_serving", "Measure recommendations for single baskets, in this process and over HTTP."
     ),
     "publishing": CommandEntry("bench_publishing", "Measure a publication, and the log of the lists that it changed."),
+    "effect": CommandEntry(
+        "bench_effect",
+        "Compare intervals and verdicts of experiments in simulated shops with the planted effect.",
+    ),
     "stress": CommandEntry(
         "bench_stress", "Send random and hostile requests to the service while new versions are published."
     ),
