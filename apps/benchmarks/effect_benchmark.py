@@ -64,7 +64,7 @@ class SimulatedShops(BaseModel):
     shops: int = Field(default=40, ge=2)
     """Every other shop has an effect."""
 
-    customers: int = Field(default=4_000, ge=1)
+    customers: int = Field(default=8_000, ge=1)
     """Customers of a shop, half of them in the control arm."""
 
     days_before: int = Field(default=28, ge=7)
