@@ -140,6 +140,18 @@ def test_effect_zero_changes_nothing(add_days: AddDays, good_lists: Lists) -> No
     assert len(read_lines(shown, "impressions")) > 1
 
 
+def test_effect_zero_has_no_lift(add_days: AddDays) -> None:
+    lists = make_experiment({"control": {}, "treatment": rank_products(10)}, lambda n: ("control", "treatment")[n % 2])
+    lifts = []
+    for effect in (0.0, 4.0):
+        config = CONFIG.model_copy(update={"effect": effect})
+        folder = add_days(f"shop_{effect}", lists, lists, config=config)
+        metrics = compute_true_metrics(folder / "truth", "e", FIRST_DATE, FIRST_DATE + timedelta(days=2))
+        lifts.append({name: value - metrics["control"][name] for name, value in metrics["treatment"].items()})
+    assert set(lifts[0].values()) == {0}
+    assert lifts[1]["orders_per_customer"] > 0
+
+
 def test_impressions_are_lists(add_days: AddDays, good_lists: Lists) -> None:
     lists = {user: live for number, (user, live) in enumerate(good_lists.items()) if number % 2}
     folder = add_days("shop", *[lists] * 5)
