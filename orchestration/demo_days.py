@@ -25,6 +25,9 @@ CONTROL, TREATMENT = "control", "treatment"
 POLICIES = {CONTROL: "none", TREATMENT: "model"}
 """Arms of the demo shop's experiment, half of the customers each, with their policies."""
 
+FULL_RUN_EVERY_DAYS = 7
+"""The runs of the other days, but for the last, build only what the lists need, and train no model."""
+
 LIVE_LISTS = """
 with lists as (
 
@@ -157,8 +160,10 @@ def run_demo_days(
     report = _run_pipeline(settings, shop, config, first_day, listener)
     for day in range(first_day, end_day):
         generate_next_day(shop, settings.landing_dir, settings.demo_truth_dir, read_lists(settings))
-        listener.on_days(day + 1 - first_day, day_count)
-        report = _run_pipeline(settings, shop, config, day + 1, listener)
+        done_count = day + 1 - first_day
+        listener.on_days(done_count, day_count)
+        is_lists_only = done_count < day_count and done_count % FULL_RUN_EVERY_DAYS != 0
+        report = _run_pipeline(settings, shop, config, day + 1, listener, is_lists_only=is_lists_only)
     end_date = shop.start_date + timedelta(days=end_day)
     metrics = compare_with_truth(settings, experiment_start, end_date)
     return DemoDays(experiment_start, end_date, metrics, report)
@@ -230,8 +235,16 @@ def _compute_lift(treatment: float | None, control: float | None) -> float | Non
 
 
 def _run_pipeline(
-    settings: Settings, shop: DemoConfig, config: TrainConfig, day: int, listener: PipelineListener
+    settings: Settings,
+    shop: DemoConfig,
+    config: TrainConfig,
+    day: int,
+    listener: PipelineListener,
+    *,
+    is_lists_only: bool = False,
 ) -> PipelineReport:
-    """Run all steps as of the start of a day: the lists go live before its first session."""
+    """Run the pipeline as of the start of a day: the lists go live before its first session."""
     published_at = datetime.combine(shop.start_date + timedelta(days=day), datetime.min.time(), UTC)
-    return run_pipeline(settings, config, listener, is_forced=True, published_at=published_at)
+    return run_pipeline(
+        settings, config, listener, is_forced=True, is_lists_only=is_lists_only, published_at=published_at
+    )
