@@ -2,12 +2,11 @@
 
 import csv
 import io
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from models_ml.config import TrainConfig
+from orchestration.demo_lists import CONTROL, EXPERIMENT, TREATMENT, read_lists
 from orchestration.pipeline import PipelineReport, run_pipeline
 from orchestration.progress import PipelineListener
 from warehouse.atomic_files import write_text_atomically
@@ -16,93 +15,19 @@ from warehouse.demo.config import DemoConfig
 from warehouse.demo.line_format import format_day
 from warehouse.demo.next_day import find_next_day, generate_next_day
 from warehouse.demo.outcomes import compute_true_metrics
-from warehouse.demo.reactions import LIST_LENGTH, LiveList
-from warehouse.publishing.live_copy import open_copy, open_live_copy
 from warehouse.settings import Settings
 
-EXPERIMENT = "demo_recommendations"
-CONTROL, TREATMENT = "control", "treatment"
 POLICIES = {CONTROL: "none", TREATMENT: "model"}
 """Arms of the demo shop's experiment, half of the customers each, with their policies."""
 
 FULL_RUN_EVERY_DAYS = 7
 """The runs of the other days, but for the last, build only what the lists need, and train no model."""
 
-LIVE_LISTS = """
-with lists as (
-
-    select user_id, list(product_id order by rank) as product_ids
-    from rec_top_n
-    where rank <= $length
-    group by user_id
-
-)
-
-select
-    coalesce(lists.user_id, arms.user_id) as user_id,
-    coalesce(lists.product_ids, []) as product_ids,
-    arms.experiment,
-    arms.arm
-from lists
-full join rec_customer_arms as arms on lists.user_id = arms.user_id
-"""
-
-# The lists of the recommendation models without merchandising rules: of the candidates of the serving model and then of
-# the popular products, those that the customer can get.
-TREATMENT_LISTS = """
-with ordered_products as (
-
-    select arms.user_id, candidates.product_id, candidates.rank
-    from marts.rec_customer_arms as arms
-    inner join marts.rec_experiments as experiments
-        on arms.experiment = experiments.experiment
-        and arms.arm = experiments.arm
-    inner join ml.candidates as candidates
-        on arms.user_id = candidates.user_id
-        and experiments.serving_run_id = candidates.run_id
-
-    union all
-
-    -- Behind all candidates.
-    select arms.user_id, fillers.product_id, 1000000 + fillers.rank
-    from marts.rec_customer_arms as arms
-    cross join intermediate.int_filler_products as fillers
-    where fillers.rule_set = ''
-
-),
-
-ranked as (
-
-    select
-        ordered_products.user_id,
-        ordered_products.product_id,
-        row_number() over (partition by ordered_products.user_id order by min(ordered_products.rank)) as rank
-    from ordered_products
-    inner join intermediate.int_product_rules as rules
-        on ordered_products.product_id = rules.product_id
-        and rules.rule_set = ''
-        and rules.is_recommendable
-    left join intermediate.int_user_product_exclusions as exclusions
-        on ordered_products.user_id = exclusions.user_id
-        and ordered_products.product_id = exclusions.product_id
-    where exclusions.product_id is null
-    group by ordered_products.user_id, ordered_products.product_id
-
-)
-
-select user_id, list(product_id order by rank) as product_ids
-from ranked
-where rank <= $length
-group by user_id
-"""
-
 MEASURED_METRICS = """
 select metric, customers, control_customers, value, control_value, lift, min_lift, max_lift, verdict
 from marts.effect_experiments
 where experiment = $experiment and arm = $arm
 """
-
-LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -185,33 +110,6 @@ def write_demo_experiment(settings: Settings, shop: DemoConfig, first_day: int, 
     ]
     write_text_atomically(file, "\n".join(["name,arm,share,policy,starts_on,ends_on", *rows]) + "\n")
     return date.fromisoformat(starts_on) + timedelta(days=1)
-
-
-def read_lists(settings: Settings) -> dict[str, LiveList]:
-    """Read the live lists of all customers, for those of the experiment with the lists of both arms."""
-    _, connection = open_live_copy(settings, lambda copy: (copy, open_copy(settings, copy)))
-    with connection:
-        rows = connection.execute(LIVE_LISTS, {"length": LIST_LENGTH}).fetchall()
-    with open_reader(settings) as connection:
-        treatment_lists: Mapping[str, list[str]] = dict(
-            connection.execute(TREATMENT_LISTS, {"length": LIST_LENGTH}).fetchall()
-        )
-    lists = {}
-    difference_count = 0
-    for user_id, product_ids, experiment, arm in rows:
-        if experiment == EXPERIMENT:
-            lists_by_arm = {CONTROL: (), TREATMENT: treatment_lists.get(user_id, ())}
-            difference_count += arm == TREATMENT and list(lists_by_arm[TREATMENT]) != product_ids
-            lists[user_id] = LiveList(product_ids, experiment, arm, lists_by_arm)
-        else:
-            lists[user_id] = LiveList(product_ids)
-    if difference_count:
-        LOG.warning(
-            "the true effect is approximate: the lists of %s customers are not those of the model and the popular "
-            "products. Remove the merchandising rules for an exact figure",
-            difference_count,
-        )
-    return lists
 
 
 def compare_with_truth(settings: Settings, first_date: date, end_date: date) -> list[DemoMetric]:

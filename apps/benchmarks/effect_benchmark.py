@@ -11,15 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from apps.benchmarks.measurement import get_machine_info
 from apps.benchmarks.targets import Target
 from orchestration.dbt_runner import BUILD_COMMAND, run_dbt
-from orchestration.demo_days import (
-    CONTROL,
-    EXPERIMENT,
-    POLICIES,
-    TREATMENT,
-    DemoMetric,
-    compare_with_truth,
-    write_demo_experiment,
-)
+from orchestration.demo_days import POLICIES, DemoMetric, compare_with_truth, write_demo_experiment
+from orchestration.demo_lists import CONTROL, EXPERIMENT, TREATMENT
 from warehouse.database import open_writer
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.days import open_shop

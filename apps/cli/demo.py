@@ -7,7 +7,7 @@ import pandas as pd
 
 from apps.cli import console, data_tables, model_tables, recommendation_tables
 from apps.recommendation_queries import RecommendationList, RecommendationQueries
-from orchestration.demo_days import DemoDays
+from orchestration.demo_days import DemoDays, DemoMetric
 from orchestration.feed_accounting import FeedStatus, read_feed_status
 from orchestration.pipeline import PipelineReport
 from warehouse.settings import Settings
@@ -88,7 +88,7 @@ def print_further_days(further_days: DemoDays) -> None:
                 "control": _format(metric.control_value, ".4g"),
                 "treatment": _format(metric.value, ".4g"),
                 "lift": _format(metric.lift, "+.1%"),
-                "95 % interval": f"{_format(metric.min_lift, '+.1%')} to {_format(metric.max_lift, '+.1%')}",
+                "95 % interval": _format_interval(metric),
                 "planted lift": _format(metric.true_lift, "+.1%"),
                 "covered": metric.is_covered,
                 "verdict": metric.verdict,
@@ -100,3 +100,9 @@ def print_further_days(further_days: DemoDays) -> None:
 
 def _format(value: float | None, specification: str) -> str:
     return "-" if value is None else format(value, specification)
+
+
+def _format_interval(metric: DemoMetric) -> str:
+    if metric.min_lift is None or metric.max_lift is None:
+        return "-"
+    return f"{metric.min_lift:+.1%} to {metric.max_lift:+.1%}"
