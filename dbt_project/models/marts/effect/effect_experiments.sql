@@ -35,7 +35,7 @@ estimates as (
 
 ),
 
--- The parts of the interval of a ratio of two uncertain values (Fieller, Some problems in interval estimation, 1954). The
+-- The parts of the interval of a ratio of two uncertain values (Fieller, Some problems in interval estimation, JRSS B 1954). The
 -- interval excludes 1 when that of the difference excludes 0. It has bounds when the control's interval excludes 0.
 ratios as (
 
