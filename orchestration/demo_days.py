@@ -2,12 +2,11 @@
 
 import csv
 import io
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from models_ml.config import TrainConfig
+from orchestration.demo_lists import CONTROL, EXPERIMENT, TREATMENT, read_lists
 from orchestration.pipeline import PipelineReport, run_pipeline
 from orchestration.progress import PipelineListener
 from warehouse.atomic_files import write_text_atomically
@@ -16,156 +15,44 @@ from warehouse.demo.config import DemoConfig
 from warehouse.demo.line_format import format_day
 from warehouse.demo.next_day import find_next_day, generate_next_day
 from warehouse.demo.outcomes import compute_true_metrics
-from warehouse.demo.reactions import LIST_LENGTH, LiveList
-from warehouse.publishing.live_copy import open_copy, open_live_copy
 from warehouse.settings import Settings
 
-EXPERIMENT = "demo_recommendations"
-CONTROL, TREATMENT = "control", "treatment"
 POLICIES = {CONTROL: "none", TREATMENT: "model"}
 """Arms of the demo shop's experiment, half of the customers each, with their policies."""
 
-LIVE_LISTS = """
-with lists as (
-
-    select user_id, list(product_id order by rank) as product_ids
-    from rec_top_n
-    where rank <= $length
-    group by user_id
-
-)
-
-select
-    coalesce(lists.user_id, arms.user_id) as user_id,
-    coalesce(lists.product_ids, []) as product_ids,
-    arms.experiment,
-    arms.arm
-from lists
-full join rec_customer_arms as arms on lists.user_id = arms.user_id
-"""
-
-# The lists of the recommendation models without merchandising rules: of the candidates of the serving model and then of
-# the popular products, those that the customer can get.
-TREATMENT_LISTS = """
-with ordered_products as (
-
-    select arms.user_id, candidates.product_id, candidates.rank
-    from marts.rec_customer_arms as arms
-    inner join marts.rec_experiments as experiments
-        on arms.experiment = experiments.experiment
-        and arms.arm = experiments.arm
-    inner join ml.candidates as candidates
-        on arms.user_id = candidates.user_id
-        and experiments.serving_run_id = candidates.run_id
-
-    union all
-
-    -- Behind all candidates.
-    select arms.user_id, fillers.product_id, 1000000 + fillers.rank
-    from marts.rec_customer_arms as arms
-    cross join intermediate.int_filler_products as fillers
-    where fillers.rule_set = ''
-
-),
-
-ranked as (
-
-    select
-        ordered_products.user_id,
-        ordered_products.product_id,
-        row_number() over (partition by ordered_products.user_id order by min(ordered_products.rank)) as rank
-    from ordered_products
-    inner join intermediate.int_product_rules as rules
-        on ordered_products.product_id = rules.product_id
-        and rules.rule_set = ''
-        and rules.is_recommendable
-    left join intermediate.int_user_product_exclusions as exclusions
-        on ordered_products.user_id = exclusions.user_id
-        and ordered_products.product_id = exclusions.product_id
-    where exclusions.product_id is null
-    group by ordered_products.user_id, ordered_products.product_id
-
-)
-
-select user_id, list(product_id order by rank) as product_ids
-from ranked
-where rank <= $length
-group by user_id
-"""
+FULL_RUN_EVERY_DAYS = 7
+"""The runs of the other days, but for the last, build only what the lists need, and train no model."""
 
 MEASURED_METRICS = """
-with customers as (
-
-    select user_id, min(arm) as arm, min(published_at) as enrolled_at
-    from marts.fct_recommendation_lists
-    where experiment = $experiment
-    group by user_id
-
-),
-
-orders as (
-
-    select
-        customers.user_id,
-        transactions.transaction_id,
-        count(distinct products.category) as categories,
-        sum(transactions.quantity) as pieces,
-        sum(transactions.amount) as revenue
-    from marts.fct_transactions as transactions
-    inner join customers
-        on transactions.user_id = customers.user_id
-        and transactions.purchased_at >= customers.enrolled_at
-    inner join marts.dim_products as products on transactions.product_id = products.product_id
-    where not transactions.is_return
-    group by customers.user_id, transactions.transaction_id
-
-),
-
-totals as (
-
-    select
-        customers.arm,
-        customers.user_id,
-        count(orders.transaction_id) as orders,
-        coalesce(sum(orders.categories), 0) as order_categories,
-        coalesce(sum(orders.pieces), 0) as pieces,
-        coalesce(sum(orders.revenue), 0) as revenue
-    from customers
-    left join orders on customers.user_id = orders.user_id
-    group by customers.arm, customers.user_id
-
-)
-
-select
-    arm,
-    count(*) as customers,
-    avg((orders > 0)::integer)::double as conversion,
-    avg(orders)::double as orders_per_customer,
-    avg(revenue)::double as revenue_per_customer,
-    (sum(revenue) / nullif(sum(orders), 0))::double as average_order_value,
-    (sum(pieces) / nullif(sum(orders), 0))::double as pieces_per_order,
-    (sum(order_categories) / nullif(sum(orders), 0))::double as categories_per_order
-from totals
-group by arm
+select metric, customers, control_customers, value, control_value, lift, min_lift, max_lift, verdict
+from marts.effect_experiments
+where experiment = $experiment and arm = $arm
 """
-
-LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class DemoMetric:
-    """A metric of the demo shop's experiment, as measured and as planted."""
+    """A metric of the demo shop's experiment: the row of `effect_experiments`, and the planted effect."""
 
     metric: str
-    control: float
-    """Measured for the customers of the control arm."""
-    treatment: float
-    measured_lift: float
-    """Relative difference of the arms."""
-    true_control: float
-    """For the customers of both arms, if all of them saw the lists of the control arm."""
-    true_treatment: float
-    true_lift: float
+    customers: int
+    control_customers: int
+    value: float | None
+    """Measured for the customers with the lists of the model."""
+    control_value: float | None
+    lift: float | None
+    min_lift: float | None
+    max_lift: float | None
+    verdict: str
+    true_lift: float | None
+    """Relative difference between all customers with the lists of the model and all customers without lists."""
+
+    @property
+    def is_covered(self) -> bool | None:
+        """Whether the interval covers the planted lift; None when one of them is unknown."""
+        if self.min_lift is None or self.max_lift is None or self.true_lift is None:
+            return None
+        return self.min_lift <= self.true_lift <= self.max_lift
 
 
 @dataclass(frozen=True)
@@ -175,8 +62,6 @@ class DemoDays:
     first_date: date
     end_date: date
     """First day after the further days."""
-    customers: dict[str, int]
-    """Customers of each arm."""
     metrics: list[DemoMetric]
     report: PipelineReport
     """The last run of the pipeline."""
@@ -200,11 +85,13 @@ def run_demo_days(
     report = _run_pipeline(settings, shop, config, first_day, listener)
     for day in range(first_day, end_day):
         generate_next_day(shop, settings.landing_dir, settings.demo_truth_dir, read_lists(settings))
-        listener.on_days(day + 1 - first_day, day_count)
-        report = _run_pipeline(settings, shop, config, day + 1, listener)
+        done_count = day + 1 - first_day
+        listener.on_days(done_count, day_count)
+        is_lists_only = done_count < day_count and done_count % FULL_RUN_EVERY_DAYS != 0
+        report = _run_pipeline(settings, shop, config, day + 1, listener, is_lists_only=is_lists_only)
     end_date = shop.start_date + timedelta(days=end_day)
-    customers, metrics = compare_with_truth(settings, experiment_start, end_date)
-    return DemoDays(experiment_start, end_date, customers, metrics, report)
+    metrics = compare_with_truth(settings, experiment_start, end_date)
+    return DemoDays(experiment_start, end_date, metrics, report)
 
 
 def write_demo_experiment(settings: Settings, shop: DemoConfig, first_day: int, end_day: int) -> date:
@@ -225,63 +112,37 @@ def write_demo_experiment(settings: Settings, shop: DemoConfig, first_day: int, 
     return date.fromisoformat(starts_on) + timedelta(days=1)
 
 
-def read_lists(settings: Settings) -> dict[str, LiveList]:
-    """Read the live lists of all customers, for those of the experiment with the lists of both arms."""
-    _, connection = open_live_copy(settings, lambda copy: (copy, open_copy(settings, copy)))
-    with connection:
-        rows = connection.execute(LIVE_LISTS, {"length": LIST_LENGTH}).fetchall()
-    with open_reader(settings) as connection:
-        treatment_lists: Mapping[str, list[str]] = dict(
-            connection.execute(TREATMENT_LISTS, {"length": LIST_LENGTH}).fetchall()
-        )
-    lists = {}
-    difference_count = 0
-    for user_id, product_ids, experiment, arm in rows:
-        if experiment == EXPERIMENT:
-            lists_by_arm = {CONTROL: (), TREATMENT: treatment_lists.get(user_id, ())}
-            difference_count += arm == TREATMENT and list(lists_by_arm[TREATMENT]) != product_ids
-            lists[user_id] = LiveList(product_ids, experiment, arm, lists_by_arm)
-        else:
-            lists[user_id] = LiveList(product_ids)
-    if difference_count:
-        LOG.warning(
-            "the true effect is approximate: the lists of %s customers are not those of the model and the popular "
-            "products. Remove the merchandising rules for an exact figure",
-            difference_count,
-        )
-    return lists
-
-
-def compare_with_truth(settings: Settings, first_date: date, end_date: date) -> tuple[dict[str, int], list[DemoMetric]]:
-    """Return the customers of each arm, and the metrics as measured in the warehouse and as planted."""
+def compare_with_truth(settings: Settings, first_date: date, end_date: date) -> list[DemoMetric]:
+    """Return the metrics whose effect is planted, as measured in the warehouse and as planted."""
     truth = compute_true_metrics(settings.demo_truth_dir, EXPERIMENT, first_date, end_date)
+    true_control, true_treatment = (truth.get(arm, {}) for arm in (CONTROL, TREATMENT))
     with open_reader(settings) as connection:
-        result = connection.execute(MEASURED_METRICS, {"experiment": EXPERIMENT})
-        names = [column[0] for column in result.description or ()]
-        measured = {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in result.fetchall()}
-    metrics = []
-    for name in names[2:]:
-        control, treatment = (measured[arm][name] for arm in POLICIES)
-        true_control, true_treatment = (truth[arm][name] for arm in POLICIES)
-        # An arm without orders has no mean per order.
-        if control and treatment and true_control and true_treatment:
-            metrics.append(
-                DemoMetric(
-                    metric=name,
-                    control=control,
-                    treatment=treatment,
-                    measured_lift=treatment / control - 1,
-                    true_control=true_control,
-                    true_treatment=true_treatment,
-                    true_lift=true_treatment / true_control - 1,
-                )
-            )
-    return {arm: int(row["customers"]) for arm, row in measured.items()}, metrics
+        result = connection.execute(MEASURED_METRICS, {"experiment": EXPERIMENT, "arm": TREATMENT})
+        columns = [column for column, *_ in result.description or ()]
+        rows = {row[0]: dict(zip(columns, row, strict=True)) for row in result.fetchall()}
+    return [
+        DemoMetric(**rows[metric], true_lift=_compute_lift(treatment, true_control[metric]))
+        for metric, treatment in true_treatment.items()
+        if metric in rows
+    ]
+
+
+def _compute_lift(treatment: float | None, control: float | None) -> float | None:
+    """Return the relative difference; None without a value, such as that of an arm without orders."""
+    return treatment / control - 1 if treatment is not None and control else None
 
 
 def _run_pipeline(
-    settings: Settings, shop: DemoConfig, config: TrainConfig, day: int, listener: PipelineListener
+    settings: Settings,
+    shop: DemoConfig,
+    config: TrainConfig,
+    day: int,
+    listener: PipelineListener,
+    *,
+    is_lists_only: bool = False,
 ) -> PipelineReport:
-    """Run all steps as of the start of a day: the lists go live before its first session."""
+    """Run the pipeline as of the start of a day: the lists go live before its first session."""
     published_at = datetime.combine(shop.start_date + timedelta(days=day), datetime.min.time(), UTC)
-    return run_pipeline(settings, config, listener, is_forced=True, published_at=published_at)
+    return run_pipeline(
+        settings, config, listener, is_forced=True, is_lists_only=is_lists_only, published_at=published_at
+    )

@@ -61,13 +61,15 @@ def run_pipeline(
     *,
     is_training_requested: bool | None = None,
     is_forced: bool = False,
+    is_lists_only: bool = False,
     published_at: datetime | None = None,
 ) -> PipelineReport:
     """Run all steps: fetch, load, build, train, score, evaluate and publish.
 
     The policy decides whether the run trains, unless `is_training_requested` is set. The run ends after the load when
-    nothing has changed since the last complete run, unless it is forced or a training is requested. `published_at` is
-    the time of publication of a simulated shop.
+    nothing has changed since the last complete run, unless it is forced or a training is requested. With
+    `is_lists_only`, it builds only what the lists of the serving model need; a later run completes the other tables.
+    `published_at` is the time of publication of a simulated shop.
 
     Raises:
         RecomartError: A step failed, or no line of a feed could be read. The results of the steps before it stay.
@@ -88,7 +90,9 @@ def run_pipeline(
         reasons = ["requested"] if is_forced or is_training_requested else find_reasons_to_run(settings, config)
         report = PipelineReport(fetch_report, load_report, reasons, seconds=timer.seconds)
         if reasons:
-            _build_and_publish(settings, config, timer, report, dbt, is_training_requested, published_at)
+            if is_lists_only:
+                is_training_requested = False
+            _build_and_publish(settings, config, timer, report, dbt, is_training_requested, is_lists_only, published_at)
     timer.seconds["all"] = time.perf_counter() - start_seconds
     report.peak_memory_mib = get_peak_memory_mib()
     return report
@@ -101,6 +105,7 @@ def _build_and_publish(
     report: PipelineReport,
     dbt: Popen[str],
     is_training_requested: bool | None,
+    is_lists_only: bool,
     published_at: datetime | None,
 ) -> None:
     """Run the steps after the load, and add their results to the report; the first build uses the process `dbt`."""
@@ -113,7 +118,7 @@ def _build_and_publish(
     listener = timer.listener
     report.marts = timer.run(
         "build",
-        lambda: build_marts(settings, listener.on_dbt, dbt),
+        lambda: build_marts(settings, listener.on_dbt, dbt, is_lists_only=is_lists_only),
         lambda result: f"{describe_dbt(result)}; reason: {', '.join(report.reasons)}",
     )
     report.training = timer.run(
@@ -124,7 +129,9 @@ def _build_and_publish(
     with start_dbt(settings) as next_dbt:
         report.scoring = timer.run("score", lambda: score_customers(settings, listener.on_stage), describe_scoring)
         report.recommendations = timer.run(
-            "recommend", lambda: build_recommendations(settings, listener.on_dbt, next_dbt), describe_dbt
+            "recommend",
+            lambda: build_recommendations(settings, listener.on_dbt, next_dbt, is_lists_only=is_lists_only),
+            describe_dbt,
         )
     report.published = timer.run(
         "publish",

@@ -7,6 +7,8 @@ from subprocess import Popen
 from orchestration.dbt_manifest import list_published_tables
 from orchestration.dbt_runner import (
     BUILD_COMMAND,
+    LIST_INPUT_SELECTION,
+    LIST_OUTPUT_SELECTION,
     TRAINING_INPUT_SELECTION,
     TRAINING_OUTPUT_SELECTION,
     DbtProgress,
@@ -66,18 +68,30 @@ def build_marts(
     settings: Settings,
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
     started_process: Popen[str] | None = None,
+    *,
+    is_lists_only: bool = False,
 ) -> DbtResult:
-    """Build and test the dbt models that the model is trained on, in `started_process` or a new dbt process."""
-    return _build(settings, TRAINING_INPUT_SELECTION, on_progress, started_process)
+    """Build and test the dbt models that the model is trained on, in `started_process` or a new dbt process.
+
+    With `is_lists_only`, only those that new lists of the serving model need.
+    """
+    selection = LIST_INPUT_SELECTION if is_lists_only else TRAINING_INPUT_SELECTION
+    return _build(settings, selection, on_progress, started_process)
 
 
 def build_recommendations(
     settings: Settings,
     on_progress: Callable[[DbtProgress], None] = lambda _: None,
     started_process: Popen[str] | None = None,
+    *,
+    is_lists_only: bool = False,
 ) -> DbtResult:
-    """Build and test the dbt models that read the model's output, in `started_process` or a new dbt process."""
-    return _build(settings, TRAINING_OUTPUT_SELECTION, on_progress, started_process)
+    """Build and test the dbt models that read the model's output, in `started_process` or a new dbt process.
+
+    With `is_lists_only`, only those that the lists need.
+    """
+    selection = LIST_OUTPUT_SELECTION if is_lists_only else TRAINING_OUTPUT_SELECTION
+    return _build(settings, selection, on_progress, started_process)
 
 
 def publish_copy(
@@ -114,7 +128,7 @@ def publish_and_load_log(settings: Settings, *, published_at: datetime | None = 
 
 def _build(
     settings: Settings,
-    selection: tuple[str, str],
+    selection: tuple[str, ...],
     on_progress: Callable[[DbtProgress], None],
     started_process: Popen[str] | None,
 ) -> DbtResult:

@@ -17,6 +17,10 @@ BENCHMARKS = {
     ),
     "publishing": CommandEntry("bench_publishing", "Measure a publication, and the log of the lists that it changed."),
     "effect-build": CommandEntry("bench_effect_build", "Measure the build of the effect marts for a month of lists."),
+    "effect": CommandEntry(
+        "bench_effect",
+        "Compare intervals and verdicts of experiments in simulated shops with the planted effect.",
+    ),
     "stress": CommandEntry(
         "bench_stress", "Send random and hostile requests to the service while new versions are published."
     ),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from apps.cli import console, data_tables, model_tables, recommendation_tables
 from apps.recommendation_queries import RecommendationList, RecommendationQueries
-from orchestration.demo_days import DemoDays
+from orchestration.demo_days import DemoDays, DemoMetric
 from orchestration.feed_accounting import FeedStatus, read_feed_status
 from orchestration.pipeline import PipelineReport
 from warehouse.settings import Settings
@@ -76,20 +76,33 @@ def print_demo_outcome(outcome: DemoOutcome) -> None:
 
 
 def print_further_days(further_days: DemoDays) -> None:
-    """Print the metrics of the experiment's arms, with the measured and the planted lift."""
-    customers = ", ".join(f"{arm} {count:,}" for arm, count in further_days.customers.items())
-    columns = ("control", "treatment", "true_control", "true_treatment")
+    """Print the metrics of both arms, and the measured lift beside the planted one."""
+    last_date = further_days.end_date - timedelta(days=1)
+    counts = {(metric.control_customers, metric.customers) for metric in further_days.metrics}
+    customers = "; ".join(f"{control:,} customers without lists, {treatment:,} with" for control, treatment in counts)
     console.print_table(
-        f"Effect of the lists from {further_days.first_date} to {further_days.end_date - timedelta(days=1)} "
-        f"(customers: {customers})",
+        f"Effect of the lists from {further_days.first_date} to {last_date} ({customers})",
         [
             {
                 "metric": metric.metric,
-                **{column: f"{getattr(metric, column):.4g}" for column in columns[:2]},
-                "measured_lift": f"{metric.measured_lift:+.1%}",
-                **{column: f"{getattr(metric, column):.4g}" for column in columns[2:]},
-                "true_lift": f"{metric.true_lift:+.1%}",
+                "control": _format(metric.control_value, ".4g"),
+                "treatment": _format(metric.value, ".4g"),
+                "lift": _format(metric.lift, "+.1%"),
+                "95 % interval": _format_interval(metric),
+                "planted lift": _format(metric.true_lift, "+.1%"),
+                "covered": metric.is_covered,
+                "verdict": metric.verdict,
             }
             for metric in further_days.metrics
         ],
     )
+
+
+def _format(value: float | None, specification: str) -> str:
+    return "-" if value is None else format(value, specification)
+
+
+def _format_interval(metric: DemoMetric) -> str:
+    if metric.min_lift is None or metric.max_lift is None:
+        return "-"
+    return f"{metric.min_lift:+.1%} to {metric.max_lift:+.1%}"

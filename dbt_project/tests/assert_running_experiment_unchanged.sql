@@ -44,7 +44,7 @@ declared as (
         sum({{ share_units('share') }}) over (partition by {{ clean_text('name') }}) as total_share_units,
         starts_on,
         ends_on
-    from {{ ref('experiments') }}
+    from {{ experiment_rows() }}
 
 ),
 

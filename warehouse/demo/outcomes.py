@@ -35,6 +35,7 @@ METRICS = {
     "pieces_per_order": "sum(pieces) / nullif(sum(orders), 0)",
     "categories_per_order": "sum(order_categories) / nullif(sum(orders), 0)",
     "returning_customers": "avg((active_days > 1)::integer)",
+    "return_share": "sum(return_lines) / nullif(sum(purchase_lines), 0)",
 }
 """The metrics by name, as expressions over one row per customer."""
 
@@ -94,7 +95,7 @@ measures as (
 
     union all by name
 
-    select potential_list, user_index, day, 1 as return_lines
+    select potential_list, user_index, day, 1 as actions, 1 as return_lines
     from all_lines
     where is_return
 
@@ -150,7 +151,9 @@ days as (
         sum(outcomes.orders) as orders,
         sum(outcomes.order_categories) as order_categories,
         sum(outcomes.pieces) as pieces,
-        sum(outcomes.cents) as cents
+        sum(outcomes.cents) as cents,
+        sum(outcomes.purchase_lines) as purchase_lines,
+        sum(outcomes.return_lines) as return_lines
     from outcomes
     inner join customers
         on outcomes.user_id = customers.user_id
@@ -169,7 +172,9 @@ totals as (
         sum(orders) as orders,
         sum(order_categories) as order_categories,
         sum(pieces) as pieces,
-        sum(cents) as cents
+        sum(cents) as cents,
+        sum(purchase_lines) as purchase_lines,
+        sum(return_lines) as return_lines
     from days
     group by user_id, potential_list
 

@@ -28,6 +28,20 @@ with pairs as (
         and control.arm = 'control'
     where arms.arm != 'control'
 
+),
+
+-- Without history, theta is 0 and the adjusted difference is the plain one.
+adjusted as (
+
+    select
+        *,
+        difference - coalesce(theta * difference_before, 0) as adjusted_difference,
+        (variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0))
+        / customers as adjusted_squared_error,
+        (control_variance - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0))
+        / control_customers as control_squared_error
+    from pairs
+
 )
 
 select
@@ -40,13 +54,7 @@ select
     control_value,
     difference,
     sqrt(variance / customers + control_variance / control_customers) as standard_error,
-    -- Without history, theta is 0 and the adjusted difference is the plain one.
-    difference - coalesce(theta * difference_before, 0) as adjusted_difference,
-    round(sqrt(
-        (variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0)) / customers
-        + (
-            control_variance
-            - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0)
-        ) / control_customers
-    ), 9) as adjusted_standard_error
-from pairs
+    adjusted_difference,
+    round(sqrt(adjusted_squared_error + control_squared_error), 9) as adjusted_standard_error,
+    round(sqrt(control_squared_error), 9) as control_standard_error
+from adjusted

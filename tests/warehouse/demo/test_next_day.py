@@ -140,6 +140,18 @@ def test_effect_zero_changes_nothing(add_days: AddDays, good_lists: Lists) -> No
     assert len(read_lines(shown, "impressions")) > 1
 
 
+def test_effect_zero_has_no_lift(add_days: AddDays) -> None:
+    lists = make_experiment({"control": {}, "treatment": rank_products(10)}, lambda n: ("control", "treatment")[n % 2])
+    lifts = []
+    for effect in (0.0, 4.0):
+        config = CONFIG.model_copy(update={"effect": effect})
+        folder = add_days(f"shop_{effect}", lists, lists, config=config)
+        metrics = compute_true_metrics(folder / "truth", "e", FIRST_DATE, FIRST_DATE + timedelta(days=2))
+        lifts.append({name: value - metrics["control"][name] for name, value in metrics["treatment"].items()})
+    assert set(lifts[0].values()) == {0}
+    assert lifts[1]["orders_per_customer"] > 0
+
+
 def test_impressions_are_lists(add_days: AddDays, good_lists: Lists) -> None:
     lists = {user: live for number, (user, live) in enumerate(good_lists.items()) if number % 2}
     folder = add_days("shop", *[lists] * 5)
@@ -223,13 +235,13 @@ def test_outcomes_equal_files(add_days: AddDays) -> None:
         expected[row["user_id"], row["timestamp"].date()]["actions"] += 1
     for row in audit_purchases(folder / "landing")[1]:
         totals = expected[row["user_id"], row["timestamp"].date()]
+        totals["actions"] += 1
         if row["quantity"] < 0:
             totals["return_lines"] += 1
             continue
         totals["pieces"] += int(row["quantity"])
         totals["cents"] += round(100 * row["quantity"] * row["price"])
         totals["purchase_lines"] += 1
-        totals["actions"] += 1
         orders[row["user_id"], row["transaction_id"], row["timestamp"].date()].add(categories[row["product_id"]])
     for (user, _, day), order_categories in orders.items():
         expected[user, day]["orders"] += 1
@@ -263,7 +275,8 @@ def test_outcomes_do_not_depend_on_assignment(add_days: AddDays) -> None:
 
 
 def write_outcomes(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    zeros = dict.fromkeys(("actions", "orders", "order_categories", "pieces", "cents"), 0)
+    measures = ("actions", "orders", "order_categories", "pieces", "cents", "purchase_lines", "return_lines")
+    zeros = dict.fromkeys(measures, 0)
     delivery_date = date.fromisoformat(name)
     complete = [{"experiment": "e", "arm": "a", **zeros, "delivery_date": delivery_date, **row} for row in rows]
     pq.write_table(pa.Table.from_pylist(complete), folder / f"user_outcomes_{name}.parquet")
@@ -271,7 +284,7 @@ def write_outcomes(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
 
 def test_true_metrics_by_hand(tmp_path: Path) -> None:
     first, second = date(2026, 1, 2), date(2026, 1, 3)
-    order = {"actions": 3, "orders": 1, "order_categories": 2, "pieces": 3, "cents": 1_000}
+    order = {"actions": 3, "orders": 1, "order_categories": 2, "pieces": 3, "cents": 1_000, "purchase_lines": 2}
     write_outcomes(tmp_path, "2026-01-02", [
         {"user_id": "u1", "potential_list": "a", "date": first, **order},
         {"user_id": "u1", "potential_list": "none", "date": first, "actions": 1},
@@ -279,7 +292,7 @@ def test_true_metrics_by_hand(tmp_path: Path) -> None:
         {"user_id": "u2", "potential_list": "none", "date": first},
     ])  # fmt: skip
     write_outcomes(tmp_path, "2026-01-03", [
-        {"user_id": "u1", "potential_list": "a", "date": second, **order, "cents": 500},
+        {"user_id": "u1", "potential_list": "a", "date": second, **order, "cents": 500, "return_lines": 1},
         {"user_id": "u1", "potential_list": "none", "date": second, **order},
         # The customer takes part from this day on, so the late row of the day before does not count.
         {"user_id": "u3", "potential_list": "a", "date": first, **order},
@@ -295,6 +308,7 @@ def test_true_metrics_by_hand(tmp_path: Path) -> None:
         {
             "conversion": 1 / 3, "orders_per_customer": 2 / 3, "revenue_per_customer": 5, "average_order_value": 7.5,
             "pieces_per_order": 3, "categories_per_order": 2, "returning_customers": 1 / 3,
+            "return_share": 1 / 4,
         }
     )  # fmt: skip
     assert metrics["none"]["average_order_value"] == 10

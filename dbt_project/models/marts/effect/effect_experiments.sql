@@ -6,7 +6,8 @@ with experiment_states as (
     select
         arms.experiment,
         max(arms.ends_on) as ends_on,
-        max(arms.ends_on) <= max(cast(cutoffs.as_of as date)) as has_ended,
+        -- On the last day, data may have no action near midnight.
+        max(arms.ends_on) <= max({{ dbt.dateadd('day', 1, 'cutoffs.last_date') }}) as has_ended,
         max(arms.is_mismatch) as has_mismatch
     from {{ ref('effect_arms') }} as arms
     inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
@@ -32,6 +33,38 @@ estimates as (
         and uncapped.metric = 'uncapped_' || differences.metric
     where differences.metric not like 'uncapped%'
 
+),
+
+-- The parts of the interval of a ratio of two uncertain values (Fieller, Some problems in interval estimation, JRSS B 1954). The
+-- interval excludes 1 when that of the difference excludes 0. It has bounds when the control's interval excludes 0.
+ratios as (
+
+    select
+        *,
+        control_value + adjusted_difference as adjusted_value,
+        1.96 * 1.96 * (
+            adjusted_standard_error * adjusted_standard_error - control_standard_error * control_standard_error
+        ) as squared_width,
+        case
+            when control_value > 1.96 * control_standard_error
+                then 1.96 * 1.96 * control_standard_error * control_standard_error
+        end as squared_control_width
+    from estimates
+
+),
+
+lifts as (
+
+    select
+        *,
+        control_value * adjusted_value / (control_value * control_value - squared_control_width) - 1 as middle_lift,
+        sqrt(
+            control_value * control_value * squared_width
+            + adjusted_value * adjusted_value * squared_control_width
+            - squared_width * squared_control_width
+        ) / (control_value * control_value - squared_control_width) as half_width
+    from ratios
+
 )
 
 select
@@ -55,8 +88,8 @@ select
         'estimates.standard_error * estimates.standard_error',
     ) }} as variance_reduction,
     {{ safe_divide('estimates.adjusted_difference', 'estimates.control_value') }} as lift,
-    {{ safe_divide('estimates.min_adjusted_difference', 'estimates.control_value') }} as min_lift,
-    {{ safe_divide('estimates.max_adjusted_difference', 'estimates.control_value') }} as max_lift,
+    round(estimates.middle_lift - estimates.half_width, 9) as min_lift,
+    round(estimates.middle_lift + estimates.half_width, 9) as max_lift,
     {{ safe_divide('estimates.min_detectable_difference', 'estimates.control_value') }} as min_detectable_lift,
     case
         when experiment_states.has_mismatch then 'invalid: an arm has not its share of the customers'
@@ -68,5 +101,5 @@ select
         when estimates.adjusted_difference > 0 then 'higher than in the control'
         else 'lower than in the control'
     end as verdict
-from estimates
+from lifts as estimates
 inner join experiment_states on estimates.experiment = experiment_states.experiment
