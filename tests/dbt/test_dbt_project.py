@@ -79,7 +79,7 @@ def test_model_columns_are_described(manifest_models: list[dict[str, Any]]) -> N
 
 
 def test_models_read_by_python_have_contracts(manifest_models: list[dict[str, Any]]) -> None:
-    read_prefixes = ("ml_", "rec_", "dim_", "eval_", "audit_", "feat_", "fct_")
+    read_prefixes = ("ml_", "rec_", "dim_", "eval_", "audit_", "feat_", "fct_", "effect_")
     violations = [
         model["name"]
         for model in manifest_models

@@ -17,7 +17,9 @@ shares as (
     select
         arms.*,
         coalesce(arm_customers.customers, 0) as customers,
-        sum(coalesce(arm_customers.customers, 0)) over (partition by arms.experiment) as experiment_customers,
+        cast(
+            sum(coalesce(arm_customers.customers, 0)) over (partition by arms.experiment) as {{ dbt.type_bigint() }}
+        ) as experiment_customers,
         arm_customers.first_enrolled_at
     from {{ ref('int_experiments') }} as arms
     left join arm_customers on arms.experiment = arm_customers.experiment and arms.arm = arm_customers.arm
