@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_error_messages import assert_one_line_error
-from tests.effect_marts import create_effect_marts
 from tests.recomart_cli import RecomartCli
+from tests.sample_effect import create_effect_marts
 from warehouse.database import open_writer
 from warehouse.settings import Settings
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from orchestration.assets.effect_metadata import EXPERIMENTS_KEY, build_effect_metadata
-from tests.effect_marts import create_effect_marts
+from tests.sample_effect import create_effect_marts
 from warehouse.database import open_writer
 from warehouse.settings import Settings
 

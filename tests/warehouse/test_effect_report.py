@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.effect_marts import create_effect_marts
+from tests.sample_effect import create_effect_marts
 from warehouse.database import open_writer
 from warehouse.effect_report import EffectMetric, EffectReport, describe_limits, read_warehouse_effect
 from warehouse.effect_texts import (

@@ -15,7 +15,7 @@ from apps.merchandiser.trends import DRIFT_SUBJECTS
 from models_ml.data.category_mix import CALIBRATION_SMOOTHING
 from orchestration.dbt_runner import run_dbt
 from tests.apps.conftest import OpenApp
-from tests.effect_marts import create_effect_marts
+from tests.sample_effect import create_effect_marts
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.publisher import publish

@@ -8,7 +8,7 @@ import pytest
 from apps.profile.charts import make_band_chart, make_interval_chart, render_svg
 from apps.profile.effect_page import write_effect_page
 from tests.apps.profile.test_profile import PageParser
-from tests.effect_marts import create_effect_marts
+from tests.sample_effect import create_effect_marts
 from warehouse.database import open_writer
 from warehouse.effect_report import EffectReport, read_warehouse_effect
 from warehouse.errors import RecomartError
