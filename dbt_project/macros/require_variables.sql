@@ -39,6 +39,7 @@
         'repeat_due_share': {'at least': 0, 'at most': 10},
         'effect_days_before': whole_number,
         'order_cap_quantile': positive_share,
+        'explore_share': {'at least': 0, 'at most': 0.2},
         'sample_share': positive_share,
     } %}
     {% set messages = [] %}

@@ -1,3 +1,6 @@
+-- depends_on: {{ ref('int_feature_cutoffs') }}
+{% set is_exploring = var('explore_share') > 0 %}
+
 -- group_rank numbers the pins of a list from 1, and its other products from 1.
 with group_ranks as (
 
@@ -8,6 +11,10 @@ with group_ranks as (
     from {{ ref('int_recommendations_filled') }}
 
 ),
+{% if is_exploring %}
+
+{{ explored_lists('group_ranks') }},
+{% endif %}
 
 -- unpinned_count is the number of unpinned products down to the row; the rows are ordered by it. A pin at position p that is
 -- the g-th pin has p - g unpinned products before it. If an earlier pin has the same position, the maximum over the earlier
@@ -25,7 +32,7 @@ pin_offsets as (
                     )
             else group_rank
         end as unpinned_count
-    from group_ranks
+    from {{ 'explored_lists' if is_exploring else 'group_ranks' }}
 
 ),
 
@@ -48,7 +55,14 @@ select
         when ranked.score is not null then 'model'
         else 'popularity'
     end as source,
-    ranked.reason_product_id
+    ranked.reason_product_id,
+    {% if is_exploring -%}
+    ranked.is_explored,
+    ranked.propensity
+    {%- else -%}
+    false as is_explored,
+    cast(null as {{ type_double() }}) as propensity
+    {%- endif %}
 from ranked
 left join {{ ref('int_popular_products_ranked') }} as popular_products
     on ranked.product_id = popular_products.product_id
