@@ -69,16 +69,16 @@ def check_off_policy(
     run = find_run(list_model_runs(settings), run_id_prefix)
     try:
         with open_reader(settings) as connection:
-            window = connection.execute(WINDOW_QUERY, [run.as_of, days]).fetchone()
+            window: tuple[datetime, int, int] | None = connection.execute(WINDOW_QUERY, [run.as_of, days]).fetchone()
             seen_from, reason = _check_log(run, window)
             users = pa.array([], pa.string())
             if reason is None:
                 users = connection.execute(SHOWN_CUSTOMERS_QUERY, [seen_from]).to_arrow_table()["user_id"]
                 if not len(users):
                     reason = (
-                        f"there are no impressions after the model's training data, which end at {run.as_of:%Y-%m-%d %H:%M} "
-                        "UTC, and earlier ones would favour the model. Wait for some days, or train a model on an earlier "
-                        "dataset (`recomart train --dataset`)"
+                        "there are no impressions after the model's training data, which end at "
+                        f"{run.as_of:%Y-%m-%d %H:%M} UTC, and earlier ones would favour the model. Wait for some days, "
+                        "or train a model on an earlier dataset (`recomart train --dataset`)"
                     )
     except duckdb.CatalogException as error:
         raise RecomartError(

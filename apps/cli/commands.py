@@ -40,6 +40,9 @@ COMMANDS = {
         "training_commands", "Show what the popularity damping and the re-ranking cost in NDCG, and what they gain."
     ),
     "evaluate": CommandEntry("models", "Show the ranking metrics of the published model and the baselines."),
+    "off-policy": CommandEntry(
+        "models", "Estimate from the log what customers would have done with the lists of a model that does not serve."
+    ),
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
     "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),
     "similar": CommandEntry("recommendations", "Show the products most similar to a product."),
