@@ -133,8 +133,8 @@ def describe_off_policy(row: Mapping[str, Any]) -> str:
     else:
         result = "no difference seen"
     return (
-        f"{metric} on {row['basis']} impressions: {result}. The log could have shown {100 * row['coverage']:.0f} % of the "
-        "products of the model"
+        f"{metric} on {row['basis']} impressions: {result}. The log could have shown {100 * row['coverage']:.0f} % of "
+        "the products of the model"
     )
 
 
