@@ -73,7 +73,7 @@ def check_off_policy(
             seen_from, reason = _check_log(run, window)
             users = pa.array([], pa.string())
             if reason is None:
-                users = connection.execute(SHOWN_CUSTOMERS_QUERY, [seen_from]).to_arrow_table()["user_id"]
+                users = connection.sql(SHOWN_CUSTOMERS_QUERY, params=[seen_from]).to_arrow_table()["user_id"]
                 if not len(users):
                     reason = (
                         "there are no impressions after the model's training data, which end at "
