@@ -60,7 +60,7 @@ logged_places as (
         {{ list_item('propensities', 'rank') }} as propensity,
         row_number() over (partition by user_id, placement, published_at order by rank) as place
     from logged_ranks
-    where {{ list_item('sources', 'rank') }} != 'pinned' and {{ list_item('propensities', 'rank') }} > 0
+    where {{ list_item('sources', 'rank') }} != 'pinned'
 
 ),
 
@@ -116,8 +116,11 @@ shown_places as (
         and coalesce(impressions.rank, 0) = actions.rank
         and coalesce(impressions.recommendation_id, '') = actions.recommendation_id
     where
-        served.recommendation_id is null
-        or {{ list_rank('served.product_ids', 'impressions.product_id') }} = logged_places.rank
+        logged_places.propensity > 0
+        and (
+            served.recommendation_id is null
+            or {{ list_rank('served.product_ids', 'impressions.product_id') }} = logged_places.rank
+        )
 
 ),
 
