@@ -48,8 +48,8 @@ class OffPolicyCheck:
     """Result of an off-policy check."""
 
     run_id: str
-    seen_from: datetime | None
-    """The impressions since then count; None when the log has none with propensities."""
+    seen_from: datetime
+    """The impressions since then count."""
     missing_reason: str | None
     """Why there are no estimates; None when there are some."""
     estimates: list[dict[str, Any]]
