@@ -11,7 +11,7 @@ from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
-# The lists of 200 customers went live before the end of the training data, and were seen some hours after it or before it.
+# The lists of 200 customers went live a day before the end of the training data.
 WRITE_LOG = """
     create or replace table marts.fct_recommendation_lists as
     select
@@ -55,7 +55,7 @@ def test_check_needs_propensities(demo_warehouse: Settings, serving_run: ModelRu
 
 
 def test_command_says_what_is_missing(recomart: RecomartCli, demo_warehouse: Settings, serving_run: ModelRun) -> None:
-    result = recomart.run("off-policy", serving_run.run_id, warehouse=demo_warehouse.warehouse)
+    result = recomart("off-policy", serving_run.run_id, "--warehouse", demo_warehouse.warehouse)
     assert result.returncode == 0
     assert f"No estimate for model {serving_run.run_id}: the logged lists have no propensities" in result.stdout
 
