@@ -1,6 +1,6 @@
 """Off-policy check of a model: the actions that its lists would have got, from logged lists with explored places."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,8 +69,8 @@ def check_off_policy(
     run = find_run(list_model_runs(settings), run_id_prefix)
     try:
         with open_reader(settings) as connection:
-            window: tuple[datetime, int, int] | None = connection.execute(WINDOW_QUERY, [run.as_of, days]).fetchone()
-            seen_from, reason = _check_log(run, window)
+            windows = connection.execute(WINDOW_QUERY, [run.as_of, days]).fetchall()
+            seen_from, reason = _check_log(run, windows)
             users = pa.array([], pa.string())
             if reason is None:
                 users = connection.sql(SHOWN_CUSTOMERS_QUERY, params=[seen_from]).to_arrow_table()["user_id"]
@@ -99,11 +99,11 @@ def check_off_policy(
     return OffPolicyCheck(run.run_id, seen_from, reason, estimates)
 
 
-def _check_log(run: ModelRun, window: tuple[datetime, int, int] | None) -> tuple[datetime, str | None]:
+def _check_log(run: ModelRun, windows: Sequence[tuple[datetime, int, int]]) -> tuple[datetime, str | None]:
     """Return the time from which impressions count, and why the log allows no estimates, or None."""
-    if window is None:
+    if not windows:
         return run.as_of, "there are no actions yet. Load some with `recomart run`"
-    seen_from, list_count, propensity_count = window
+    ((seen_from, list_count, propensity_count),) = windows
     if list_count == 0:
         return seen_from, f"no list is logged yet. {NEXT_STEP}"
     if propensity_count == 0:
