@@ -1,6 +1,6 @@
 """Off-policy check of a model: the actions that its lists would have got, from logged lists with explored places."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,9 +23,8 @@ ANALYSIS = "off_policy"
 # The impressions that count begin after the model's training data, so that the model knows none of the actions.
 WINDOW_QUERY = """
     select
-        greatest(?, as_of - to_days(?)) as seen_from,
-        (select count(*) from marts.fct_recommendation_lists) as list_count,
-        (select count(*) from marts.fct_recommendation_lists where propensities is not null) as propensity_count
+        greatest(?::timestamp, max(as_of) - to_days(?)) as seen_from,
+        exists(from marts.fct_recommendation_lists where propensities is not null) as has_propensities
     from intermediate.int_feature_cutoffs
     where cutoff = 'now'
 """
@@ -37,9 +36,10 @@ SHOWN_CUSTOMERS_QUERY = """
     order by user_id
 """
 
-NEXT_STEP = (
+MISSING_PROPENSITIES = (
+    "the marts have no logged list with propensities, so what customers would have done with other products is unknown. "
     "Set the variable explore_share in dbt_project/dbt_project.yml, for example to 0.05, and publish lists with "
-    "`recomart run` (docs/off_policy.md)"
+    "`recomart run`; the next run builds their log (docs/off_policy.md)"
 )
 
 
@@ -69,9 +69,8 @@ def check_off_policy(
     run = find_run(list_model_runs(settings), run_id_prefix)
     try:
         with open_reader(settings) as connection:
-            windows = connection.execute(WINDOW_QUERY, [run.as_of, days]).fetchall()
-            seen_from, reason = _check_log(run, windows)
-            users = pa.array([], pa.string())
+            ((seen_from, has_propensities),) = connection.execute(WINDOW_QUERY, [run.as_of, days]).fetchall()
+            reason = None if has_propensities else MISSING_PROPENSITIES
             if reason is None:
                 users = connection.sql(SHOWN_CUSTOMERS_QUERY, params=[seen_from]).to_arrow_table()["user_id"]
                 if not len(users):
@@ -97,21 +96,6 @@ def check_off_policy(
         estimates = connection.sql(query).to_arrow_table().to_pylist()
     reason = None if estimates else "no impression since then was in a list with propensities. Wait for some days"
     return OffPolicyCheck(run.run_id, seen_from, reason, estimates)
-
-
-def _check_log(run: ModelRun, windows: Sequence[tuple[datetime, int, int]]) -> tuple[datetime, str | None]:
-    """Return the time from which impressions count, and why the log allows no estimates, or None."""
-    if not windows:
-        return run.as_of, "there are no actions yet. Load some with `recomart run`"
-    ((seen_from, list_count, propensity_count),) = windows
-    if list_count == 0:
-        return seen_from, f"no list is logged yet. {NEXT_STEP}"
-    if propensity_count == 0:
-        return seen_from, (
-            "the logged lists have no propensities, because no place was explored at random: what customers would have "
-            f"done with other products is unknown. {NEXT_STEP}"
-        )
-    return seen_from, None
 
 
 def _write_candidates(

@@ -50,14 +50,14 @@ def test_check_needs_propensities(demo_warehouse: Settings, serving_run: ModelRu
     check = check_off_policy(demo_warehouse, serving_run.run_id[:-1], 28)
     assert (check.run_id, check.estimates) == (serving_run.run_id, [])
     assert check.missing_reason is not None
-    assert check.missing_reason.startswith("the logged lists have no propensities")
+    assert check.missing_reason.startswith("the marts have no logged list with propensities")
     assert "Set the variable explore_share in dbt_project/dbt_project.yml" in check.missing_reason
 
 
 def test_command_says_what_is_missing(recomart: RecomartCli, demo_warehouse: Settings, serving_run: ModelRun) -> None:
     result = recomart("off-policy", serving_run.run_id, "--warehouse", demo_warehouse.warehouse)
     assert result.returncode == 0
-    assert f"No estimate for model {serving_run.run_id}: the logged lists have no propensities" in result.stdout
+    assert f"No estimate for model {serving_run.run_id}: the marts have no logged list with" in result.stdout
 
 
 def test_check_needs_known_run(demo_warehouse: Settings) -> None:
