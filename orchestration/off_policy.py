@@ -37,8 +37,8 @@ SHOWN_CUSTOMERS_QUERY = """
 """
 
 MISSING_PROPENSITIES = (
-    "the marts have no logged list with propensities, so what customers would have done with other products is unknown. "
-    "Set the variable explore_share in dbt_project/dbt_project.yml, for example to 0.05, and publish lists with "
+    "the marts have no logged list with propensities, so what customers would have done with other products is "
+    "unknown. Set the variable explore_share in dbt_project/dbt_project.yml, for example to 0.05, and publish lists with "
     "`recomart run`; the next run builds their log (docs/off_policy.md)"
 )
 
@@ -70,21 +70,20 @@ def check_off_policy(
     try:
         with open_reader(settings) as connection:
             ((seen_from, has_propensities),) = connection.execute(WINDOW_QUERY, [run.as_of, days]).fetchall()
-            reason = None if has_propensities else MISSING_PROPENSITIES
-            if reason is None:
-                users = connection.sql(SHOWN_CUSTOMERS_QUERY, params=[seen_from]).to_arrow_table()["user_id"]
-                if not len(users):
-                    reason = (
-                        "there are no impressions after the model's training data, which end at "
-                        f"{run.as_of:%Y-%m-%d %H:%M} UTC, and earlier ones would favour the model. Wait for some days, "
-                        "or train a model on an earlier dataset (`recomart train --dataset`)"
-                    )
+            if not has_propensities:
+                return OffPolicyCheck(run.run_id, seen_from, MISSING_PROPENSITIES, [])
+            users = connection.sql(SHOWN_CUSTOMERS_QUERY, params=[seen_from]).to_arrow_table()["user_id"]
     except duckdb.CatalogException as error:
         raise RecomartError(
             f"no off-policy check: {settings.database}: {str(error).splitlines()[0]}. Build the marts with "
             "`recomart run`"
         ) from error
-    if reason is not None:
+    if not len(users):
+        reason = (
+            f"there are no impressions after the model's training data, which end at {run.as_of:%Y-%m-%d %H:%M} UTC, and "
+            "earlier ones would favour the model. Wait for some days, or train a model on an earlier dataset "
+            "(`recomart train --dataset`)"
+        )
         return OffPolicyCheck(run.run_id, seen_from, reason, [])
     on_stage("compile")
     query = compile_analyses(settings, "effect")[ANALYSIS]
@@ -94,8 +93,12 @@ def check_off_policy(
         _write_candidates(settings, connection, run, users)
         on_stage("estimates")
         estimates = connection.sql(query).to_arrow_table().to_pylist()
-    reason = None if estimates else "no impression since then was in a list with propensities. Wait for some days"
-    return OffPolicyCheck(run.run_id, seen_from, reason, estimates)
+    missing_reason = (
+        None
+        if estimates
+        else f"no list with propensities was seen since {seen_from:%Y-%m-%d %H:%M} UTC. Wait for some days"
+    )
+    return OffPolicyCheck(run.run_id, seen_from, missing_reason, estimates)
 
 
 def _write_candidates(
