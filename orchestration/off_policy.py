@@ -38,8 +38,8 @@ SHOWN_CUSTOMERS_QUERY = """
 
 MISSING_PROPENSITIES = (
     "the marts have no logged list with propensities, so what customers would have done with other products is "
-    "unknown. Set the variable explore_share in dbt_project/dbt_project.yml, for example to 0.05, and publish lists with "
-    "`recomart run`; the next run builds their log (docs/off_policy.md)"
+    "unknown. Set the variable explore_share in dbt_project/dbt_project.yml, for example to 0.05, and publish lists "
+    "with `recomart run`; the next run builds their log (docs/off_policy.md)"
 )
 
 
@@ -80,8 +80,8 @@ def check_off_policy(
         ) from error
     if not len(users):
         reason = (
-            f"there are no impressions after the model's training data, which end at {run.as_of:%Y-%m-%d %H:%M} UTC, and "
-            "earlier ones would favour the model. Wait for some days, or train a model on an earlier dataset "
+            f"there are no impressions after the model's training data, which end at {run.as_of:%Y-%m-%d %H:%M} UTC, "
+            "and earlier ones would favour the model. Wait for some days, or train a model on an earlier dataset "
             "(`recomart train --dataset`)"
         )
         return OffPolicyCheck(run.run_id, seen_from, reason, [])
