@@ -222,7 +222,7 @@ select
     cast(places as {{ dbt.type_bigint() }}) as places,
     cast(matched_places as {{ dbt.type_bigint() }}) as matched_places,
     round(weight / places, 9) as coverage,
-    round(effective_places, 9) as effective_places,
+    round(effective_places, 3) as effective_places,
     cast(explored_actions as {{ dbt.type_bigint() }}) as explored_actions,
     has_estimate,
     round(logged_rate, 9) as logged_rate,
