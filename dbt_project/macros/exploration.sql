@@ -1,5 +1,5 @@
 {#- An exchange changes two places, so each place proposes one with half of explore_share. -#}
-{% macro explored_lists(lists) -%}
+{% macro explored_lists(lists, columns) -%}
 {%- set proposal_share = var('explore_share') / 2 -%}
 {%- set place = "concat(cutoffs.last_date, '|', list_sizes.user_id, '|', list_sizes.group_rank)" -%}
 list_sizes as (
@@ -97,12 +97,7 @@ explored_ranks as (
 explored_lists as (
 
     select
-        user_id,
-        product_id,
-        pinned_position,
-        score,
-        reason_product_id,
-        is_pinned,
+        {{ columns | join(', ') }},
         explored_group_rank as group_rank,
         is_explored,
         round(

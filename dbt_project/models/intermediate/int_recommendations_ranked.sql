@@ -13,7 +13,9 @@ with group_ranks as (
 ),
 {% if is_exploring %}
 
-{{ explored_lists('group_ranks') }},
+{{ explored_lists(
+    'group_ranks', ['user_id', 'product_id', 'pinned_position', 'score', 'reason_product_id', 'is_pinned']
+) }},
 {% endif %}
 
 -- unpinned_count is the number of unpinned products down to the row; the rows are ordered by it. A pin at position p that is
