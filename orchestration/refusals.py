@@ -27,6 +27,7 @@ from warehouse.database import fetch_first_row, open_reader
 from warehouse.errors import RecomartError
 from warehouse.regular_files import read_regular_file
 from warehouse.settings import Settings
+from warehouse.sources.columns import LOG_KINDS
 
 Step = Literal["training", "scoring", "publishing"]
 
@@ -261,7 +262,10 @@ def list_renewable_reasons(settings: Settings) -> dict[str, str]:
     if not whys:
         return {}
     with open_reader(settings) as connection:
-        row = fetch_first_row(connection, "select max(load_id) from raw.loaded_files")
+        # As in the macro update_node_results: a run loads its own log after the build.
+        row = connection.execute(
+            "select max(load_id) from raw.loaded_files where not list_contains(?, feed)", [list(LOG_KINDS)]
+        ).fetchone()
     newest_load_id = row[0] if row else None
     results = _read_results(settings, "true")
     outdated = {

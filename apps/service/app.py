@@ -89,7 +89,7 @@ METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
     }
 }
 ListLengthQuery = Annotated[ListLength, Query()]
-SessionIdQuery = Annotated[SessionId | None, Query()]
+SessionIdQuery = Annotated[SessionId, Query()]
 PlacementQuery = Annotated[Placement, Query()]
 
 router = APIRouter(route_class=LimitedJsonRoute)

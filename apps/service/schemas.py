@@ -26,10 +26,8 @@ MAX_PLACEMENT_LENGTH = 100
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
 SessionId = Annotated[
-    str,
+    Id | None,
     Field(
-        min_length=1,
-        max_length=MAX_ID_LENGTH,
         description="Session of the visitor, for the log of recommendations.",
         examples=["s0000042"],
     ),
@@ -258,7 +256,7 @@ class BasketRequest(Basket):
     excluded_products: list[Id] = Field(default=[], max_length=MAX_FILTER_SIZE, fail_fast=True, examples=[["p00300"]])
     """These products, and those of the basket, are not recommended."""
 
-    session_id: SessionId | None = None
+    session_id: SessionId = None
 
     placement: Placement = "basket"
 

@@ -155,7 +155,10 @@
         update {{ node_results() }}
         set
             {{ assignments | join(', ') }},
-            newest_load_id = (select max(load_id) from {{ source('raw', 'loaded_files') }}),
+            newest_load_id = (
+                select max(load_id) from {{ source('raw', 'loaded_files') }}
+                where feed not in ({{ quoted_list(log_kinds()) }})
+            ),
             changed_at = {{ dbt.current_timestamp() }}
         where node in ({{ quoted_list(nodes) }})
         {%- endcall -%}

@@ -23,6 +23,7 @@ def test_catalog_line_without_product_id(shop: Shop) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_catalogs_without_dates_skip_no_product(shop: Shop) -> None:
     for file, products in (("first", ("mug", "pan")), ("second", ("mug",))):
         lines = [{"id": product, "name": product, "price": 5} for product in products]

@@ -334,6 +334,7 @@ def test_unknown_names_in_rules_give_warnings(restored_project: AnalystProject) 
         assert warning in result.stdout
 
 
+@pytest.mark.slow
 def test_unreadable_rules_stop_build(restored_project: AnalystProject) -> None:
     """The build succeeds when the files are corrected."""
     seeds = restored_project.project / "seeds" / "merchandising_rules"

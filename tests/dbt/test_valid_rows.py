@@ -51,6 +51,7 @@ def test_message_names_every_broken_rule(built_settings: Settings) -> None:
     )
 
 
+@pytest.mark.slow
 def test_null_breaks_only_not_null(built_settings: Settings) -> None:
     table = "intermediate.int_products_classified"
     execute_statements(built_settings, f"update {table} set row_status = null")

@@ -108,11 +108,13 @@ def test_warning_names_feed_and_remedy(built_settings: Settings, test: str, star
     assert test == "warn_unread_values" or warning.endswith("in the sources file")
 
 
+@pytest.mark.slow
 def test_lines_of_record_share_its_key(built_settings: Settings) -> None:
     """A key of rows of several products is suspicious, except where the rows are the items of a record."""
     assert run_dbt(built_settings, "test", "--select", "warn_key_of_several_products").warnings == []
 
 
+@pytest.mark.slow
 def test_several_currencies_stop_run(built_settings: Settings) -> None:
     message = "prices have several currencies: EUR in 600 rows, USD in 600 rows. Declare the currency of the shop"
 

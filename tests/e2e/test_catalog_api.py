@@ -68,6 +68,7 @@ def test_run_fetches_before_loading(catalog_api_shop: ApiShop, recomart: Recomar
     ]
 
 
+@pytest.mark.slow
 def test_dagster_raw_tables_fetch_first(catalog_api_shop: ApiShop) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = dg.materialize([raw_tables], resources={"warehouse": WarehouseResource()}, instance=instance)
@@ -75,6 +76,7 @@ def test_dagster_raw_tables_fetch_first(catalog_api_shop: ApiShop) -> None:
     assert catalog_api_shop.shop.query("select count(*) from raw.products") == [(35,)]
 
 
+@pytest.mark.slow
 def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: RecomartCli, dbt_folder: Path) -> None:
     catalog_api_shop.service.faults = dict.fromkeys(range(2, 99), make_status_fault(401))
     for command in ("fetch", "run"):

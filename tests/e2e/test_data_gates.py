@@ -149,6 +149,7 @@ def test_volume_jump_does_not_lapse(database_only_settings: Settings) -> None:
         execute_statements(database_only_settings, f"delete from marts.{table} where delivery_day > date '{newest}'")
 
 
+@pytest.mark.slow
 def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -> None:
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
@@ -179,6 +180,7 @@ def set_event_weights(settings: Settings, *rows: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_invalid_event_weights_stop_run(
     database_only_settings: Settings,
 ) -> None:
@@ -201,6 +203,7 @@ def test_invalid_event_weights_stop_run(
         assert message in log
 
 
+@pytest.mark.slow
 def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) -> None:
     set_event_weights(
         database_only_settings,
@@ -216,6 +219,7 @@ def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) ->
     )
 
 
+@pytest.mark.slow
 def test_overdue_feed_warns(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
@@ -247,6 +251,7 @@ def test_only_live_feeds_are_late_by_clock(database_only_settings: Settings) -> 
     execute_statements(database_only_settings, restore)
 
 
+@pytest.mark.slow
 def test_one_model_must_serve(database_only_settings: Settings) -> None:
     assert run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves").status_counts["pass"] == 1
     for statement in (
@@ -269,7 +274,7 @@ def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
 def test_listed_blocked_product_fails(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
-        "update marts.rec_product_rules set is_recommendable = false "
+        "update intermediate.int_product_rules set is_recommendable = false "
         "where product_id = (select any_value(product_id) from intermediate.int_recommendations_ranked)",
     )
     with pytest.raises(RecomartError, match="assert_recommendations_follow_rules"):

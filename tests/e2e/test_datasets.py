@@ -175,6 +175,7 @@ def test_diff_spills_into_warehouse_folder(
     assert set(retrained_shop_settings.warehouse.iterdir()) == previous_paths
 
 
+@pytest.mark.slow
 def test_damaged_version_is_reported(
     retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
 ) -> None:

@@ -88,6 +88,7 @@ def test_audit_warns_of_files_delivered_twice(
     assert printed.index("unusual: ") < printed.index("Rows by feed and day")
 
 
+@pytest.mark.slow
 def test_quarantined_shows_original_rows(
     demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
 ) -> None:
@@ -175,6 +176,7 @@ def test_recommend_shows_reasons(demo_warehouse: Settings, recomart: RecomartCli
     assert payload["recommendations"][0]["product_name"] in printed.stdout
 
 
+@pytest.mark.slow
 def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomart: RecomartCli) -> None:
     basket = [
         product

@@ -54,6 +54,7 @@ def test_wrong_sources_file(recomart: RecomartCli, tmp_path: Path, text: str, pa
     assert_one_line_error(result, sources, *parts)
 
 
+@pytest.mark.slow
 def test_explain_unknown_product(recomart: RecomartCli, demo_warehouse: Settings) -> None:
     result = recomart("explain", "--user", "unknown", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
     assert_one_line_error(result, "unknown product 'x1'")
@@ -79,6 +80,7 @@ def test_command_reports_missing_warehouse(recomart: RecomartCli, tmp_path: Path
     )
 
 
+@pytest.mark.slow
 def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "catalog/2026-01-01").mkdir(parents=True)
     (tmp_path / "catalog/2026-01-01/page-1.json").write_text('{"products": [{"product_id": "p1"}]}', encoding="utf-8")
@@ -109,18 +111,18 @@ def test_invalid_environment_setting(
     "command",
     [
         ("customer",),
-        ("forget", "--check"),
-        ("similar",),
-        ("explain", "--basket", "p1", "--product"),
+        pytest.param(("forget", "--check"), marks=pytest.mark.slow),
+        pytest.param(("similar",), marks=pytest.mark.slow),
+        pytest.param(("explain", "--basket", "p1", "--product"), marks=pytest.mark.slow),
         ("recommend", "--user"),
-        ("recommend", "--basket"),
-        ("customers",),
-        ("rejected", "--feed"),
-        ("quarantined", "--reason"),
-        ("promote",),
-        ("datasets", "diff", "a"),
-        ("keys", "add"),
-        ("bench", "ranking", "--against"),
+        pytest.param(("recommend", "--basket"), marks=pytest.mark.slow),
+        pytest.param(("customers",), marks=pytest.mark.slow),
+        pytest.param(("rejected", "--feed"), marks=pytest.mark.slow),
+        pytest.param(("quarantined", "--reason"), marks=pytest.mark.slow),
+        pytest.param(("promote",), marks=pytest.mark.slow),
+        pytest.param(("datasets", "diff", "a"), marks=pytest.mark.slow),
+        pytest.param(("keys", "add"), marks=pytest.mark.slow),
+        pytest.param(("bench", "ranking", "--against"), marks=pytest.mark.slow),
     ],
 )
 def test_argument_must_be_utf8(recomart: RecomartCli, command: tuple[str, ...]) -> None:
@@ -133,6 +135,7 @@ def test_path_need_not_be_utf8(recomart: RecomartCli, tmp_path: Path) -> None:
     assert_one_line_error(result, "the warehouse does not exist")
 
 
+@pytest.mark.slow
 def test_command_reports_damaged_database(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
     """A file of another kind, a truncated file, and a file with one damaged block."""
     database = tmp_path / "recomart.duckdb"
@@ -170,6 +173,7 @@ def test_warehouse_folder_cannot_be_created(recomart: RecomartCli) -> None:
     )
 
 
+@pytest.mark.slow
 def test_memory_limit_is_too_small(
     recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +202,12 @@ def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse
 
 
 @pytest.mark.parametrize(
-    "command", [("recommend", "--user", ""), ("similar", ""), ("explain", "--user", "u", "--product", "")]
+    "command",
+    [
+        ("recommend", "--user", ""),
+        pytest.param(("similar", ""), marks=pytest.mark.slow),
+        pytest.param(("explain", "--user", "u", "--product", ""), marks=pytest.mark.slow),
+    ],
 )
 def test_command_rejects_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
     result = recomart(*command)

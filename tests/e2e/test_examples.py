@@ -27,8 +27,8 @@ PRODUCTS_QUERY = "select product_id, product_name, category, brand, is_available
 COUNTS_QUERY = "select feed, lines, clean, duplicates, excluded, quarantined from marts.audit_feeds order by feed"
 
 
-QUICK_EXAMPLES = ("shopify", "ga4", "olist")
-"""Examples that together have lists in records, keys and values, variants, and two files of orders."""
+QUICK_EXAMPLES = ("shopify",)
+"""Examples of the quick tests, with lists in records and variants."""
 
 
 class Shop(NamedTuple):

@@ -105,6 +105,7 @@ def assert_export_is_complete(settings: Settings, user_id: str) -> None:
     assert {"raw.events", "raw.purchases", "raw.rejected_rows"} <= exported.keys()
 
 
+@pytest.mark.slow
 def test_forgotten_customer_leaves_no_byte(demo_copy: Settings, recomart: RecomartCli) -> None:
     settings = demo_copy
     user_id = find_customer(settings)

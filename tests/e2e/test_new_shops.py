@@ -44,6 +44,7 @@ def query_warehouse(settings: Settings, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.slow
 def test_german_shop(recomart: RecomartCli, dbt_folder: Path) -> None:
     """Prices, times and the nested catalog of the guide's example are parsed."""
     settings = Settings(

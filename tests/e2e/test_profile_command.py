@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from apps.profile.sections import CHAPTERS
 from tests.e2e.test_error_messages import assert_one_line_error
 from tests.recomart_cli import RecomartCli
@@ -17,6 +19,7 @@ def test_profile_writes_page(demo_warehouse: Settings, recomart: RecomartCli, tm
     assert list(tmp_path.iterdir()) == [output]
 
 
+@pytest.mark.slow
 def test_profile_without_marts_gives_hint(recomart: RecomartCli, tmp_path: Path) -> None:
     assert_one_line_error(recomart("profile", "--warehouse", tmp_path), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):

@@ -268,6 +268,7 @@ def test_unsearched_files_are_named(shop: Shop) -> None:
     )
 
 
+@pytest.mark.slow
 def test_command_lists_unsearched_files(recomart: RecomartCli, shop: Shop) -> None:
     load_catalog(shop)
     shop.put("mail.7z", b"7z\xbc\xaf\x27\x1c")

@@ -360,6 +360,7 @@ def test_old_copies_are_closed(
         copies[0].get_max_list_length()
 
 
+@pytest.mark.slow
 def test_quality_explains_missing_metrics(
     open_app: OpenApp,
     writable_warehouse: Settings,

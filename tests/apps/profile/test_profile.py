@@ -93,7 +93,7 @@ def test_sentences_match_the_marts(demo_profile: ProfileSummary, demo_warehouse:
 
         customers = fetch_value("select count(*) from marts.dim_users")
         buyers = fetch_value("select count(*) from marts.dim_users where purchase_count > 0")
-        lines = fetch_value("select sum(lines) from raw.loaded_files")
+        lines = fetch_value("select sum(lines) from marts.audit_files")
         recent = fetch_value(
             """
             select count(*) from marts.dim_users

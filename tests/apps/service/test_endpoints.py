@@ -61,7 +61,8 @@ def test_customer_gets_published_list(
     service: ServiceClient, demo_queries: RecommendationQueries, most_active_user: str
 ) -> None:
     payload = service.get(f"/customers/{most_active_user}/recommendations", n=7).json()
-    expected = demo_queries.serving_copy.get_recommendations(most_active_user, 7).drop(columns=["run_id", "user_id"])
+    expected = demo_queries.serving_copy.get_recommendations(most_active_user, 7)
+    expected = expected.drop(columns=["run_id", "user_id", "reason_key"])
     assert payload["recommendations"] == expected.to_dict("records")
     assert (payload["is_fallback"], payload["notes"]) == (False, [])
     assert len(service.get(f"/customers/{most_active_user}/recommendations").json()["recommendations"]) == 10
@@ -198,15 +199,22 @@ def test_explanation_of_unknown_customer(service: ServiceClient) -> None:
 
 def test_concurrent_clients_get_equal_responses(service: ServiceClient, most_active_user: str) -> None:
     bodies = [build_basket(*PRODUCT_IDS[: 1 + number % 3], n=5) for number in range(6)]
-    expected_responses = [service.post("/recommendations", body).json() for body in bodies]
-    expected_list = service.get(f"/customers/{most_active_user}/recommendations").json()
+
+    def post_basket(client: ServiceClient, body: dict[str, Any]) -> dict[str, Any]:
+        return {**client.post("/recommendations", body).json(), "recommendation_id": ""}
+
+    def get_list(client: ServiceClient) -> dict[str, Any]:
+        return {**client.get(f"/customers/{most_active_user}/recommendations").json(), "recommendation_id": ""}
+
+    expected_responses = [post_basket(service, body) for body in bodies]
+    expected_list = get_list(service)
 
     def send_requests(number: int) -> None:
         client_session = service.create_client()
         for request_number in range(12):
             body_index = (number + request_number) % len(bodies)
-            assert client_session.post("/recommendations", bodies[body_index]).json() == expected_responses[body_index]
-            assert client_session.get(f"/customers/{most_active_user}/recommendations").json() == expected_list
+            assert post_basket(client_session, bodies[body_index]) == expected_responses[body_index]
+            assert get_list(client_session) == expected_list
 
     with ThreadPoolExecutor(8) as clients:
         list(clients.map(send_requests, range(8)))

@@ -56,6 +56,7 @@ def test_every_operation_is_described(
         for parameter in operation.get("parameters", []):
             assert parameter["description"], name
             schema = parameter["schema"]
+            schema = schema["anyOf"][0] if "anyOf" in schema else schema
             assert {"minimum", "maximum"} <= set(schema) or {"minLength", "maxLength"} <= set(schema), parameter
 
 

@@ -3,6 +3,8 @@
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.crash_recovery import count_differences, deliver, kill_load, make_deliveries
 from warehouse.database import open_reader, open_writer
 from warehouse.loading.loader import load
@@ -11,6 +13,7 @@ from warehouse.settings import Settings
 KILLS_PER_DELIVERY = 2
 
 
+@pytest.mark.slow
 def test_killed_loads_end_in_same_state(tmp_path: Path) -> None:
     rng = random.Random(3)
     undisturbed_settings, killed_settings = (
