@@ -1,20 +1,37 @@
 -- depends_on: {{ ref('int_feature_cutoffs') }}
 {% set is_exploring = var('explore_share') > 0 %}
 
+-- Fatigue: a product that the customer saw often without an action goes behind the other products of the list. Pins stay.
+with lists as (
+
+    select
+        filled_lists.*,
+        filled_lists.pinned_position is not null as is_pinned,
+        coalesce(impressions.is_fatigued, false) as is_fatigued
+    from {{ ref('int_recommendations_filled') }} as filled_lists
+    left join {{ ref('feat_user_product_impressions') }} as impressions
+        on filled_lists.user_id = impressions.user_id
+        and filled_lists.product_id = impressions.product_id
+        and filled_lists.pinned_position is null
+        and impressions.cutoff = 'now'
+        and impressions.is_fatigued
+
+),
+
 -- group_rank numbers the pins of a list from 1, and its other products from 1.
-with group_ranks as (
+group_ranks as (
 
     select
         *,
-        pinned_position is not null as is_pinned,
-        row_number() over (partition by user_id, pinned_position is not null order by filled_rank) as group_rank
-    from {{ ref('int_recommendations_filled') }}
+        row_number() over (partition by user_id, is_pinned order by is_fatigued, filled_rank) as group_rank
+    from lists
 
 ),
 {% if is_exploring %}
 
 {{ explored_lists(
-    'group_ranks', ['user_id', 'product_id', 'pinned_position', 'score', 'reason_product_id', 'is_pinned']
+    'group_ranks',
+    ['user_id', 'product_id', 'pinned_position', 'score', 'reason_product_id', 'is_pinned', 'is_fatigued'],
 ) }},
 {% endif %}
 
@@ -58,6 +75,7 @@ select
         else 'popularity'
     end as source,
     ranked.reason_product_id,
+    ranked.is_fatigued,
     {% if is_exploring -%}
     ranked.is_explored,
     ranked.propensity
