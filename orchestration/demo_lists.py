@@ -32,7 +32,7 @@ full join rec_customer_arms as arms on lists.user_id = arms.user_id
 """
 
 # The lists of the recommendation models without merchandising rules: of the candidates of the serving model and then of
-# the popular products, those that the customer can get.
+# the popular products, those that the customer can get. Fatigued products go behind the others of a whole list.
 TREATMENT_LISTS = """
 with ordered_products as (
 
@@ -72,10 +72,28 @@ ranked as (
     where exclusions.product_id is null
     group by ordered_products.user_id, ordered_products.product_id
 
+),
+
+whole_lists as (
+
+    select
+        ranked.user_id,
+        ranked.product_id,
+        row_number() over (
+            partition by ranked.user_id
+            order by coalesce(impressions.is_fatigued, false), ranked.rank
+        ) as rank
+    from ranked
+    left join marts.feat_user_product_impressions as impressions
+        on ranked.user_id = impressions.user_id
+        and ranked.product_id = impressions.product_id
+        and impressions.cutoff = 'now'
+    where ranked.rank <= (select max(rank) from marts.rec_top_n)
+
 )
 
 select user_id, list(product_id order by rank) as product_ids
-from ranked
+from whole_lists
 where rank <= $length
 group by user_id
 """

@@ -37,10 +37,10 @@ create table if not exists raw.impressions (
 );
 
 -- The logs of recommendations, which RecoMart writes itself: the lists of each publication, and the answers of the HTTP
--- service. product_ids, sources and reason_keys are JSON lists in order of rank.
+-- service. product_ids, sources, reason_keys and propensities are JSON lists in order of rank.
 create table if not exists raw.recommendation_lists (
     user_id varchar, placement varchar, published_at varchar, experiment varchar, arm varchar, run_id varchar,
-    product_ids varchar, sources varchar, reason_keys varchar, publication varchar,
+    product_ids varchar, sources varchar, reason_keys varchar, propensities varchar, publication varchar,
     _extra varchar, _feed varchar not null, _file varchar not null,
     _line bigint not null, _load_id bigint not null
 );

@@ -43,6 +43,9 @@ COMMANDS = {
     "effect": CommandEntry(
         "effect_command", "Show what recommendations did: impressions, clicks, sales, and the verdicts of experiments."
     ),
+    "off-policy": CommandEntry(
+        "models", "Estimate from the log what customers would have done with the lists of a model that does not serve."
+    ),
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
     "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),
     "similar": CommandEntry("recommendations", "Show the products most similar to a product."),

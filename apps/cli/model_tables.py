@@ -8,6 +8,7 @@ import pandas as pd
 from apps.cli.console import print_line, print_table, to_records
 from models_ml.evaluation.metric_names import ACCURACY_METRICS, LIST_METRICS
 from orchestration.model_registry import ModelRun, find_serving_run, is_waiting_to_serve
+from orchestration.off_policy import OffPolicyCheck
 
 
 def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = None) -> None:
@@ -90,3 +91,56 @@ def print_comparison(model: str, metrics: pd.DataFrame, differences: pd.DataFram
         f"Difference of the model to each baseline, top {k} (95 % intervals)",
         to_records(intervals[accuracy_columns].reset_index()),
     )
+
+
+def print_off_policy(check: OffPolicyCheck) -> None:
+    """Print the estimates of an off-policy check as a table and as sentences."""
+    print_table(
+        f"Model {check.run_id} on impressions since {check.seen_from:%Y-%m-%d %H:%M} UTC: actions per shown product "
+        "(95 % intervals)",
+        [
+            {
+                "actions": row["metric"],
+                "basis": row["basis"],
+                "shown_products": row["places"],
+                "logged_lists": _format_interval(row, "logged_rate"),
+                "model_snips": _format_interval(row, "snips_rate"),
+                "difference": _format_interval(row, "difference"),
+                "model_ips": _format_interval(row, "ips_rate"),
+                "coverage": row["coverage"],
+                "effective_number": row["effective_places"],
+                "explored_actions": row["explored_actions"],
+            }
+            for row in check.estimates
+        ],
+    )
+    for row in check.estimates:
+        print_line(describe_off_policy(row))
+
+
+def describe_off_policy(row: Mapping[str, Any]) -> str:
+    """Return a sentence about a row of the analysis off_policy."""
+    metric = row["metric"].capitalize()
+    if not row["has_estimate"]:
+        return (
+            f"{metric}: no estimate, because it would rest on {row['explored_actions']} of them in explored places "
+            "with the product of the model, and needs 10. More days or a larger explore_share give more"
+        )
+    if row["min_difference"] > 0:
+        result = "the lists of the model would get more than the logged lists"
+    elif row["max_difference"] < 0:
+        result = "the lists of the model would get fewer than the logged lists"
+    else:
+        result = "no difference seen"
+    return (
+        f"{metric} on {row['basis']} impressions: {result}. The log could have shown {100 * row['coverage']:.0f} % of "
+        "the products of the model"
+    )
+
+
+def _format_interval(row: Mapping[str, Any], name: str) -> str | None:
+    """Return a value of the analysis off_policy with its interval; None without an estimate."""
+    if row[name] is None:
+        return None
+    sign = "+" if name == "difference" else ""
+    return f"{row[name]:{sign}.4f} ({row[f'min_{name}']:{sign}.4f} to {row[f'max_{name}']:{sign}.4f})"

@@ -1,4 +1,4 @@
-"""Commands for models: list and evaluate them."""
+"""Commands for models: list and evaluate them, also on logged lists."""
 
 from contextlib import suppress
 from enum import StrEnum
@@ -10,6 +10,7 @@ import typer
 from apps.cli import console, model_tables
 from apps.cli.options import Json, Warehouse, load_settings
 from orchestration.model_registry import find_serving_run, list_model_runs
+from orchestration.off_policy import check_off_policy
 from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -125,6 +126,30 @@ def evaluate(
         )
     _print_run_notes(runs, run_id, published_run_id)
     _print_serving_note(settings, published_run_id)
+
+
+@app.command("off-policy")
+def show_off_policy(
+    run_id: Annotated[str, typer.Argument(help="Start of the model's run id; see `recomart models`.")],
+    days: Annotated[int, typer.Option(min=1, help="Number of the newest days whose impressions count.")] = 28,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate from the log what customers would have done with the lists of a model that does not serve.
+
+    Needs logged lists with explored places (variable explore_share). Impressions after the end of the model's training
+    data count. docs/off_policy.md describes the estimates and their limits.
+    """
+    settings = load_settings(warehouse=warehouse)
+    with console.StepProgress() as progress:
+        progress.on_step("off-policy")
+        check = check_off_policy(settings, run_id, days, progress.on_stage)
+    if as_json:
+        console.print_json(check)
+    elif check.missing_reason is not None:
+        console.print_line(f"No estimate for model {check.run_id}: {check.missing_reason}")
+    else:
+        model_tables.print_off_policy(check)
 
 
 def _select_run(runs: pd.DataFrame, published_run_id: str | None, run_prefix: str | None) -> str | None:

@@ -1,15 +1,20 @@
-{#- A number from 0 to 9999. Python computes the same in warehouse/experiments.py. -#}
-{% macro experiment_bucket(experiment, purpose, user_id) -%}
-    {{ return(adapter.dispatch('experiment_bucket')(experiment, purpose, user_id)) }}
+{#- A number from 0 to 4294967295: the first eight hexadecimal digits of the MD5. -#}
+{% macro hash_number(text) -%}
+    {{ return(adapter.dispatch('hash_number')(text)) }}
 {%- endmacro %}
 
 {#- The syntax of Spark. -#}
-{% macro default__experiment_bucket(experiment, purpose, user_id) -%}
-    cast(conv(substr(md5(concat({{ experiment }}, '|{{ purpose }}|', {{ user_id }})), 1, 8), 16, 10) as bigint) % 10000
+{% macro default__hash_number(text) -%}
+    cast(conv(substr(md5({{ text }}), 1, 8), 16, 10) as bigint)
 {%- endmacro %}
 
-{% macro duckdb__experiment_bucket(experiment, purpose, user_id) -%}
-    cast(concat('0x', substr(md5(concat({{ experiment }}, '|{{ purpose }}|', {{ user_id }})), 1, 8)) as bigint) % 10000
+{% macro duckdb__hash_number(text) -%}
+    cast(concat('0x', substr(md5({{ text }}), 1, 8)) as bigint)
+{%- endmacro %}
+
+{#- A number from 0 to 9999. Python computes the same in warehouse/experiments.py. -#}
+{% macro experiment_bucket(experiment, purpose, user_id) -%}
+    {{ hash_number("concat(" ~ experiment ~ ", '|" ~ purpose ~ "|', " ~ user_id ~ ")") }} % 10000
 {%- endmacro %}
 
 {% macro share_units(share) -%}

@@ -146,6 +146,19 @@
     end
 {%- endmacro %}
 
+{#- Null for a text that is no JSON list of numbers. -#}
+{% macro json_list_numbers(column) -%}
+    {{ return(adapter.dispatch('json_list_numbers')(column)) }}
+{%- endmacro %}
+
+{% macro default__json_list_numbers(column) -%}
+    try_cast({{ json_list_texts(column) }} as array<double>)
+{%- endmacro %}
+
+{% macro duckdb__json_list_numbers(column) -%}
+    try_cast({{ json_list_texts(column) }} as double[])
+{%- endmacro %}
+
 {% macro list_length(list) -%}
     {{ return(adapter.dispatch('list_length')(list)) }}
 {%- endmacro %}

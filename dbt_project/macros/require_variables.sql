@@ -37,8 +37,11 @@
         'min_repeat_share': share,
         'min_repeat_share_purchases': whole_number,
         'repeat_due_share': {'at least': 0, 'at most': 10},
+        'fatigue_impressions': {'whole': true, 'at least': 0},
+        'fatigue_days': whole_number,
         'effect_days_before': whole_number,
         'order_cap_quantile': positive_share,
+        'explore_share': {'at least': 0, 'at most': 0.2},
         'sample_share': positive_share,
     } %}
     {% set messages = [] %}

@@ -164,7 +164,9 @@ def write_list_log(shop: Shop, rng: Random) -> None:
 
 
 def put_list_log(shop: Shop, publication: str, published_at: datetime, lists: dict[str, list[str]]) -> None:
-    """Write the log of a publication with these lists by customer."""
+    """Write the log of a publication with these lists by customer, of every second one with propensities."""
+    propensities = [[0.5] * len(ids) for ids in lists.values()]
+    has_propensities = publication.endswith(("0", "2", "4", "6", "8"))
     table = pa.table(
         {
             "user_id": pa.array(lists.keys(), pa.string()),
@@ -174,6 +176,7 @@ def put_list_log(shop: Shop, publication: str, published_at: datetime, lists: di
             "product_ids": pa.array(lists.values(), pa.list_(pa.string())),
             "sources": pa.array([["model"] * len(ids) for ids in lists.values()], pa.list_(pa.string())),
             "reason_keys": pa.array([["a"] * len(ids) for ids in lists.values()], pa.list_(pa.string())),
+            **({"propensities": pa.array(propensities, pa.list_(pa.float64()))} if has_propensities else {}),
             "publication": pa.array([publication] * len(lists)),
             "list_hash": pa.array(["h"] * len(lists)),
         }

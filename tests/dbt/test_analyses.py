@@ -28,6 +28,9 @@ def test_analyses_return_described_columns(
 ) -> None:
     assert len(compiled_analyses) >= 20
     with open_reader(demo_warehouse) as connection:
+        # `recomart off-policy` fills them.
+        connection.execute("create temp table off_policy_candidates (user_id text, product_id text, rank integer)")
+        connection.execute("create temp table off_policy_window (seen_from timestamp)")
         columns = {name: connection.sql(query).columns for name, query in compiled_analyses.items()}
     assert columns == {name: list(analysis["columns"]) for name, analysis in manifest_analyses.items()}
 

@@ -17,20 +17,47 @@ TOP_N = DEFAULT_TOP_N
 FILLER_PRODUCTS = 200
 PINNED_REASON = "Picked by our team"
 ANONYMOUS_USER_ID = ""
+ADD_IMPRESSIONS = """
+insert into intermediate.int_impressions_classified (user_id, product_id, seen_at, row_status)
+select
+    products.user_id,
+    products.product_id,
+    cutoffs.as_of - to_seconds(numbers.number),
+    'clean'
+from (
+    select user_id, product_id from ml.candidates where rank <= 3
+    union
+    select users.user_id, unnest($products) from marts.dim_users as users
+) as products
+cross join range(1, 11) as numbers (number)
+cross join intermediate.int_feature_cutoffs as cutoffs
+where cutoffs.cutoff = 'now' and products.user_id like '%7'
+"""
+
+FATIGUED_PRODUCTS = """
+select user_id, product_id from marts.feat_user_product_impressions
+where cutoff = 'now' and unanswered_count >= 10
+"""
 
 
 @pytest.fixture(scope="module")
 def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> AnalystProject:
-    """A shop with rules of every kind, its own text for pins, and too few candidates of the model to fill the lists."""
+    """A shop with rules of every kind, its own text for pins, and too few candidates of the model to fill the lists.
+
+    Customers with an id that ends with 7 saw their best candidates, a pin and a popular product ten times without
+    an action.
+    """
     analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("analyst"))
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
     ((now,),) = analyst.query("select cast(as_of as date) from intermediate.int_feature_cutoffs where cutoff = 'now'")
-    (recalled,), (blocked_later,), (pinned,), (pinned_in_toys,), (blocked_pin,) = analyst.query(
-        "select product_id from marts.rec_popular_products order by rank limit 5"
+    (recalled,), (blocked_later,), (pinned,), (pinned_in_toys,), (blocked_pin,), (popular,) = analyst.query(
+        "select product_id from marts.rec_popular_products order by rank limit 6"
     )
     ((unavailable,),) = analyst.query("select min(product_id) from marts.dim_products where not is_available")
     brand, *_ = analyst.query("select brand from marts.dim_products group by brand order by count(*), brand")[0]
+    with open_writer(analyst.settings) as connection:
+        connection.execute(ADD_IMPRESSIONS, {"products": [pinned, popular]})
     analyst.write(
         "blocks",
         ("product", f" {recalled}", "recalled, again", "", ""),
@@ -74,6 +101,7 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
             "order by recent_popularity desc, product_id"
         )
     ]
+    fatigued = set(analyst.query(FATIGUED_PRODUCTS))
     candidates: dict[str, list[str]] = {}
     for user, product in analyst.query("select user_id, product_id from ml.candidates order by user_id, rank"):
         candidates.setdefault(user, []).append(product)
@@ -108,6 +136,7 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
         selected = select_within_caps(user, chain(selected, fillers), TOP_N)
         pinned = [product for product in selected if product in positions]
         unpinned = [product for product in selected if product not in positions]
+        unpinned.sort(key=lambda product: (user, product) in fatigued)
         ranked: list[str] = []
         while pinned or unpinned:
             is_pin_next = pinned and (positions[pinned[0]] <= len(ranked) + 1 or not unpinned)
@@ -122,6 +151,21 @@ def test_lists_equal_python_simulation(analyst_project: AnalystProject) -> None:
     sources = Counter(source for rows in lists.values() for _, source in rows)
     assert {user: [product for product, _ in rows] for user, rows in lists.items()} == simulate_lists(analyst_project)
     assert min(sources[source] for source in ("model", "popularity", "pinned")) > len(lists) / 2
+
+
+def test_fatigued_products_step_back(analyst_project: AnalystProject) -> None:
+    """They are behind all products of the list that are not fatigued, and pins stay at their positions."""
+    counts = analyst_project.query(
+        "with lists as (select *, source = 'pinned' as is_pinned from intermediate.int_recommendations_ranked), "
+        "fatigued as (select user_id, min(rank) as first_rank from lists where is_fatigued group by 1) "
+        "select count(distinct user_id), count_if(is_fatigued), count_if(is_fatigued and is_pinned), "
+        "count_if(not is_fatigued and not is_pinned and rank > first_rank), count_if(is_pinned) "
+        "from lists inner join fatigued using (user_id)"
+    )
+    ((customers, fatigued, fatigued_pins, others_behind, pins),) = counts
+    assert fatigued >= customers > 0
+    assert pins > 0
+    assert (fatigued_pins, others_behind) == (0, 0)
 
 
 def test_blocked_products_are_never_listed(analyst_project: AnalystProject) -> None:

@@ -1,6 +1,8 @@
 """The arm of a customer: the same in Python, DuckDB and Spark, and stable while the shares grow."""
 
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import pytest
@@ -32,10 +34,15 @@ USER_IDS = [
 
 
 def render_bucket(implementation: str) -> str:
-    """Return the SQL expression of an implementation of macro experiment_bucket, with the purpose arm."""
+    """Return the SQL expression of macro experiment_bucket, with the purpose arm, for a database."""
     source = (PROJECT_DIR / "macros" / "experiments.sql").read_text(encoding="utf-8")
-    macros = Environment().from_string(source).module
-    sql: str = getattr(macros, f"{implementation}__experiment_bucket")(f"'{EXPERIMENT}'", "arm", "user_id")
+    template = Environment().from_string(source)
+
+    def dispatch(macro: str) -> Any:
+        return getattr(template.module, f"{implementation}__{macro}")
+
+    macros = template.make_module({"adapter": SimpleNamespace(dispatch=dispatch), "return": str})
+    sql: str = macros.experiment_bucket(f"'{EXPERIMENT}'", "arm", "user_id")  # type: ignore[attr-defined]
     return sql
 
 

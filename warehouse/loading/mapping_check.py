@@ -73,7 +73,8 @@ def _check_mapped_names(
     names = names | {name for (name,) in loaded_names}
     names_by_column = (
         [(column, name) for column, source in feed.columns.items() for name in get_source_names(source)]
-        if _has_all_keys(feed)
+        # Files of a log lack the columns that a later version of RecoMart added.
+        if _has_all_keys(feed) and not feed.is_log
         else feed.required_names
     )
     for column, name in names_by_column:

@@ -25,14 +25,15 @@ LOG = logging.getLogger(__name__)
 # Customers are compared by a hash of ranks and products, because building the lists of all customers takes longer than
 # the rest of the log. `bit_xor` does not depend on the order of the rows; it needs the hash of a text, because the hash
 # of two columns is the exclusive or of theirs, so that products could change places. With md5, the hashes of 3 million
-# rows take five times as long; after an upgrade of DuckDB that changes `hash`, all lists are logged once more.
+# rows take five times as long; after an upgrade of DuckDB that changes `hash`, all lists are logged once more. A list
+# with other propensities has changed: otherwise, only lists with explored places would have propensities at first.
 CHANGED_LISTS = """
 create temp table changed_lists as
 with hashed_lists as (
 
     select
         user_id,
-        bit_xor(hash(rank || ':' || product_id)) as products_hash
+        bit_xor(hash(rank || ':' || product_id || {propensity_text})) as products_hash
     from rec_top_n
     where rank <= {depth}
     group by user_id
@@ -77,6 +78,8 @@ full join logged_lists on current_lists.user_id = logged_lists.user_id
 where coalesce(current_lists.list_hash, 0) != coalesce(logged_lists.list_hash, 0)
 """
 
+PROPENSITIES = "if(count(propensity) > 0, list(propensity order by rank), null)"
+
 NO_ARMS = "select null::varchar as user_id, null::varchar as experiment, null::varchar as arm limit 0"
 
 ARMS = "select user_id, experiment, arm from rec_customer_arms"
@@ -102,7 +105,8 @@ copy (
             any_value(run_id) as run_id,
             list(product_id order by rank) as product_ids,
             list({source} order by rank) as sources,
-            list({reason_key} order by rank) as reason_keys
+            list({reason_key} order by rank) as reason_keys,
+            {propensities} as propensities
         from rec_top_n
         where rank <= {depth} and user_id in (select user_id from changed_lists)
         group by user_id
@@ -119,6 +123,7 @@ copy (
         coalesce(lists.product_ids, []::varchar[]) as product_ids,
         coalesce(lists.sources, []::varchar[]) as sources,
         coalesce(lists.reason_keys, []::varchar[]) as reason_keys,
+        lists.propensities,
         {publication} as publication,
         changed_lists.list_hash
     from changed_lists
@@ -199,9 +204,12 @@ def _write_changed_lists(
     files = ", ".join(map(quote_literal, logged_files))
     placement = quote_literal(PLACEMENT)
     with closing(connect_to_file(settings, settings.serving_dir / published.file, read_only=True)) as connection:
+        # A copy of an earlier version of RecoMart may lack some.
+        columns = connection.sql("from rec_top_n limit 0").columns
         connection.execute(
             CHANGED_LISTS.format(
                 depth=settings.effect_depth,
+                propensity_text="coalesce(':' || propensity, '')" if "propensity" in columns else "''",
                 arms=ARMS if "rec_customer_arms" in published.rows else NO_ARMS,
                 logged_lists=LOGGED_LISTS.format(files=f"[{files}]", placement=placement) if files else NO_LOGGED_LISTS,
             )
@@ -210,12 +218,11 @@ def _write_changed_lists(
             connection.execute(f"delete from changed_lists where {IS_USER_ROW}", [forgotten_user_id])
         if connection.execute("select count(*) from changed_lists").fetchall() == [(0,)]:
             return False
-        columns = connection.sql("from rec_top_n limit 0").columns
         connection.execute(
             LOG_ROWS.format(
-                # A copy of an earlier version of RecoMart may lack them.
                 source="source" if "source" in columns else "null::varchar",
                 reason_key="reason_key" if "reason_key" in columns else "null::varchar",
+                propensities=PROPENSITIES if "propensity" in columns else "null::double[]",
                 depth=settings.effect_depth,
                 placement=placement,
                 published_at=quote_literal(f"{published.published_at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"),

@@ -8,7 +8,7 @@
 -- depends_on: {{ ref('int_changed_loads') }}, {{ ref('int_outdated_days') }}
 {% set columns = [
     'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources', 'reason_keys',
-    'publication', 'unreadable_published_at', 'unreadable_product_ids', 'rounded_ids', 'nested_ids', 'is_excluded',
+    'propensities', 'publication', 'unreadable_published_at', 'unreadable_product_ids', 'rounded_ids', 'nested_ids', 'is_excluded',
     '_extra', '_line', '_load_id', '_typing_fingerprint',
 ] %}
 {#- As a common table expression, which is read twice, DuckDB would store the lists: it takes three times as long. -#}
@@ -52,7 +52,8 @@ checked as (
             'bad_timestamp': 'published_at is null',
             'bad_list': 'product_ids is null'
                 ~ ' or coalesce(' ~ list_length('sources') ~ ', -1) != ' ~ list_length('product_ids')
-                ~ ' or coalesce(' ~ list_length('reason_keys') ~ ', -1) != ' ~ list_length('product_ids'),
+                ~ ' or coalesce(' ~ list_length('reason_keys') ~ ', -1) != ' ~ list_length('product_ids')
+                ~ ' or ' ~ list_length('propensities') ~ ' != ' ~ list_length('product_ids'),
             'rounded_id': 'rounded_ids is not null',
             'object_as_id': 'nested_ids is not null',
         }) }} as broken_rules

@@ -1,13 +1,39 @@
+-- depends_on: {{ ref('int_feature_cutoffs') }}
+{% set is_exploring = var('explore_share') > 0 %}
+
+-- Fatigue: a product that the customer saw often without an action goes behind the other products of the list. Pins stay.
+with lists as (
+
+    select
+        filled_lists.*,
+        filled_lists.pinned_position is not null as is_pinned,
+        coalesce(impressions.is_fatigued, false) as is_fatigued
+    from {{ ref('int_recommendations_filled') }} as filled_lists
+    left join {{ ref('feat_user_product_impressions') }} as impressions
+        on filled_lists.user_id = impressions.user_id
+        and filled_lists.product_id = impressions.product_id
+        and filled_lists.pinned_position is null
+        and impressions.cutoff = 'now'
+        and impressions.is_fatigued
+
+),
+
 -- group_rank numbers the pins of a list from 1, and its other products from 1.
-with group_ranks as (
+group_ranks as (
 
     select
         *,
-        pinned_position is not null as is_pinned,
-        row_number() over (partition by user_id, pinned_position is not null order by filled_rank) as group_rank
-    from {{ ref('int_recommendations_filled') }}
+        row_number() over (partition by user_id, is_pinned order by is_fatigued, filled_rank) as group_rank
+    from lists
 
 ),
+{% if is_exploring %}
+
+{{ explored_lists(
+    'group_ranks',
+    ['user_id', 'product_id', 'pinned_position', 'score', 'reason_product_id', 'is_pinned', 'is_fatigued'],
+) }},
+{% endif %}
 
 -- unpinned_count is the number of unpinned products down to the row; the rows are ordered by it. A pin at position p that is
 -- the g-th pin has p - g unpinned products before it. If an earlier pin has the same position, the maximum over the earlier
@@ -25,7 +51,7 @@ pin_offsets as (
                     )
             else group_rank
         end as unpinned_count
-    from group_ranks
+    from {{ 'explored_lists' if is_exploring else 'group_ranks' }}
 
 ),
 
@@ -48,7 +74,15 @@ select
         when ranked.score is not null then 'model'
         else 'popularity'
     end as source,
-    ranked.reason_product_id
+    ranked.reason_product_id,
+    ranked.is_fatigued,
+    {% if is_exploring -%}
+    ranked.is_explored,
+    ranked.propensity
+    {%- else -%}
+    false as is_explored,
+    cast(null as {{ type_double() }}) as propensity
+    {%- endif %}
 from ranked
 left join {{ ref('int_popular_products_ranked') }} as popular_products
     on ranked.product_id = popular_products.product_id

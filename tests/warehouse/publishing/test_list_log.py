@@ -28,20 +28,25 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def publish_lists(
-    settings: Settings, lists: Lists, arms: dict[str, str] | None = None, **options: Any
+    settings: Settings,
+    lists: Lists,
+    arms: dict[str, str] | None = None,
+    propensity: float | None = None,
+    **options: Any,
 ) -> PublishedCopy:
     """Publish these products, in this order, as the recommendations of each customer."""
     with open_writer(settings) as connection:
         connection.execute("create schema if not exists marts")
         connection.execute(
             "create or replace table marts.rec_top_n "
-            "(run_id text, user_id text, rank integer, product_id text, source text, reason_key text)"
+            "(run_id text, user_id text, rank integer, product_id text, source text, reason_key text, "
+            "propensity double)"
         )
         connection.execute("create or replace table marts.rec_customer_arms (user_id text, experiment text, arm text)")
         for user, products in lists.items():
             for rank, product in enumerate(products, start=1):
-                row = ["run", user, rank, product, "model", f"reason of {product}"]
-                connection.execute("insert into marts.rec_top_n values (?, ?, ?, ?, ?, ?)", row)
+                row = ["run", user, rank, product, "model", f"reason of {product}", propensity]
+                connection.execute("insert into marts.rec_top_n values (?, ?, ?, ?, ?, ?, ?)", row)
         for user, arm in (arms or {}).items():
             connection.execute("insert into marts.rec_customer_arms values (?, 'e', ?)", [user, arm])
     return publish(settings, TABLES if arms is None else [*TABLES, "rec_customer_arms"], **options)
@@ -84,6 +89,18 @@ def test_log_has_only_changed_lists(settings: Settings) -> None:
     assert read_log(settings)[4:] == [("u2", ["p1", "p2"]), ("u3", []), ("u4", ["p2", "p1"]), ("u5", ["p1"])]
     publish_lists(settings, {"u1": ["p1", "p2"], "u2": ["p1", "p2"], "u4": ["p2", "p1"], "u5": ["p1"]})
     assert len(list_file_names(settings)) == 2
+
+
+def test_log_has_propensities(settings: Settings) -> None:
+    """Lists whose propensities change are logged again, or only those with explored places would have some."""
+    lists = {"u1": ["p1", "p2", "p3"], "u2": ["p1"]}
+    publish_lists(settings, lists)
+    publish_lists(settings, lists, propensity=0.95)
+    publish_lists(settings, lists, propensity=0.95)
+    assert read_log(settings, "user_id, propensities") == [
+        *[("u1", None), ("u2", None)],
+        *[("u1", [0.95, 0.95]), ("u2", [0.95])],
+    ]
 
 
 def test_log_compares_with_last_list(settings: Settings) -> None:

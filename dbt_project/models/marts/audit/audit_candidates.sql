@@ -26,7 +26,8 @@ select
         when allowed_candidates.list_order > last_products.list_order then 'list full'
         when allowed_candidates.category_rank > allowed_candidates.category_cap then 'category cap reached'
         else 'brand cap reached'
-    end as outcome
+    end as outcome,
+    coalesce(recommendations.is_fatigued, false) as is_fatigued
 from {{ ref('stg_ml__candidates') }} as candidates
 inner join {{ ref('int_user_policies') }} as policies
     on candidates.user_id = policies.user_id

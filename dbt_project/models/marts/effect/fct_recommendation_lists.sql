@@ -9,7 +9,7 @@
 -- noqa: disable=LT02
 {% set columns = [
     'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources', 'reason_keys',
-    'publication', '_line', '_load_id',
+    'propensities', 'publication', '_line', '_load_id',
 ] %}
 
 {#- Sorting the lists with their products would take several times as long. -#}
@@ -36,6 +36,7 @@ select
     lists.product_ids,
     lists.sources,
     lists.reason_keys,
+    lists.propensities,
     lists.publication,
     lists._line,
     lists._load_id

@@ -26,6 +26,7 @@ recommendations_with_reason_key as (
         purchased_products.last_purchase_date,
         case
             when recommendations.source = 'pinned' then 'pinned'
+            when recommendations.is_explored then 'explored'
             when purchased_products.purchase_days > 1 then 'bought_again'
             when purchased_products.purchase_days = 1 then 'bought_once'
             when recommendations.reason_product_id is not null and strongest_actions.reason_key is not null
@@ -63,7 +64,7 @@ select
     recommendations.price,
     recommendations.score,
     recommendations.source,
-    recommendations.reason_product_id,
+    case when recommendations.is_explored then null else recommendations.reason_product_id end as reason_product_id,
     {{ fill_placeholders(
         fill_purchase_placeholders(
             'reason_texts.reason_text', 'recommendations.purchase_days', 'recommendations.last_purchase_date'
@@ -71,6 +72,7 @@ select
         'recommendations.reason_product_name',
         'recommendations.category',
     ) }} as reason,
-    recommendations.reason_key
+    recommendations.reason_key,
+    recommendations.propensity
 from recommendations_with_reason_key as recommendations
 left join {{ ref('reason_texts') }} as reason_texts on recommendations.reason_key = reason_texts.reason_key

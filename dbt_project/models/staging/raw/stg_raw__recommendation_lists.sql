@@ -8,6 +8,7 @@ select
     product_ids,
     sources,
     reason_keys,
+    propensities,
     publication,
     _extra,
     _feed,
