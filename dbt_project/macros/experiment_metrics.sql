@@ -10,6 +10,12 @@
         'categories_per_order': {'numerator': 'order_categories', 'denominator': 'orders'},
         'returning_customers': {'numerator': 'case when active_days > 1 then 1 else 0 end', 'denominator': '1'},
         'return_share': {'numerator': 'return_lines', 'denominator': 'purchase_lines'},
+    }) }}
+{%- endmacro %}
+
+{#- Their differences stand beside those of the metrics of the same name, whose orders are capped. -#}
+{% macro uncapped_experiment_metrics() -%}
+    {{ return({
         'uncapped_revenue_per_customer': {'numerator': 'uncapped_revenue', 'denominator': '1'},
         'uncapped_average_order_value': {'numerator': 'uncapped_revenue', 'denominator': 'orders'},
         'uncapped_pieces_per_order': {'numerator': 'uncapped_pieces', 'denominator': 'orders'},

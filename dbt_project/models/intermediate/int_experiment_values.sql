@@ -2,7 +2,7 @@
 
 -- noqa: disable=LT02
 -- Numerator and denominator of each metric and customer, in the experiment and in the time before it.
-{% for metric, ratio in experiment_metrics().items() %}
+{% for metric, ratio in dict(experiment_metrics(), **uncapped_experiment_metrics()).items() %}
 select
     experiment,
     arm,

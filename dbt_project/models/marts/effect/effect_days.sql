@@ -1,132 +1,7 @@
--- noqa: disable=LT02
-{% set measures = [
-    'impressions', 'clicks', 'purchase_lines', 'return_lines', 'orders', 'order_categories', 'pieces', 'revenue',
-    'active_days',
-] %}
-{% set customer = 'partition by experiment, user_id order by day' %}
-{#- The uncapped metrics stand beside the capped ones in effect_experiments only. -#}
-{% set metrics = {} %}
-{% for metric, ratio in experiment_metrics().items() if not metric.startswith('uncapped_') %}
-    {% do metrics.update({metric: ratio}) %}
-{% endfor %}
+-- Each metric of an arm beside the control, counted from the start of the experiment to each of its days.
+with changes as (
 
--- Each metric of an arm beside the control, counted from the start of the experiment to each of its days. Customers have a
--- row only for the enrolment and for days on which they acted: the sums of an arm, also those of squares, grow by what the
--- customers of the day add to them.
-with customer_days as (
-
-    select
-        experiment,
-        arm,
-        user_id,
-        cast(enrolled_at as date) as day,
-        1 as customers,
-        {% for measure in measures -%}
-        0 as {{ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('int_experiment_customers') }}
-
-    union all
-
-    select
-        experiment,
-        arm,
-        user_id,
-        day,
-        0 as customers,
-        {% for measure in measures -%}
-        {{ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('int_experiment_days') }}
-    where is_in_experiment
-
-),
-
--- A customer's sums up to the day. Two rows of one day have the same sums, so that only the first of them changes any.
-customer_sums as (
-
-    select
-        experiment,
-        arm,
-        user_id,
-        day,
-        customers,
-        {% for measure in measures -%}
-        sum({{ measure }}) over ({{ customer }}) as {{ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from customer_days
-
-),
-
-ratios as (
-
-    select
-        experiment,
-        arm,
-        user_id,
-        day,
-        customers,
-        {% for metric, ratio in metrics.items() -%}
-        cast({{ ratio.numerator }} as {{ type_double() }}) as {{ metric }}_numerator,
-        cast({{ ratio.denominator }} as {{ type_double() }}) as {{ metric }}_denominator{{ ',' if not loop.last }}
-        {% endfor %}
-    from customer_sums
-
-),
-
-changes as (
-
-    select
-        *,
-        {% for metric in metrics -%}
-        {% for part in ['numerator', 'denominator'] -%}
-        {% set column = metric ~ '_' ~ part -%}
-        lag({{ column }}, 1, 0) over ({{ customer }}) as {{ column }}_before
-        {{- ',' if not (loop.last and loop.revindex == 1 and metric == (metrics | list | last)) }}
-        {% endfor -%}
-        {% endfor %}
-    from ratios
-
-),
-
-arm_changes as (
-
-    select
-        experiment,
-        arm,
-        day,
-        sum(customers) as customers,
-        {% for metric in metrics -%}
-        {% set n = metric ~ '_numerator' -%}
-        {% set d = metric ~ '_denominator' -%}
-        sum({{ n }} - {{ n }}_before) as {{ n }},
-        sum({{ d }} - {{ d }}_before) as {{ d }},
-        sum({{ n }} * {{ n }} - {{ n }}_before * {{ n }}_before) as {{ n }}_squares,
-        sum({{ d }} * {{ d }} - {{ d }}_before * {{ d }}_before) as {{ d }}_squares,
-        sum({{ n }} * {{ d }} - {{ n }}_before * {{ d }}_before) as {{ metric }}_products{{ ',' if not loop.last }}
-        {% endfor %}
-    from changes
-    group by experiment, arm, day
-
-),
-
-metric_changes as (
-
-    {% for metric in metrics -%}
-    select
-        experiment,
-        arm,
-        day,
-        customers,
-        '{{ metric }}' as metric,
-        {{ metric }}_numerator as numerator,
-        {{ metric }}_denominator as denominator,
-        {{ metric }}_numerator_squares as numerator_squares,
-        {{ metric }}_denominator_squares as denominator_squares,
-        {{ metric }}_products as products
-    from arm_changes
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    select * from {{ ref('int_experiment_day_changes') }}
 
 ),
 
@@ -138,8 +13,8 @@ arm_days as (
         arms.arm,
         arms.metric,
         days.day
-    from (select distinct experiment, arm, metric from metric_changes) as arms
-    inner join (select distinct experiment, day from metric_changes) as days on arms.experiment = days.experiment
+    from (select distinct experiment, arm, metric from changes) as arms
+    inner join (select distinct experiment, day from changes) as days on arms.experiment = days.experiment
 
 ),
 
@@ -153,16 +28,16 @@ arm_sums as (
         {% for sum in [
             'customers', 'numerator', 'denominator', 'numerator_squares', 'denominator_squares', 'products'
         ] -%}
-        sum(coalesce(metric_changes.{{ sum }}, 0)) over (
+        sum(coalesce(changes.{{ sum }}, 0)) over (
             partition by arm_days.experiment, arm_days.arm, arm_days.metric order by arm_days.day
         ) as {{ sum }}{{ ',' if not loop.last }}
         {% endfor %}
     from arm_days
-    left join metric_changes
-        on arm_days.experiment = metric_changes.experiment
-        and arm_days.arm = metric_changes.arm
-        and arm_days.metric = metric_changes.metric
-        and arm_days.day = metric_changes.day
+    left join changes
+        on arm_days.experiment = changes.experiment
+        and arm_days.arm = changes.arm
+        and arm_days.metric = changes.metric
+        and arm_days.day = changes.day
 
 ),
 

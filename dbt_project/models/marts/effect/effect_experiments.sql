@@ -96,7 +96,7 @@ select
         when experiment_states.ends_on is null then 'no verdict without an end'
         when not experiment_states.has_ended
             then concat('no verdict before the end on ', cast(experiment_states.ends_on as {{ dbt.type_string() }}))
-        when estimates.adjusted_standard_error is null then 'not measured'
+        when coalesce(estimates.adjusted_standard_error, 0) = 0 then 'not measured'
         when not estimates.is_significant then 'no effect seen'
         when estimates.adjusted_difference > 0 then 'higher than in the control'
         else 'lower than in the control'
