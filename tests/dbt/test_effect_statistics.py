@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import duckdb
 import numpy as np
 import pytest
 from scipy import stats
 
 from orchestration.dbt_runner import run_dbt
+from tests.list_log import write_list_log
 from tests.three_feed_shop import PRODUCTS_JSON, Shop
 from warehouse.loading.loader import load
 
@@ -150,7 +150,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     shop.put("purchases/1.csv", "\n".join(purchases))
     shop.put("impressions/1.csv", "\n".join(impressions))
     shop.put("events/1.jsonl", "\n".join(events))
-    write_log(shop, lists)
+    write_list_log(shop, START, lists, ["p1"])
     shop.settings.warehouse.mkdir()
     shop.settings.demo_experiments_file.write_text(
         "name,arm,share,policy,starts_on,ends_on\n"
@@ -163,26 +163,6 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     names = "value, control_value, difference, max_difference, adjusted_difference, max_adjusted_difference"
     rows = shop.query(f"select metric, {names} from marts.effect_experiments where arm = 'personal'")
     return Experiment(customers, {metric: dict(zip(names.split(", "), row, strict=True)) for metric, *row in rows})
-
-
-def write_log(shop: Shop, lists: list[tuple[str, str]]) -> None:
-    """Write the log of a publication with a list of each customer."""
-    folder = shop.settings.published_lists_dir
-    folder.mkdir(parents=True)
-    with duckdb.connect() as connection:
-        connection.execute("create table lists (user_id varchar, arm varchar)")
-        connection.executemany("insert into lists values (?, ?)", lists)
-        connection.execute(
-            f"""
-            copy (
-                select
-                    user_id, 'customer' as placement, timestamp '{START.isoformat()}' as published_at,
-                    'trial' as experiment, arm, 'run' as run_id, ['p1'] as product_ids, ['model'] as sources,
-                    ['viewed'] as reason_keys, 'recomart-1.duckdb' as publication, hash(user_id) as list_hash
-                from lists
-            ) to '{folder / "recomart-1.parquet"}' (format parquet)
-            """
-        )
 
 
 def compute_ratio(numerators: np.ndarray, denominators: np.ndarray) -> float:
