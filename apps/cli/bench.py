@@ -16,10 +16,13 @@ BENCHMARKS = {
         "bench_serving", "Measure recommendations for single baskets, in this process and over HTTP."
     ),
     "publishing": CommandEntry("bench_publishing", "Measure a publication, and the log of the lists that it changed."),
-    "effect-build": CommandEntry("bench_effect_build", "Measure the build of the effect marts for a month of lists."),
+    "effect-build": CommandEntry(
+        "bench_effect_build",
+        "Measure the build of the effect marts for a month of lists, without and with impressions.",
+    ),
     "effect": CommandEntry(
         "bench_effect",
-        "Compare intervals and verdicts of experiments in simulated shops with the planted effect.",
+        "Measure experiments in simulated shops, and compare intervals and verdicts with the planted effect.",
     ),
     "stress": CommandEntry(
         "bench_stress", "Send random and hostile requests to the service while new versions are published."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.dbt_runner import run_dbt
-from tests.list_log import write_list_log
+from tests.sample_list_log import write_list_log
 from tests.three_feed_shop import EVENTS_JSONL, PRODUCTS_JSON, PURCHASES_CSV, Shop
 from warehouse.effect_report import EffectReport, read_warehouse_effect
 from warehouse.loading.loader import load

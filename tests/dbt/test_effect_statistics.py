@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from orchestration.dbt_runner import run_dbt
-from tests.list_log import write_list_log
+from tests.sample_list_log import write_list_log
 from tests.three_feed_shop import PRODUCTS_JSON, Shop
 from warehouse.loading.loader import load
 
