@@ -1,4 +1,3 @@
-{{ config(materialized='view') }}
 {% set measures = [
     'impressions', 'clicks', 'actions', 'purchase_lines', 'return_lines', 'orders', 'order_categories', 'pieces', 'revenue',
     'uncapped_pieces', 'uncapped_revenue',
