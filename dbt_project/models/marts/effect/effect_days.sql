@@ -1,3 +1,4 @@
+-- noqa: disable=LT02
 -- Each metric of an arm beside the control, counted from the start of the experiment to each of its days.
 with changes as (
 
