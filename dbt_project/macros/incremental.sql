@@ -40,9 +40,38 @@
     where kind = '{{ config.require('meta')['kind'] }}'
 {%- endmacro %}
 
-{#- Null when no day is outdated; then no list is. -#}
-{% macro first_outdated_list_day() -%}
-    (select min(row_date) from {{ ref('int_outdated_days') }} where kind = 'recommendation_lists')
+{#- Null when no day is outdated; then no list is. The tables are compared, so that the build after a killed one finds the
+    lists that this one had classified already. -#}
+{% macro first_outdated_list_day(built) -%}
+    (
+        select min(coalesce(classified_days.row_date, built_days.row_date))
+        from (
+            select
+                _row_date as row_date,
+                {{ list_day_sums() }}
+            from {{ ref('int_recommendation_lists_classified') }}
+            where row_status = 'clean' and {{ is_in_sample('user_id') }}
+            group by _row_date
+        ) as classified_days
+        full join (
+            select
+                cast(published_at as date) as row_date,
+                {{ list_day_sums() }}
+            from {{ built }}
+            group by cast(published_at as date)
+        ) as built_days on classified_days.row_date = built_days.row_date
+        where
+            coalesce(classified_days.lists, 0) != coalesce(built_days.lists, 0)
+            or classified_days.loads != built_days.loads
+            or classified_days.lines != built_days.lines
+    )
+{%- endmacro %}
+
+{#- A reloaded file has a new _load_id. -#}
+{% macro list_day_sums() -%}
+    count(*) as lists,
+    sum(_load_id) as loads,
+    sum(_line) as lines
 {%- endmacro %}
 
 {#- A list before the first outdated day changes only if no other list had followed it by then. -#}
@@ -52,8 +81,8 @@
         _line
     from {{ built }}
     where
-        cast(published_at as date) >= {{ first_outdated_list_day() }}
-        or cast(coalesce(live_until, {{ max_valid_to() }}) as date) >= {{ first_outdated_list_day() }}
+        cast(published_at as date) >= {{ first_outdated_list_day(built) }}
+        or cast(coalesce(live_until, {{ max_valid_to() }}) as date) >= {{ first_outdated_list_day(built) }}
 {%- endmacro %}
 
 {#- In an incremental build, the lists since the first outdated day, and those that were live at its start or that a list of
@@ -63,14 +92,14 @@
     where
         row_status = 'clean' and {{ is_in_sample('user_id') }}
         {%- if is_incremental() %}
-        and _row_date >= {{ first_outdated_list_day() }}
+        and _row_date >= {{ first_outdated_list_day(this) }}
 
     union all
 
     select {{ columns | join(', ') }} from {{ this }}
     where
-        cast(published_at as date) < {{ first_outdated_list_day() }}
-        and cast(coalesce(live_until, {{ max_valid_to() }}) as date) >= {{ first_outdated_list_day() }}
+        cast(published_at as date) < {{ first_outdated_list_day(this) }}
+        and cast(coalesce(live_until, {{ max_valid_to() }}) as date) >= {{ first_outdated_list_day(this) }}
         {%- endif %}
 {%- endmacro %}
 

@@ -8,6 +8,7 @@ with moments as (
         arm,
         metric,
         count(*) as customers,
+        count(case when numerator != 0 then 1 end) as customers_with_value,
         avg(numerator) as mean_numerator,
         avg(denominator) as mean_denominator,
         avg(numerator_before) as mean_numerator_before,
@@ -44,14 +45,16 @@ statistics as (
         arm,
         metric,
         customers,
+        customers_with_value,
         value,
         value_before,
-        (numerator_variance - 2 * value * ratio_covariance + value * value * denominator_variance)
+        greatest(numerator_variance - 2 * value * ratio_covariance + value * value * denominator_variance, 0)
         / (mean_denominator * mean_denominator) as variance,
-        (
+        greatest(
             numerator_before_variance
             - 2 * value_before * ratio_before_covariance
-            + value_before * value_before * denominator_before_variance
+            + value_before * value_before * denominator_before_variance,
+            0
         ) / (mean_denominator_before * mean_denominator_before) as variance_before,
         (
             numerators_covariance
@@ -63,12 +66,14 @@ statistics as (
 
 )
 
+-- Where all customers have the same ratio, rounding can make a variance negative: hence greatest.
 -- Sums of floating-point numbers differ between parallel runs in their last digits.
 select
     experiment,
     arm,
     metric,
     customers,
+    customers_with_value,
     round(value, 9) as value,
     round(value_before, 9) as value_before,
     round(variance, 9) as variance,

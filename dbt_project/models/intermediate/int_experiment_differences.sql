@@ -7,6 +7,7 @@ with pairs as (
         arms.metric,
         arms.customers,
         control.customers as control_customers,
+        arms.customers_with_value + control.customers_with_value as customers_with_value,
         arms.value,
         control.value as control_value,
         arms.value - control.value as difference,
@@ -36,10 +37,11 @@ adjusted as (
     select
         *,
         difference - coalesce(theta * difference_before, 0) as adjusted_difference,
-        (variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0))
+        greatest(variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0), 0)
         / customers as adjusted_squared_error,
-        (control_variance - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0))
-        / control_customers as control_squared_error
+        greatest(
+            control_variance - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0), 0
+        ) / control_customers as control_squared_error
     from pairs
 
 )
@@ -50,6 +52,7 @@ select
     metric,
     customers,
     control_customers,
+    customers_with_value,
     value,
     control_value,
     difference,

@@ -1,3 +1,6 @@
+{#- Of both arms. With fewer, the distribution of the difference is not close to a normal one. -#}
+{% set min_customers = 10 %}
+
 -- 1.96 is the 97.5 % quantile of the standard normal distribution, 0.84 the 80 % quantile. The verdict about the other eight
 -- metrics uses 2.73, the 95 % quantile for eight comparisons (Bonferroni): of eight metrics without an effect, one often has
 -- an interval without 0.
@@ -23,9 +26,7 @@ estimates as (
         differences.metric = '{{ var("primary_metric") }}' as is_primary,
         differences.adjusted_difference - 1.96 * differences.adjusted_standard_error as min_adjusted_difference,
         differences.adjusted_difference + 1.96 * differences.adjusted_standard_error as max_adjusted_difference,
-        (1.96 + 0.84) * differences.adjusted_standard_error as min_detectable_difference,
-        abs(differences.adjusted_difference) > differences.adjusted_standard_error
-        * case when differences.metric = '{{ var("primary_metric") }}' then 1.96 else 2.73 end as is_significant
+        case when differences.metric = '{{ var("primary_metric") }}' then 1.96 else 2.73 end as verdict_quantile
     from {{ ref('int_experiment_differences') }} as differences
     left join {{ ref('int_experiment_differences') }} as uncapped
         on differences.experiment = uncapped.experiment
@@ -90,14 +91,19 @@ select
     {{ safe_divide('estimates.adjusted_difference', 'estimates.control_value') }} as lift,
     round(estimates.middle_lift - estimates.half_width, 9) as min_lift,
     round(estimates.middle_lift + estimates.half_width, 9) as max_lift,
-    {{ safe_divide('estimates.min_detectable_difference', 'estimates.control_value') }} as min_detectable_lift,
+    {{ safe_divide(
+        '(estimates.verdict_quantile + 0.84) * estimates.adjusted_standard_error', 'estimates.control_value'
+    ) }} as min_detectable_lift,
     case
         when experiment_states.has_mismatch then 'invalid: an arm has not its share of the customers'
         when experiment_states.ends_on is null then 'no verdict without an end'
         when not experiment_states.has_ended
             then concat('no verdict before the end on ', cast(experiment_states.ends_on as {{ dbt.type_string() }}))
         when coalesce(estimates.adjusted_standard_error, 0) = 0 then 'not measured'
-        when not estimates.is_significant then 'no effect seen'
+        when estimates.customers_with_value < {{ min_customers }}
+            then 'not measured: fewer than {{ min_customers }} customers with a value other than 0'
+        when abs(estimates.adjusted_difference) <= estimates.verdict_quantile * estimates.adjusted_standard_error
+            then 'no effect seen'
         when estimates.adjusted_difference > 0 then 'higher than in the control'
         else 'lower than in the control'
     end as verdict

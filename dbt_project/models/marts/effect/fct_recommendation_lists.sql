@@ -5,7 +5,6 @@
     on_schema_change='fail',
     meta={'outdated': 'outdated_lists'},
 ) }}
--- depends_on: {{ ref('int_outdated_days') }}
 -- noqa: disable=LT02
 {% set columns = [
     'user_id', 'placement', 'published_at', 'experiment', 'arm', 'run_id', 'product_ids', 'sources', 'reason_keys',
