@@ -228,8 +228,8 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         result = shop.analyst.build(SEEDS)
         assert result.returncode == 1
         for error in (
-            "experiments.csv, line 'a,x,0.7,model,2020-01-01,2020-02-01': the shares of the experiment are more than 1 "
-            "together; all arms of an experiment must have the same starts_on and ends_on",
+            "experiments.csv, line 'a,x,0.7,model,2020-01-01,2020-02-01': one arm must be named control; the shares of "
+            "the experiment are more than 1 together; all arms of an experiment must have the same starts_on and ends_on",
             "line 'a,y,0.4,popular,2020-01-02,2020-02-01': policy must be model, model:RUN, popularity, none or",
             "line 'b,x,0,model:,2020-01-20,2020-01-10': share must be above 0 and 1 at most; policy must be model,",
             "ends_on must be later than starts_on; the experiment needs at least two arms",
@@ -241,8 +241,8 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         assert shop.analyst.read_lists() == lists
         shop.analyst.write(
             "experiments",
-            *(("a", arm, 0.5, "model", "2020-01-01", "2020-02-02") for arm in "xy"),
-            *(("b", arm, 0.5, "model", "2020-02-01", "") for arm in "xy"),
+            *(("a", arm, 0.5, "model", "2020-01-01", "2020-02-02") for arm in ("control", "x")),
+            *(("b", arm, 0.5, "model", "2020-02-01", "") for arm in ("control", "x")),
         )
         result = shop.analyst.build(SEEDS)
         assert "experiments 'a' and 'b' are both active on 2020-02-01" in result.stdout
