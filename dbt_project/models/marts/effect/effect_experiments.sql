@@ -91,6 +91,11 @@ select
     round(estimates.middle_lift - estimates.half_width, 9) as min_lift,
     round(estimates.middle_lift + estimates.half_width, 9) as max_lift,
     {{ safe_divide('estimates.min_detectable_difference', 'estimates.control_value') }} as min_detectable_lift,
+    coalesce(
+        not experiment_states.has_mismatch and experiment_states.has_ended
+        and estimates.adjusted_standard_error > 0 and estimates.is_significant,
+        false
+    ) as has_effect,
     case
         when experiment_states.has_mismatch then 'invalid: an arm has not its share of the customers'
         when experiment_states.ends_on is null then 'no verdict without an end'
