@@ -3,19 +3,18 @@
 The service and the command line use this module.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
 import pandas as pd
 
-from models_ml.errors import ModelError
+from apps.arm_models import NO_LIST_POLICY, POPULARITY_POLICY, ArmModels
 from models_ml.inference.baskets import Basket
 from models_ml.inference.recommender import Recommender
 from models_ml.inference.results import Recommendation, Recommendations
-from warehouse.errors import RecomartError
-from warehouse.experiments import ExperimentArm, assign_arm
+from warehouse.experiments import ExperimentArm
 from warehouse.formatting import format_count, format_names
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.merchandising_rules import MerchandisingRules
@@ -23,12 +22,6 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 FALLBACK_NOTE = "popular products are recommended instead"
-
-POPULARITY_POLICY = "popularity"
-"""Policy of an experiment's arm whose customers get popular products."""
-
-NO_LIST_POLICY = "none"
-"""Policy of an experiment's arm whose customers get no recommendations."""
 
 FILTERED_LIST_REASON = "the merchandising rules or the filters of the request"
 """Why a list that is not a published one can be shorter than requested."""
@@ -80,14 +73,6 @@ class Explanation:
     notes: list[str]
 
 
-class NoModelError(RecomartError):
-    """No model has been trained yet."""
-
-
-class ModelUnavailableError(RecomartError):
-    """The artifact of the published model is missing, damaged, unreadable or of another run."""
-
-
 class RecommendationQueries:
     """Queries over one published copy and its model; the model is loaded when a query needs it."""
 
@@ -98,7 +83,7 @@ class RecommendationQueries:
             RecomartError: Nothing is published, or the copy is damaged.
         """
         self.serving_copy = ServingCopy(settings, published)
-        self._models_dir = settings.models_dir
+        self.arm_models = ArmModels(self.serving_copy, settings.models_dir)
 
     def __enter__(self) -> Self:
         return self
@@ -108,83 +93,13 @@ class RecommendationQueries:
 
     @property
     def recommender(self) -> Recommender:
-        """The model of the published copy, restricted to the products that may be recommended.
+        """The model of the published copy; see `ArmModels.get_recommender`."""
+        return self.arm_models.get_recommender(None)
 
-        Raises:
-            NoModelError: No model has been trained.
-            ModelUnavailableError: The artifact of the model is missing, damaged, unreadable or of another run.
-        """
-        return self._get_recommender(None)
-
-    def iter_recommenders(self) -> Iterator[Recommender]:
-        """Yield the model of the published copy, and those of the arms of the active experiment; see `recommender`."""
-        for arm in (None, *self.experiment_arms):
-            if self._get_run_id(arm) is not None:
-                yield self._get_recommender(arm)
-
-    @cached_property
-    def experiment_arms(self) -> list[ExperimentArm]:
-        """The arms of the active experiment; none without one."""
-        return self.serving_copy.get_experiment_arms()
-
-    def _get_run_id(self, arm: ExperimentArm | None) -> str | None:
-        """Return the model that ranks in an arm; the published one without an arm."""
-        return self.serving_copy.published.run_id if arm is None else arm.run_id
-
-    def _get_recommender(self, arm: ExperimentArm | None) -> Recommender:
-        """Return the model that ranks in an arm, restricted to the products that may be recommended there."""
-        recommender_or_error = self._find_recommender(arm)
-        if isinstance(recommender_or_error, Recommender):
-            return recommender_or_error
-        error_type = NoModelError if self._get_run_id(arm) is None else ModelUnavailableError
-        raise error_type(recommender_or_error)
-
-    def _find_recommender(self, arm: ExperimentArm | None) -> Recommender | str:
-        """Return the model that ranks in an arm, or an error message."""
-        run_id, rule_set = self._get_run_id(arm), arm.rule_set if arm else None
-        if (run_id, rule_set) not in self._recommenders:
-            model = self._load_model(run_id)
-            if isinstance(model, Recommender):
-                model = model.restrict_products(self._get_rules(arm).recommendable_products)
-            self._recommenders[run_id, rule_set] = model
-        return self._recommenders[run_id, rule_set]
-
-    @cached_property
-    def _recommenders(self) -> dict[tuple[str | None, str | None], Recommender | str]:
-        """Models, or error messages, by run and rule set; a damaged model is not read again by each query."""
-        return {}
-
-    def _load_model(self, run_id: str | None) -> Recommender | str:
-        if run_id is None:
-            return "no model serves. Run `recomart run`, or read in `recomart models` why a trained model was rejected"
-        folder = self._models_dir / run_id
-        try:
-            recommender = Recommender.load(folder)
-        except ModelError as error:
-            return f"{error} (`recomart run` trains and publishes another model)"
-        if recommender.card.run_id != run_id:
-            return (
-                f"{folder} holds the model of run {recommender.card.run_id}. Restore the model of this run, or run "
-                "`recomart run` to train and publish another one"
-            )
-        return recommender
-
-    @cached_property
+    @property
     def rules(self) -> MerchandisingRules:
         """The merchandising rules of the copy."""
-        return self.serving_copy.get_merchandising_rules()
-
-    def _get_rules(self, arm: ExperimentArm | None) -> MerchandisingRules:
-        """Return the merchandising rules of an arm."""
-        if arm is None or arm.rule_set is None:
-            return self.rules
-        if arm.rule_set not in self._rules_by_rule_set:
-            self._rules_by_rule_set[arm.rule_set] = self.serving_copy.get_rules_of_rule_set(arm.rule_set)
-        return self._rules_by_rule_set[arm.rule_set]
-
-    @cached_property
-    def _rules_by_rule_set(self) -> dict[str, MerchandisingRules]:
-        return {}
+        return self.arm_models.get_rules(None)
 
     @cached_property
     def _popularity_ranks(self) -> dict[str, int]:
@@ -196,7 +111,7 @@ class RecommendationQueries:
 
         In an experiment, the list is that of the customer's arm.
         """
-        arm = assign_arm(self.experiment_arms, user_id)
+        arm = self.arm_models.assign_arm(user_id)
         return self._add_arm(self._recommend_for_customer(user_id, n, arm), arm)
 
     def _recommend_for_customer(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
@@ -205,7 +120,7 @@ class RecommendationQueries:
         recommendations = _remove_pinned_scores(self.serving_copy.get_recommendations(user_id, n))
         if recommendations.empty and not self.serving_copy.has_customer(user_id):
             if arm is None or arm.policy != POPULARITY_POLICY:
-                recommender = self._find_recommender(arm)
+                recommender = self.arm_models.find_recommender(arm)
                 if isinstance(recommender, Recommender) and recommender.is_known_user(user_id):
                     return self._recommend_by_features(user_id, n, arm)
             return self._recommend_popular(
@@ -227,13 +142,13 @@ class RecommendationQueries:
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
         *,
-        session_id: str | None = None,
+        visitor_id: str | None = None,
     ) -> RecommendationList:
         """Rank products for a basket; the products of the basket are excluded.
 
-        In an experiment, `session_id` decides about the arm; without one, the published model ranks.
+        In an experiment, `visitor_id`, a customer or session, decides the arm; without one, the published model ranks.
         """
-        arm = assign_arm(self.experiment_arms, session_id or "")
+        arm = self.arm_models.assign_arm(visitor_id)
         result = self._recommend_for_basket(basket, n, allowed_products, excluded_products, arm)
         return self._add_arm(result, arm)
 
@@ -246,7 +161,7 @@ class RecommendationQueries:
         arm: ExperimentArm | None,
     ) -> RecommendationList:
         if arm is not None and arm.policy == NO_LIST_POLICY:
-            return self._build_holdout_list("the session", arm)
+            return self._build_holdout_list("the visitor", arm)
         if arm is not None and arm.policy == POPULARITY_POLICY:
             result = self._recommend_popular(n, [], arm, allowed_products, [*excluded_products, *basket])
             return replace(result, is_fallback=False)
@@ -255,10 +170,10 @@ class RecommendationQueries:
         if model_result.unknown_products:
             notes.append(_note_unknown_products(model_result.unknown_products))
         is_fallback = model_result.source == "popularity"
-        rules = self._get_rules(arm)
+        rules = self.arm_models.get_rules(arm)
         # A pinned product, and a popular product of a fallback, may be unknown to the model.
         other_known_products = self._popularity_ranks.keys() if is_fallback else rules.pinned_products
-        known_products = self._get_recommender(arm).products
+        known_products = self.arm_models.get_recommender(arm).products
         unknown_allowed_products = [
             product
             for product in dict.fromkeys(allowed_products or ())
@@ -274,21 +189,21 @@ class RecommendationQueries:
         result.recommendations.loc[result.recommendations["source"] == "pinned", "reason_product_id"] = None
         return replace(result, recommendations=_remove_pinned_scores(result.recommendations))
 
-    def find_similar(self, product_id: str, n: int, *, session_id: str | None = None) -> RecommendationList:
+    def find_similar(self, product_id: str, n: int, *, visitor_id: str | None = None) -> RecommendationList:
         """Return the products most similar to a product; popular products for an unknown product.
 
-        In an experiment, `session_id` decides about the arm; without one, the published model ranks.
+        In an experiment, `visitor_id`, a customer or session, decides the arm; without one, the published model ranks.
         """
-        arm = assign_arm(self.experiment_arms, session_id or "")
+        arm = self.arm_models.assign_arm(visitor_id)
         return self._add_arm(self._find_similar(product_id, n, arm), arm)
 
     def _find_similar(self, product_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
         if arm is not None and arm.policy == NO_LIST_POLICY:
-            return self._build_holdout_list("the session", arm)
+            return self._build_holdout_list("the visitor", arm)
         if arm is not None and arm.policy == POPULARITY_POLICY:
             result = self._recommend_popular(n, [], arm, excluded_products=[product_id])
             return replace(result, is_fallback=False)
-        similar_products = self._get_recommender(arm).find_similar_products(product_id, n)
+        similar_products = self.arm_models.get_recommender(arm).find_similar_products(product_id, n)
         if similar_products.source == "popularity":
             return self._recommend_popular(
                 n,
@@ -306,7 +221,7 @@ class RecommendationQueries:
         Raises:
             UnknownIdError: The product is unknown.
         """
-        arm = assign_arm(self.experiment_arms, user_id or "")
+        arm = self.arm_models.assign_arm(user_id)
         notes = []
         if arm is not None and arm.policy in (NO_LIST_POLICY, POPULARITY_POLICY):
             lists = "gets no recommendations" if arm.policy == NO_LIST_POLICY else "gets popular products"
@@ -317,7 +232,7 @@ class RecommendationQueries:
             arm = None
         # The published interactions, which the lists are scored with, may be newer than the model's training data.
         interactions = None if user_id is None else self.serving_copy.get_interactions(user_id)
-        explanation = self._get_recommender(arm).explain(
+        explanation = self.arm_models.get_recommender(arm).explain(
             product_id,
             user_id=user_id,
             basket=basket if interactions is None else interactions,
@@ -360,7 +275,7 @@ class RecommendationQueries:
         user_id: str | None = None,
     ) -> tuple[Recommendations, list[Recommendation]]:
         """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products."""
-        recommender, rules = self._get_recommender(arm), self._get_rules(arm)
+        recommender, rules = self.arm_models.get_recommender(arm), self.arm_models.get_rules(arm)
         ranking = recommender.iter_ranking(
             basket,
             n,
@@ -404,7 +319,7 @@ class RecommendationQueries:
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
     ) -> RecommendationList:
-        ranking, rules = self._popularity_ranks, self._get_rules(arm)
+        ranking, rules = self._popularity_ranks, self.arm_models.get_rules(arm)
         if arm is not None and arm.rule_set is not None:
             # The ranking has the pins for all customers only.
             new_pins = sorted(rules.pinned_products - ranking.keys())
@@ -452,7 +367,7 @@ class RecommendationQueries:
     def _add_arm(self, result: RecommendationList, arm: ExperimentArm | None) -> RecommendationList:
         """Return a list with the arm that it is for."""
         if arm is None:
-            return replace(result, run_id=self._get_run_id(None))
+            return replace(result, run_id=self.arm_models.get_run_id(None))
         return replace(result, experiment=arm.experiment, arm=arm.arm, run_id=arm.run_id)
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from models_ml.config import TrainConfig
-from orchestration.demo_lists import CONTROL, EXPERIMENT, TREATMENT, read_lists
+from orchestration.demo_lists import CONTROL, EXPERIMENT, TREATMENT, compile_treatment_lists, read_lists
 from orchestration.pipeline import PipelineReport, run_pipeline
 from orchestration.progress import PipelineListener
 from warehouse.atomic_files import write_text_atomically
-from warehouse.database import open_reader
+from warehouse.database import CATALOG, open_reader
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.line_format import format_day
 from warehouse.demo.next_day import find_next_day, generate_next_day
 from warehouse.demo.outcomes import compute_true_metrics
+from warehouse.effect_report import EffectMetric, fetch_metrics
 from warehouse.settings import Settings
 
 POLICIES = {CONTROL: "none", TREATMENT: "model"}
@@ -23,36 +24,22 @@ POLICIES = {CONTROL: "none", TREATMENT: "model"}
 FULL_RUN_EVERY_DAYS = 7
 """The runs of the other days, but for the last, build only what the lists need, and train no model."""
 
-MEASURED_METRICS = """
-select metric, customers, control_customers, value, control_value, lift, min_lift, max_lift, verdict
-from marts.effect_experiments
-where experiment = $experiment and arm = $arm
-"""
-
 
 @dataclass(frozen=True)
 class DemoMetric:
-    """A metric of the demo shop's experiment: the row of `effect_experiments`, and the planted effect."""
+    """A metric of the demo shop's experiment, as measured and as planted."""
 
-    metric: str
-    customers: int
-    control_customers: int
-    value: float | None
-    """Measured for the customers with the lists of the model."""
-    control_value: float | None
-    lift: float | None
-    min_lift: float | None
-    max_lift: float | None
-    verdict: str
+    effect: EffectMetric
+    """Of the customers with the lists of the model."""
     true_lift: float | None
     """Relative difference between all customers with the lists of the model and all customers without lists."""
 
     @property
     def is_covered(self) -> bool | None:
         """Whether the interval covers the planted lift; None when one of them is unknown."""
-        if self.min_lift is None or self.max_lift is None or self.true_lift is None:
+        if self.effect.min_lift is None or self.effect.max_lift is None or self.true_lift is None:
             return None
-        return self.min_lift <= self.true_lift <= self.max_lift
+        return self.effect.min_lift <= self.true_lift <= self.effect.max_lift
 
 
 @dataclass(frozen=True)
@@ -83,8 +70,10 @@ def run_demo_days(
     end_day = first_day + day_count
     experiment_start = write_demo_experiment(settings, shop, first_day, end_day)
     report = _run_pipeline(settings, shop, config, first_day, listener)
+    treatment_query = compile_treatment_lists(settings)
     for day in range(first_day, end_day):
-        generate_next_day(shop, settings.landing_dir, settings.demo_truth_dir, read_lists(settings))
+        lists = read_lists(settings, treatment_query)
+        generate_next_day(shop, settings.landing_dir, settings.demo_truth_dir, lists)
         done_count = day + 1 - first_day
         listener.on_days(done_count, day_count)
         is_lists_only = done_count < day_count and done_count % FULL_RUN_EVERY_DAYS != 0
@@ -117,13 +106,12 @@ def compare_with_truth(settings: Settings, first_date: date, end_date: date) -> 
     truth = compute_true_metrics(settings.demo_truth_dir, EXPERIMENT, first_date, end_date)
     true_control, true_treatment = (truth.get(arm, {}) for arm in (CONTROL, TREATMENT))
     with open_reader(settings) as connection:
-        result = connection.execute(MEASURED_METRICS, {"experiment": EXPERIMENT, "arm": TREATMENT})
-        columns = [column for column, *_ in result.description or ()]
-        rows = {row[0]: dict(zip(columns, row, strict=True)) for row in result.fetchall()}
+        connection.execute(f"use {CATALOG}.marts")
+        effects = [row for row in fetch_metrics(connection) if (row.experiment, row.arm) == (EXPERIMENT, TREATMENT)]
     return [
-        DemoMetric(**rows[metric], true_lift=_compute_lift(treatment, true_control[metric]))
-        for metric, treatment in true_treatment.items()
-        if metric in rows
+        DemoMetric(effect, _compute_lift(true_treatment[effect.metric], true_control[effect.metric]))
+        for effect in effects
+        if effect.metric in true_treatment
     ]
 
 

@@ -20,7 +20,8 @@ METRICS = """
         case when metric like '%order_value' then difference + 1 end as uncapped_difference,
         difference as adjusted_difference, difference - 0.01 as min_adjusted_difference,
         difference + 0.01 as max_adjusted_difference, 0.3 as variance_reduction, difference / control_value as lift,
-        lift - 0.1 as min_lift, lift + 0.1 as max_lift, 0.12 as min_detectable_lift
+        lift - 0.1 as min_lift, lift + 0.1 as max_lift, 0.12 as min_detectable_lift,
+        metric = 'conversion' as has_effect
     from (values
         ('average_order_value', false, 51.5, 50.0, 'no effect seen'),
         ('click_through_rate', false, 0.05, null, 'not measured'),
@@ -28,12 +29,14 @@ METRICS = """
     ) as metrics (metric, is_primary, value, control_value, verdict)
 """
 
+# The first day has no difference.
 DAYS = """
     select
         'lists' as experiment, 'personal' as arm, 'conversion' as metric,
         date '2026-03-02' + cast(number as integer) as day, 1000 as customers, 1000 as control_customers,
         0.02 + number / 250 as value, 0.01 + number / 250 as control_value,
-        0.01 as difference, 0.01 - 0.05 / (number + 1) as min_difference, 0.01 + 0.05 / (number + 1) as max_difference
+        case when number > 0 then 0.01 end as difference,
+        difference - 0.05 / number as min_difference, difference + 0.05 / number as max_difference
     from range(10) as numbers (number)
 """
 

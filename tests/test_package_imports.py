@@ -32,10 +32,11 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
         *("models_ml.tuning_journal", "models_ml.tuning_results"),
     ),
     "orchestration": ("warehouse", "models_ml"),
-    "apps.recommendation_queries": READ_ONLY_PACKAGES,
+    "apps.arm_models": READ_ONLY_PACKAGES,
+    "apps.recommendation_queries": (*READ_ONLY_PACKAGES, "apps.arm_models"),
     "apps.merchandiser": READ_ONLY_PACKAGES,
     "apps.profile": READ_ONLY_PACKAGES,
-    "apps.service": (*READ_ONLY_PACKAGES, "apps.recommendation_queries"),
+    "apps.service": (*READ_ONLY_PACKAGES, "apps.arm_models", "apps.recommendation_queries"),
     # The serving benchmark times the queries alone, besides the whole service.
     "apps.benchmarks": ("orchestration", "warehouse", "models_ml", "apps.recommendation_queries"),
     # Commands start the app, the service, the profile and the benchmarks, and print what the queries return.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any, TypeVar
 
 import duckdb
@@ -78,6 +79,8 @@ class EffectMetric(BaseModel):
     max_lift: float | None
     min_detectable_lift: float | None
     """Smallest lift that such an experiment finds in 80 % of the cases."""
+    has_effect: bool
+    """Whether the verdict states an effect."""
     verdict: str
 
 
@@ -133,7 +136,7 @@ class EffectReport(BaseModel):
     """What is inferred, what is missing, and what to do about it."""
     arms: list[EffectArm]
     metrics: list[EffectMetric]
-    """By experiment and arm, the primary metric first."""
+    """By experiment and arm, the primary metric first, the others in the order of `METRIC_LABELS`."""
     days: list[EffectDay]
     recommendations: dict[str, list[RecommendationFigures]]
     """Figures from `first_day` to `last_day`: in total and by placement, rank, source and day. Those by week are of the
@@ -144,6 +147,20 @@ class EffectReport(BaseModel):
         """Names of the experiments, the newest first."""
         starts = {arm.experiment: arm.starts_on for arm in self.arms}
         return sorted(starts, key=lambda name: (starts[name], name), reverse=True)
+
+    def get_arms(self, experiment: str) -> list[EffectArm]:
+        """Return the arms of an experiment; `control` is the last one."""
+        return [arm for arm in self.arms if arm.experiment == experiment]
+
+    def get_metrics_by_arm(self, experiment: str) -> list[list[EffectMetric]]:
+        """Return the metrics of each arm that is compared with the control, the primary metric first."""
+        metrics = [metric for metric in self.metrics if metric.experiment == experiment]
+        return [list(group) for _, group in groupby(metrics, key=lambda metric: metric.arm)]
+
+    def get_days(self, metric: EffectMetric) -> list[EffectDay]:
+        """Return the days of a metric of an arm."""
+        key = (metric.experiment, metric.arm, metric.metric)
+        return [day for day in self.days if (day.experiment, day.arm, day.metric) == key]
 
     @property
     def is_inferred(self) -> bool:
@@ -157,7 +174,7 @@ ARMS_QUERY = """
     order by experiment, arm = 'control', arm
 """
 
-METRICS_QUERY = "from effect_experiments order by experiment, arm, is_primary desc, metric"
+METRICS_QUERY = "from effect_experiments"
 
 DAYS_QUERY = "from effect_days order by experiment, arm, metric, day"
 
@@ -179,6 +196,19 @@ FIGURES_QUERY = """
 """
 
 KINDS_QUERY = "select kind, sum(clean) from audit_feeds group by kind"
+
+METRIC_LABELS: Mapping[str, str] = {
+    "conversion": "Conversion",
+    "click_through_rate": "Click-through rate",
+    "orders_per_customer": "Orders per customer",
+    "revenue_per_customer": "Revenue per customer",
+    "average_order_value": "Average order value",
+    "pieces_per_order": "Pieces per order",
+    "categories_per_order": "Categories per order",
+    "returning_customers": "Returning customers",
+    "return_share": "Return share",
+}
+"""Labels of the metrics of `effect_experiments`, in the order in which people read them."""
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -224,9 +254,18 @@ def read_effect(
         last_day=last_day,
         notes=describe_limits(clean_rows, recommendations["total"], has_experiments=bool(names)),
         arms=_select(arms, experiment),
-        metrics=_select(_fetch(connection, EffectMetric, METRICS_QUERY), experiment),
+        metrics=_select(fetch_metrics(connection), experiment),
         days=_select(_fetch(connection, EffectDay, DAYS_QUERY), experiment),
         recommendations=recommendations,
+    )
+
+
+def fetch_metrics(connection: duckdb.DuckDBPyConnection) -> list[EffectMetric]:
+    """Return the rows of `effect_experiments`, in the order of `EffectReport.metrics`."""
+    positions = {name: position for position, name in enumerate(METRIC_LABELS)}
+    return sorted(
+        _fetch(connection, EffectMetric, METRICS_QUERY),
+        key=lambda row: (row.experiment, row.arm, not row.is_primary, positions[row.metric]),
     )
 
 
@@ -237,8 +276,9 @@ def describe_limits(
     notes = []
     if not clean_rows.get("recommendation_lists"):
         notes.append(
-            "No list is logged yet, so nothing can be said about recommendations. `recomart publish` logs the lists "
-            "that it publishes; the next `recomart run` reads the log."
+            "No list is logged yet, so nothing can be said about recommendations, and experiments have no customers. "
+            "`recomart publish` logs the lists unless RECOMART_EFFECT_DEPTH is 0; the next build reads the log "
+            "(`recomart run --force`)."
         )
     elif not totals:
         notes.append("No impression and no action since the first logged list yet.")

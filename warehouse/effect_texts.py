@@ -1,21 +1,6 @@
 """Texts of the effect of recommendations: labels, values, lifts and verdicts."""
 
-from collections.abc import Iterable, Mapping
-
-from warehouse.effect_report import EffectMetric
-
-METRIC_LABELS: Mapping[str, str] = {
-    "conversion": "Conversion",
-    "click_through_rate": "Click-through rate",
-    "orders_per_customer": "Orders per customer",
-    "revenue_per_customer": "Revenue per customer",
-    "average_order_value": "Average order value",
-    "pieces_per_order": "Pieces per order",
-    "categories_per_order": "Categories per order",
-    "returning_customers": "Returning customers",
-    "return_share": "Return share",
-}
-"""Labels of the metrics of `effect_experiments`, in the order in which people read them."""
+from warehouse.effect_report import METRIC_LABELS, EffectArm, EffectMetric
 
 SHARE_METRICS = {"conversion", "click_through_rate", "returning_customers", "return_share"}
 
@@ -23,16 +8,15 @@ INFERRED_METRICS = {"click_through_rate"}
 """Metrics that depend on impressions."""
 
 
-def sort_metrics(metrics: Iterable[EffectMetric]) -> list[EffectMetric]:
-    """Return the metrics of an arm, the primary one first, the others in the order of their labels."""
-    numbers = {name: number for number, name in enumerate(METRIC_LABELS)}
-    return sorted(metrics, key=lambda metric: (not metric.is_primary, numbers.get(metric.metric, len(numbers))))
+def describe_period(arm: EffectArm) -> str:
+    """Return the days of an arm's experiment."""
+    return f"from {arm.starts_on} {f'to {arm.ends_on}' if arm.ends_on else 'without an end'}"
 
 
 def label_metric(metric: str, *, is_inferred: bool) -> str:
     """Return the label of a metric, with a mark when it depends on inferred impressions."""
     mark = " (inferred)" if is_inferred and metric in INFERRED_METRICS else ""
-    return METRIC_LABELS.get(metric, metric.replace("_", " ")) + mark
+    return METRIC_LABELS[metric] + mark
 
 
 def format_value(metric: str, value: float | None) -> str:

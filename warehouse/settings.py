@@ -110,7 +110,8 @@ class Settings(BaseSettings):
 
     effect_depth: int = Field(default=10, ge=0)
     """Number of ranks of each published list in the log of recommendations (docs/operations/recommendation_log.md). A
-    publication logs the lists whose first ranks it changed; 0 switches this log off."""
+    publication logs the lists whose first ranks it changed. With 0 no published list is logged: then their effect is
+    unknown, and experiments have no customers."""
 
     app_host: str = "127.0.0.1"
     """Address that the Streamlit app listens on. Other machines can reach it only with a login (docs/security.md)."""

@@ -24,9 +24,6 @@ from warehouse.loading.loader import load
 from warehouse.publishing.publisher import publish
 from warehouse.settings import Settings
 
-CALLS = ("higher than in the control", "lower than in the control")
-"""Verdicts that state an effect."""
-
 MIN_COVERED_SHARE = 0.9
 """Of 40 intervals of 95 %, fewer than 36 cover the truth with a probability of 5 %."""
 
@@ -128,7 +125,7 @@ class EffectResult(BaseModel):
     @property
     def summaries(self) -> list[MetricSummary]:
         """Each metric over all shops."""
-        names = dict.fromkeys(metric.metric for shop in self.shops for metric in shop.metrics)
+        names = dict.fromkeys(metric.effect.metric for shop in self.shops for metric in shop.metrics)
         return [self._summarize(name) for name in names]
 
     @property
@@ -155,7 +152,9 @@ class EffectResult(BaseModel):
         ]
 
     def _summarize(self, name: str) -> MetricSummary:
-        metrics = [(shop.effect > 0, metric) for shop in self.shops for metric in shop.metrics if metric.metric == name]
+        metrics = [
+            (shop.effect > 0, metric) for shop in self.shops for metric in shop.metrics if metric.effect.metric == name
+        ]
         measured = [(has_effect, metric) for has_effect, metric in metrics if metric.is_covered is not None]
         with_effect = [metric for has_effect, metric in measured if has_effect]
         return MetricSummary(
@@ -163,10 +162,10 @@ class EffectResult(BaseModel):
             shops=len(measured),
             covered=sum(bool(metric.is_covered) for _, metric in measured),
             planted_lift=_average([metric.true_lift for metric in with_effect]),
-            lift=_average([metric.lift for metric in with_effect]),
-            width=_average([(metric.max_lift or 0) - (metric.min_lift or 0) for metric in with_effect]),
-            effect_calls=sum(metric.verdict in CALLS for metric in with_effect),
-            false_calls=sum(metric.verdict in CALLS for has_effect, metric in measured if not has_effect),
+            lift=_average([metric.effect.lift for metric in with_effect]),
+            width=_average([(metric.effect.max_lift or 0) - (metric.effect.min_lift or 0) for metric in with_effect]),
+            effect_calls=sum(metric.effect.has_effect for metric in with_effect),
+            false_calls=sum(metric.effect.has_effect for has_effect, metric in measured if not has_effect),
         )
 
 

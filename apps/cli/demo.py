@@ -7,9 +7,10 @@ import pandas as pd
 
 from apps.cli import console, data_tables, model_tables, recommendation_tables
 from apps.recommendation_queries import RecommendationList, RecommendationQueries
-from orchestration.demo_days import DemoDays, DemoMetric
+from orchestration.demo_days import DemoDays
 from orchestration.feed_accounting import FeedStatus, read_feed_status
 from orchestration.pipeline import PipelineReport
+from warehouse.effect_texts import format_interval, format_lift, format_value, label_metric
 from warehouse.settings import Settings
 
 NEXT_STEPS = """\
@@ -67,7 +68,7 @@ def print_demo_outcome(outcome: DemoOutcome) -> None:
     data_tables.print_status(outcome.status)
     model_tables.print_metrics(outcome.metrics, outcome.missing_metrics_reason)
     recommendation_tables.print_recommendations(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
-    if outcome.further_days:
+    if outcome.further_days and outcome.further_days.metrics:
         print_further_days(outcome.further_days)
     seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
     console.print_line(f"{seconds:.0f} s in total, peak memory {memory:,} MiB\n")
@@ -78,31 +79,21 @@ def print_demo_outcome(outcome: DemoOutcome) -> None:
 def print_further_days(further_days: DemoDays) -> None:
     """Print the metrics of both arms, and the measured lift beside the planted one."""
     last_date = further_days.end_date - timedelta(days=1)
-    counts = {(metric.control_customers, metric.customers) for metric in further_days.metrics}
-    customers = "; ".join(f"{control:,} customers without lists, {treatment:,} with" for control, treatment in counts)
+    first = further_days.metrics[0].effect
     console.print_table(
-        f"Effect of the lists from {further_days.first_date} to {last_date} ({customers})",
+        f"Effect of the lists from {further_days.first_date} to {last_date} ({first.control_customers:,} customers "
+        f"without lists, {first.customers:,} with)",
         [
             {
-                "metric": metric.metric,
-                "control": _format(metric.control_value, ".4g"),
-                "treatment": _format(metric.value, ".4g"),
-                "lift": _format(metric.lift, "+.1%"),
-                "95 % interval": _format_interval(metric),
-                "planted lift": _format(metric.true_lift, "+.1%"),
+                "metric": label_metric(metric.effect.metric, is_inferred=False),
+                "control": format_value(metric.effect.metric, metric.effect.control_value),
+                "treatment": format_value(metric.effect.metric, metric.effect.value),
+                "lift": format_lift(metric.effect.lift),
+                "95 % interval": format_interval(metric.effect),
+                "planted lift": format_lift(metric.true_lift),
                 "covered": metric.is_covered,
-                "verdict": metric.verdict,
+                "verdict": metric.effect.verdict,
             }
             for metric in further_days.metrics
         ],
     )
-
-
-def _format(value: float | None, specification: str) -> str:
-    return "-" if value is None else format(value, specification)
-
-
-def _format_interval(metric: DemoMetric) -> str:
-    if metric.min_lift is None or metric.max_lift is None:
-        return "-"
-    return f"{metric.min_lift:+.1%} to {metric.max_lift:+.1%}"

@@ -6,13 +6,13 @@ from typing import Any
 from apps.cli.console import print_line, print_table
 from warehouse.effect_report import EffectArm, EffectMetric, EffectReport, RecommendationFigures
 from warehouse.effect_texts import (
+    describe_period,
     format_detectable_lift,
     format_difference,
     format_interval,
     format_lift,
     format_value,
     label_metric,
-    sort_metrics,
 )
 
 MAX_DAYS = 14
@@ -22,10 +22,9 @@ MAX_DAYS = 14
 def print_effect(report: EffectReport) -> None:
     """Print the verdicts and tables of all experiments, the figures of the recommendations, and what is missing."""
     for experiment in report.experiments:
-        print_arms([arm for arm in report.arms if arm.experiment == experiment])
-        metrics = [metric for metric in report.metrics if metric.experiment == experiment]
-        for arm in sorted({metric.arm for metric in metrics}):
-            print_metrics([metric for metric in metrics if metric.arm == arm], is_inferred=report.is_inferred)
+        print_arms(report.get_arms(experiment))
+        for metrics in report.get_metrics_by_arm(experiment):
+            print_metrics(metrics, is_inferred=report.is_inferred)
     print_recommendations(report)
     for note in report.notes:
         print_line(note)
@@ -33,10 +32,8 @@ def print_effect(report: EffectReport) -> None:
 
 def print_arms(arms: Sequence[EffectArm]) -> None:
     """Print the arms of an experiment with their shares and customers."""
-    first = arms[0]
-    end = f"to {first.ends_on}" if first.ends_on else "without an end"
     print_table(
-        f"Experiment {first.experiment}, from {first.starts_on} {end}",
+        f"Experiment {arms[0].experiment}, {describe_period(arms[0])}",
         [
             {
                 "arm": arm.arm,
@@ -56,7 +53,7 @@ def print_metrics(metrics: Sequence[EffectMetric], *, is_inferred: bool) -> None
     print_table(
         f"Arm {metrics[0].arm} ({metrics[0].customers:,} customers) against the control "
         f"({metrics[0].control_customers:,} customers)",
-        [_build_metric_row(metric, is_inferred=is_inferred) for metric in sort_metrics(metrics)],
+        [_build_metric_row(metric, is_inferred=is_inferred) for metric in metrics],
     )
 
 

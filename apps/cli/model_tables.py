@@ -123,8 +123,8 @@ def describe_off_policy(row: Mapping[str, Any]) -> str:
     metric = row["metric"].capitalize()
     if not row["has_estimate"]:
         return (
-            f"{metric}: no estimate, because it would rest on {row['explored_actions']} of them in explored places "
-            "with the product of the model, and needs 10. More days or a larger explore_share give more"
+            f"{metric}: no estimate, because it would rest on only {row['explored_actions']} of them in explored "
+            "places with the product of the model. More days or a larger explore_share give more"
         )
     if row["min_difference"] > 0:
         result = "the lists of the model would get more than the logged lists"

@@ -42,14 +42,19 @@ def describe_customer(customer: dict[str, Any]) -> dict[str, str]:
 
 def describe_arm(arm: dict[str, Any]) -> str:
     """Return a row of `rec_customer_arms` as a Markdown sentence."""
-    kind, _, argument = str(arm["policy"]).partition(":")
-    lists = {
-        "model": f"recommendations of model {arm['run_id']}" if argument else "recommendations of the serving model",
+    lists = describe_policy(arm["policy"])
+    return escape_markdown(f"Experiment “{arm['experiment']}”, arm “{arm['arm']}”: {lists}.")
+
+
+def describe_policy(policy: str) -> str:
+    """Return the lists that an arm's policy gives."""
+    kind, _, argument = policy.partition(":")
+    return {
+        "model": f"recommendations of model {argument}" if argument else "recommendations of the serving model",
         "popularity": "popular products",
         "none": "no recommendations",
-        "rules": f"merchandising rules of rule set “{argument.strip()}”",
-    }.get(kind, str(arm["policy"]))
-    return escape_markdown(f"Experiment “{arm['experiment']}”, arm “{arm['arm']}”: {lists}.")
+        "rules": f"merchandising rules of rule set “{argument}”",
+    }[kind]
 
 
 def label_customers(customers: pd.DataFrame) -> dict[str, str]:

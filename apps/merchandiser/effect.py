@@ -7,22 +7,21 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import get_live_copy
+from apps.merchandiser.customer_texts import describe_policy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.product_filter import SOURCE_LABELS
 from apps.merchandiser.table_columns import choose_table_height, format_share, make_count_column
 from warehouse.effect_report import EffectArm, EffectDay, EffectMetric, EffectReport, RecommendationFigures
 from warehouse.effect_texts import (
     describe_metric,
+    describe_period,
     format_interval,
     format_lift,
     format_value,
     label_metric,
-    sort_metrics,
 )
 
 CHART_HEIGHT = 260
-
-POLICY_TEXTS = {"model": "personal lists", "popularity": "popular products", "none": "no recommendations"}
 
 GROUP_LABELS = {"week": "Week (Monday)", "rank": "Rank", "source": "Source", "placement": "Placement"}
 
@@ -32,26 +31,29 @@ METRIC_COLUMNS = ["Metric", "Value", "Control", "Lift", "95 % interval", "Verdic
 def show_experiment(report: EffectReport, experiment: str) -> None:
     """Show the verdicts about an experiment's arms, then their metrics and the difference by day."""
     st.subheader(escape_markdown(f"Experiment {experiment}"), anchor=False)
-    arms = [arm for arm in report.arms if arm.experiment == experiment]
-    arm_metrics = [
-        sort_metrics(row for row in report.metrics if (row.experiment, row.arm) == (experiment, arm.arm))
-        for arm in arms
-    ]
-    for metrics in filter(None, arm_metrics):
-        _show_verdict(describe_metric(metrics[0], is_inferred=report.is_inferred), metrics[0].verdict)
-    if not any(arm_metrics):
+    arms = report.get_arms(experiment)
+    arm_metrics = report.get_metrics_by_arm(experiment)
+    for metrics in arm_metrics:
+        text = escape_markdown(describe_metric(metrics[0], is_inferred=report.is_inferred))
+        if any(arm.is_mismatch for arm in arms):
+            st.warning(text, icon=":material/warning:")
+        elif not metrics[0].has_effect:
+            st.info(text, icon=":material/balance:")
+        elif (metrics[0].adjusted_difference or 0) > 0:
+            st.success(text, icon=":material/trending_up:")
+        else:
+            st.error(text, icon=":material/trending_down:")
+    if not arm_metrics:
         st.info("No customers of an arm and of the control took part yet.", icon=":material/hourglass_empty:")
     st.caption(escape_markdown(describe_arms(arms)))
-    for metrics in filter(None, arm_metrics):
+    for metrics in arm_metrics:
         st.dataframe(
             build_metric_table(metrics, is_inferred=report.is_inferred),
             hide_index=True,
             alt=f"Metrics of arm {metrics[0].arm}",
             column_config={"Verdict": st.column_config.TextColumn(width="large")},
         )
-        primary = (experiment, metrics[0].arm, metrics[0].metric)
-        days = [row for row in report.days if (row.experiment, row.arm, row.metric) == primary]
-        if days:
+        if days := report.get_days(metrics[0]):
             label = label_metric(metrics[0].metric, is_inferred=report.is_inferred)
             st.altair_chart(build_day_chart(days, label), alt=f"{label} by day")
             st.caption(
@@ -60,22 +62,10 @@ def show_experiment(report: EffectReport, experiment: str) -> None:
             )
 
 
-def _show_verdict(text: str, verdict: str) -> None:
-    if verdict.startswith("higher"):
-        st.success(escape_markdown(text), icon=":material/trending_up:")
-    elif verdict.startswith("lower"):
-        st.error(escape_markdown(text), icon=":material/trending_down:")
-    elif verdict.startswith("invalid"):
-        st.warning(escape_markdown(text), icon=":material/warning:")
-    else:
-        st.info(escape_markdown(text), icon=":material/balance:")
-
-
 def describe_arms(arms: Sequence[EffectArm]) -> str:
     """Return the days of an experiment, and the customers of its arms with what they get."""
-    end = f"to {arms[0].ends_on}" if arms[0].ends_on else "without an end"
-    texts = [f"{arm.arm}: {POLICY_TEXTS.get(arm.policy, arm.policy)}, {arm.customers:,} customers" for arm in arms]
-    return f"From {arms[0].starts_on} {end}. {'; '.join(texts)}."
+    texts = [f"{arm.arm}: {describe_policy(arm.policy)}, {arm.customers:,} customers" for arm in arms]
+    return f"Lists {describe_period(arms[0])}. {'; '.join(texts)}."
 
 
 def build_metric_table(metrics: Sequence[EffectMetric], *, is_inferred: bool) -> pd.DataFrame:

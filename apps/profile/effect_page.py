@@ -7,14 +7,13 @@ from apps.profile.cards import Card, build_card, render_page
 from apps.profile.charts import compute_chart_height, make_band_chart, make_bar_chart, make_interval_chart
 from apps.profile.sections import Finding
 from warehouse.atomic_files import write_text_atomically
-from warehouse.effect_report import EffectDay, EffectMetric, EffectReport, RecommendationFigures
+from warehouse.effect_report import METRIC_LABELS, EffectDay, EffectMetric, EffectReport, RecommendationFigures
 from warehouse.effect_texts import (
-    METRIC_LABELS,
     describe_metric,
+    describe_period,
     format_lift,
     format_value,
     label_metric,
-    sort_metrics,
 )
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
@@ -62,21 +61,16 @@ def _format_figures(figures: RecommendationFigures) -> dict[str, str]:
 
 
 def _build_experiment_cards(report: EffectReport, experiment: str) -> list[Card]:
-    arms = [arm for arm in report.arms if arm.experiment == experiment]
+    arms = report.get_arms(experiment)
     counts = ", ".join(f"{arm.arm} {arm.customers:,} of {arm.expected_customers:,.0f} expected" for arm in arms)
-    end = f"to {arms[0].ends_on}" if arms[0].ends_on else "without an end"
-    overview = Finding(f"From {arms[0].starts_on} {end}. Customers: {counts}.")
+    overview = Finding(f"Lists {describe_period(arms[0])}. Customers: {counts}.")
     cards = [build_card("Arms", overview, ("effect_arms",))]
-    for arm in arms:
-        metrics = sort_metrics(row for row in report.metrics if (row.experiment, row.arm) == (experiment, arm.arm))
-        if not metrics:
-            continue
+    for metrics in report.get_metrics_by_arm(experiment):
+        title = f"Arm {metrics[0].arm}"
         finding = _describe_arm(metrics, is_inferred=report.is_inferred)
-        cards.append(build_card(f"Arm {arm.arm} against the control", finding, ("effect_experiments",)))
-        metric = metrics[0].metric
-        days = [row for row in report.days if (row.experiment, row.arm, row.metric) == (experiment, arm.arm, metric)]
-        if days:
-            title = f"Arm {arm.arm}: {METRIC_LABELS.get(metric, metric)} from the start to each day"
+        cards.append(build_card(f"{title} against the control", finding, ("effect_experiments",)))
+        if days := report.get_days(metrics[0]):
+            title += f": {METRIC_LABELS[metrics[0].metric]} from the start to each day"
             cards.append(build_card(title, _describe_days(days), ("effect_days",)))
     return cards
 
@@ -171,13 +165,16 @@ def _describe_weeks(report: EffectReport) -> Finding:
 
 def _describe_groups(name: str, groups: Sequence[RecommendationFigures]) -> Finding:
     """Describe the group with most purchases; chart the click-through rates."""
+    purchase_count = sum(row.purchases for row in groups)
     best = max(groups, key=lambda row: row.purchases)
     labels = [row.group or "unknown" for row in groups]
     table = [{name: label, **_format_figures(row)} for label, row in zip(labels, groups, strict=True)]
     sentence = (
         f"Most purchases after a recommendation are of {name} {best.group or 'unknown'}: {best.purchases:,} of "
-        f"{sum(row.purchases for row in groups):,}.{_describe_basis(groups)}"
-    )
+        f"{purchase_count:,}."
+        if purchase_count
+        else "No purchase followed a recommendation."
+    ) + _describe_basis(groups)
     if not any(row.clicks for row in groups):
         return Finding(sentence, table=table)
     return Finding(

@@ -39,6 +39,7 @@ from apps.service.schemas import (
     Placement,
     RecommendationList,
     SessionId,
+    UserId,
     Version,
 )
 from apps.service.served_list_log import ServedList, ServedListLog
@@ -53,9 +54,9 @@ For an unknown customer, basket or product the service returns popular products;
 states the reason. Every response names the published version that it comes from. The service switches to a newly
 published version without a restart. Every error response has the media type `application/problem+json`.
 
-Every list has a `recommendation_id`, under which the log of recommendations has it; `session_id` and `placement` of a
-request are for this log only. Send the id back with the impressions of the products, so that RecoMart measures their
-effect.
+Every list has a `recommendation_id`, under which the log of recommendations has it, with `user_id`, `session_id` and
+`placement` of the request. Send the id back with the impressions of the products, so that RecoMart measures their
+effect. In an experiment, the customer decides the arm, and the session that of a request without a customer.
 
 When the service listens to more than its own machine, every request but `/health` needs an API key in the header
 `Authorization: Bearer KEY`: `/metrics` a key with the scope `metrics`, all others one with the scope `recommendations`.
@@ -80,7 +81,7 @@ async def _get_log(request: Request) -> ServedListLog:
 
 Queries = Annotated[RecommendationQueries, Depends(_get_queries)]
 Log = Annotated[ServedListLog, Depends(_get_log)]
-UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Customer id.", examples=["u00054"])]
+UserPath = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Customer id.", examples=["u00054"])]
 ProductId = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Product id.", examples=["p00447"])]
 METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -89,6 +90,7 @@ METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
     }
 }
 ListLengthQuery = Annotated[ListLength, Query()]
+UserIdQuery = Annotated[UserId, Query()]
 SessionIdQuery = Annotated[SessionId, Query()]
 PlacementQuery = Annotated[Placement, Query()]
 
@@ -126,7 +128,7 @@ def get_model(queries: Queries) -> ModelInfo:
 
 @router.get("/customers/{user_id:path}/recommendations", tags=["recommendations"])
 def recommend_for_customer(
-    user_id: UserId,
+    user_id: UserPath,
     queries: Queries,
     log: Log,
     n: ListLengthQuery = 10,
@@ -143,9 +145,13 @@ def recommend_for_basket(request: BasketRequest, queries: Queries, log: Log) -> 
     """Return recommendations for a basket, computed for this request from the products that may be recommended."""
     basket = request.sum_strengths(queries)
     result = queries.recommend_for_basket(
-        basket, request.n, request.allowed_products, request.excluded_products, session_id=request.session_id
+        basket,
+        request.n,
+        request.allowed_products,
+        request.excluded_products,
+        visitor_id=request.user_id or request.session_id,
     )
-    return _build_answer(queries, log, result, request.placement, request.session_id)
+    return _build_answer(queries, log, result, request.placement, request.session_id, request.user_id)
 
 
 @router.get("/products/{product_id:path}/similar", tags=["recommendations"])
@@ -154,6 +160,7 @@ def find_similar_products(
     queries: Queries,
     log: Log,
     n: ListLengthQuery = 10,
+    user_id: UserIdQuery = None,
     session_id: SessionIdQuery = None,
     placement: PlacementQuery = "similar",
 ) -> RecommendationList:
@@ -161,8 +168,8 @@ def find_similar_products(
 
     Only products that may be recommended are returned.
     """
-    result = queries.find_similar(product_id, n, session_id=session_id)
-    return _build_answer(queries, log, result, placement, session_id)
+    result = queries.find_similar(product_id, n, visitor_id=user_id or session_id)
+    return _build_answer(queries, log, result, placement, session_id, user_id)
 
 
 def _build_answer(
@@ -171,7 +178,7 @@ def _build_answer(
     result: recommendation_queries.RecommendationList,
     placement: str,
     session_id: str | None,
-    user_id: str | None = None,
+    user_id: str | None,
 ) -> RecommendationList:
     """Return a query result as a response, and log it."""
     answer = RecommendationList.from_result(queries, result)
@@ -195,7 +202,7 @@ def _build_answer(
 @router.get(
     "/customers/{user_id:path}/explanations/{product_id:path}", tags=["explanations"], responses=NOT_FOUND_RESPONSE
 )
-def explain_for_customer(user_id: UserId, product_id: ProductId, queries: Queries) -> Explanation:
+def explain_for_customer(user_id: UserPath, product_id: ProductId, queries: Queries) -> Explanation:
     """Return what each past product of a customer adds to the model's score of a product."""
     return Explanation.from_result(queries, queries.explain(product_id, user_id=user_id))
 

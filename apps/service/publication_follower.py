@@ -149,6 +149,6 @@ def _warm_up_model(queries: RecommendationQueries) -> None:
     """Load the model and those of an experiment, and run their first queries, so that no client waits for them."""
     # Requests already run in parallel. On a busy machine, more torch threads for each request wait for each other.
     torch.set_num_threads(1)
-    for recommender in queries.iter_recommenders():
+    for recommender in queries.arm_models.iter_recommenders():
         recommender.recommend(basket=[recommender.products.get_id(0)], n=1)
         recommender.recommend(user_id=recommender.users.get_id(0), n=1)

@@ -25,10 +25,18 @@ MAX_PLACEMENT_LENGTH = 100
 """Maximum number of characters of the name of a placement."""
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+UserId = Annotated[
+    Id | None,
+    Field(
+        description="Customer, for the log of recommendations. In an experiment, the customer decides the arm.",
+        examples=["u00054"],
+    ),
+]
 SessionId = Annotated[
     Id | None,
     Field(
-        description="Session of the visitor, for the log of recommendations.",
+        description="Session of the visitor, for the log of recommendations. In an experiment, it decides the arm of a "
+        "request without a customer.",
         examples=["s0000042"],
     ),
 ]
@@ -256,6 +264,8 @@ class BasketRequest(Basket):
 
     excluded_products: list[Id] = Field(default=[], max_length=MAX_FILTER_SIZE, fail_fast=True, examples=[["p00300"]])
     """These products, and those of the basket, are not recommended."""
+
+    user_id: UserId = None
 
     session_id: SessionId = None
 

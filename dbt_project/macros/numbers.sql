@@ -12,6 +12,11 @@
     (cast({{ numerator }} as {{ type_double() }}) / nullif({{ denominator }}, 0))
 {%- endmacro %}
 
+{#- Rounding makes the variance of equal numbers negative at times. greatest would turn null into 0. -#}
+{% macro not_negative(expression) -%}
+    case when {{ expression }} < 0 then 0 else {{ expression }} end
+{%- endmacro %}
+
 {% macro log2_bin(column) -%}
     cast(floor(log2({{ column }})) as integer)
 {%- endmacro %}

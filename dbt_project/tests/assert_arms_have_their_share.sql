@@ -1,11 +1,13 @@
 {{ config(meta={'dagster': {'ref': {'name': 'effect_arms'}}}) }}
 
--- Stops a build with an arm whose share of the customers deviates from the declared one.
+-- Stops a build with an arm of a running experiment whose share of the customers deviates from the declared one. The message
+-- has no count that changes daily, so that an acceptance holds.
 
 select
     concat(
-        'experiment ', experiment, ', arm ', arm, ': ', customers, ' of ', experiment_customers,
-        ' customers, although its share is ', {{ format_percent('expected_share') }}
+        'experiment ', arms.experiment, ', arm ', arms.arm, ': the customers are not the declared share of ',
+        {{ format_percent('arms.expected_share') }}, ' (`recomart effect` shows their number). End the experiment with ends_on'
     ) as message
-from {{ ref('effect_arms') }}
-where is_mismatch
+from {{ ref('effect_arms') }} as arms
+inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
+where arms.is_mismatch and (arms.ends_on is null or arms.ends_on > cutoffs.last_date)

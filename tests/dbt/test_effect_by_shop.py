@@ -59,7 +59,7 @@ def test_shop_with_purchases_only(tmp_path: Path) -> None:
     ]
 
 
-def test_shop_with_events_without_impressions(tmp_path: Path) -> None:
+def test_shop_with_events_only(tmp_path: Path) -> None:
     """The list counts as seen on both days on which the customer acts."""
     report = build_report(tmp_path, **PURCHASES, **EVENTS)
     assert read_totals(report) == ("inferred", 4, 1, 1, 10)

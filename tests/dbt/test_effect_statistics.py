@@ -185,7 +185,7 @@ def test_values_and_differences(experiment: Experiment, metric: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["conversion", "orders_per_customer", "revenue_per_customer", "returning_customers"])
-def test_intervals_of_means_are_those_of_welch(experiment: Experiment, metric: str) -> None:
+def test_intervals_of_means_equal_welch(experiment: Experiment, metric: str) -> None:
     control, personal = (experiment.get_values(arm, 1)[metric][0] for arm in ("control", "personal"))
     result = stats.ttest_ind(personal, control, equal_var=False)
     standard_error = (personal.mean() - control.mean()) / result.statistic
@@ -196,7 +196,7 @@ def test_intervals_of_means_are_those_of_welch(experiment: Experiment, metric: s
 @pytest.mark.parametrize(
     "metric", ["click_through_rate", "average_order_value", "pieces_per_order", "categories_per_order"]
 )
-def test_intervals_of_ratios_are_those_of_a_bootstrap(experiment: Experiment, metric: str) -> None:
+def test_intervals_of_ratios_equal_bootstrap(experiment: Experiment, metric: str) -> None:
     """The bootstrap draws customers, so that the orders of one customer stay together."""
     variance = sum(
         stats.bootstrap(
@@ -216,7 +216,7 @@ def test_intervals_of_ratios_are_those_of_a_bootstrap(experiment: Experiment, me
 
 
 @pytest.mark.parametrize("metric", ["conversion", "orders_per_customer", "revenue_per_customer", "returning_customers"])
-def test_adjusted_means_are_those_of_a_regression(experiment: Experiment, metric: str) -> None:
+def test_adjusted_means_equal_regression(experiment: Experiment, metric: str) -> None:
     """With arms of equal size, the adjusted difference is the arm's coefficient in a regression on the time before."""
     arms = ("control", "personal")
     values, values_before = (

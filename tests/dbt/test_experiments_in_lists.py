@@ -8,11 +8,13 @@ import pytest
 
 from apps.recommendation_queries import RecommendationQueries
 from models_ml.config import TrainConfig
+from models_ml.inference.recommender import Recommender
 from orchestration.batch_scoring import score_customers
 from orchestration.model_registry import find_serving_run, list_model_runs
 from orchestration.steps import publish_copy
 from orchestration.training_run import train_model
 from tests.analyst_project import AnalystProject
+from tests.apps.service.conftest import run_service
 from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.experiments import ExperimentArm, assign_arm
@@ -175,18 +177,18 @@ def test_challenger_explains_its_scores(shop: ExperimentShop, queries: Recommend
 def find_session(queries: RecommendationQueries, arm_name: str) -> str:
     sessions = (f"session {number}" for number in range(10_000))
     return next(
-        session for session in sessions if (arm := assign_arm(queries.experiment_arms, session)) and arm.arm == arm_name
+        session for session in sessions if (arm := assign_arm(queries.arm_models.arms, session)) and arm.arm == arm_name
     )
 
 
-def test_sessions_and_new_customers_have_arms(shop: ExperimentShop, queries: RecommendationQueries) -> None:
+def test_unknown_visitors_have_arms(shop: ExperimentShop, queries: RecommendationQueries) -> None:
     ((basket_product,),) = shop.analyst.query("select min(product_id) from ml.candidates")
     without_session = queries.recommend_for_basket([basket_product], 10)
     assert (without_session.experiment, without_session.run_id) == (None, shop.serving_run_id)
     for arm in SHARES:
         session = find_session(queries, arm)
-        basket = queries.recommend_for_basket([basket_product], 10, session_id=session)
-        similar = queries.find_similar(basket_product, 10, session_id=session)
+        basket = queries.recommend_for_basket([basket_product], 10, visitor_id=session)
+        similar = queries.find_similar(basket_product, 10, visitor_id=session)
         new_customer = queries.recommend_for_customer(session, 10)
         assert {(result.experiment, result.arm) for result in (basket, similar, new_customer)} == {(EXPERIMENT, arm)}
         is_empty = [result.recommendations.empty for result in (basket, similar, new_customer)]
@@ -205,6 +207,29 @@ def test_sessions_and_new_customers_have_arms(shop: ExperimentShop, queries: Rec
                     shop.new_pin, "pinned",
                 ]  # fmt: skip
                 assert "shoes" not in set(result.recommendations["category"])
+
+
+def test_customer_decides_arm_over_http(shop: ExperimentShop, queries: RecommendationQueries) -> None:
+    """A customer of the holdout gets no list, whatever the arm of the session is."""
+    ((product,),) = shop.analyst.query("select min(product_id) from ml.candidates")
+    visitor = {"user_id": min(shop.list_users("holdout")), "session_id": find_session(queries, "control")}
+    with run_service(shop.analyst.settings) as client:
+        answers = [
+            client.post("/recommendations", {"basket": [{"product_id": product}], **visitor}).json(),
+            client.get(f"/products/{product}/similar", **visitor).json(),
+        ]
+    assert [(answer["arm"], answer["recommendations"]) for answer in answers] == [("holdout", [])] * 2
+
+
+def test_models_load_once(shop: ExperimentShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arm with other merchandising rules has the serving model, restricted to other products."""
+    loaded = []
+    load = Recommender.load
+    monkeypatch.setattr(Recommender, "load", lambda folder: loaded.append(folder.name) or load(folder))
+    with RecommendationQueries(shop.analyst.settings) as queries:
+        recommenders = list(queries.arm_models.iter_recommenders())
+    assert sorted(loaded) == sorted([shop.serving_run_id, shop.challenger_run_id])
+    assert len(recommenders) == 3
 
 
 def test_challenger_does_not_begin_to_serve(shop: ExperimentShop) -> None:
@@ -228,8 +253,8 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         result = shop.analyst.build(SEEDS)
         assert result.returncode == 1
         for error in (
-            "experiments.csv, line 'a,x,0.7,model,2020-01-01,2020-02-01': the shares of the experiment are more than 1 "
-            "together; all arms of an experiment must have the same starts_on and ends_on",
+            "experiments.csv, line 'a,x,0.7,model,2020-01-01,2020-02-01': one arm must be named control; the shares of "
+            "the experiment are more than 1 together; all arms of an experiment must have the same starts_on and",
             "line 'a,y,0.4,popular,2020-01-02,2020-02-01': policy must be model, model:RUN, popularity, none or",
             "line 'b,x,0,model:,2020-01-20,2020-01-10': share must be above 0 and 1 at most; policy must be model,",
             "ends_on must be later than starts_on; the experiment needs at least two arms",
@@ -241,8 +266,8 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         assert shop.analyst.read_lists() == lists
         shop.analyst.write(
             "experiments",
-            *(("a", arm, 0.5, "model", "2020-01-01", "2020-02-02") for arm in "xy"),
-            *(("b", arm, 0.5, "model", "2020-02-01", "") for arm in "xy"),
+            *(("a", arm, 0.5, "model", "2020-01-01", "2020-02-02") for arm in ("control", "x")),
+            *(("b", arm, 0.5, "model", "2020-02-01", "") for arm in ("control", "x")),
         )
         result = shop.analyst.build(SEEDS)
         assert "experiments 'a' and 'b' are both active on 2020-02-01" in result.stdout
@@ -269,7 +294,7 @@ def test_unknown_challenger_stops_scoring(shop: ExperimentShop) -> None:
         assert shop.analyst.build(SEEDS).returncode == 0
 
 
-def test_change_of_running_experiment_stops_build(shop: ExperimentShop) -> None:
+def test_changed_experiment_stops_build(shop: ExperimentShop) -> None:
     """Only a proportional growth and a later end are allowed; the lists do not change otherwise."""
     test = "assert_running_experiment_unchanged"
     rows = {

@@ -135,7 +135,7 @@ def test_keys_and_joins_equal_full_refresh(shop: Shop) -> None:
     assert find_differences(incremental_tables, build_only(shop, *tables, options=["--full-refresh"])) == {}
 
 
-def test_late_events_change_customer_of_session(shop: Shop) -> None:
+def test_late_events_change_session_customer(shop: Shop) -> None:
     """Events bring the customer of a session's impressions; those of a second customer take it away."""
     tables = ("int_impressions_classified",)
     users = "select session_id, user_id, is_session_user from intermediate.int_impressions_classified order by all"

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_error_messages import assert_one_line_error
 from tests.recomart_cli import RecomartCli
 from tests.sample_effect import create_effect_marts
 from warehouse.database import open_writer
@@ -58,19 +57,6 @@ def test_effect_without_experiment(recomart: RecomartCli, demo_warehouse: Settin
     assert "No experiment is declared." in result.stdout
     payload = recomart.run_json("effect", "--warehouse", demo_warehouse.warehouse)
     assert payload["arms"] == payload["metrics"] == payload["days"] == []
-
-
-def test_effect_errors(recomart: RecomartCli, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert_one_line_error(
-        recomart("effect", "--experiment", "x", "--warehouse", folder), "unknown experiment 'x': known are lists, rules"
-    )
-    empty = tmp_path_factory.mktemp("empty")
-    assert_one_line_error(recomart("effect", "--warehouse", empty), "the warehouse does not exist")
-    with open_writer(Settings(warehouse=empty)):
-        pass
-    assert_one_line_error(
-        recomart("effect", "--warehouse", empty), "the effect marts are not built. Run `recomart run`"
-    )
 
 
 def test_effect_writes_page(recomart: RecomartCli, folder: Path) -> None:

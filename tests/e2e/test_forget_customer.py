@@ -343,7 +343,7 @@ def test_joined_and_nested_rows_are_erased(shop: Shop) -> None:
         forget_customer(shop.settings, "guest", PipelineListener())
 
 
-def test_rows_of_sessions_and_logs_are_erased(shop: Shop) -> None:
+def test_session_and_log_rows_are_erased(shop: Shop) -> None:
     """Events show whose sessions the impressions and answers without a customer are of."""
     columns = {**EVENTS_JSONL["columns"], "session_id": "session"}
     shop.declare(events={**EVENTS_JSONL, "columns": columns, "carries": "products"}, impressions=IMPRESSIONS_JSONL)

@@ -137,12 +137,12 @@ def test_days_go_on_after_interruption(looped_shop: LoopedShop) -> None:
     assert find_next_day(SHOP, looped_shop.settings.landing_dir) == SHOP.days + 4
     assert last.first_date == first.first_date
     assert (last.end_date - first.end_date).days == 2
-    verdicts = {metric.verdict for days in (first, last) for metric in days.metrics}
+    verdicts = {metric.effect.verdict for days in (first, last) for metric in days.metrics}
     assert not any(verdict.startswith("no verdict") for verdict in verdicts)
 
 
 def test_metrics_have_planted_lift(looped_shop: LoopedShop) -> None:
-    metrics = {metric.metric: metric for metric in looped_shop.last.metrics}
+    metrics = {metric.effect.metric: metric for metric in looped_shop.last.metrics}
     assert {"conversion", "revenue_per_customer", "categories_per_order", "returning_customers"} <= set(metrics)
     assert (metrics["orders_per_customer"].true_lift or 0) > 0.1
     assert metrics["orders_per_customer"].is_covered

@@ -84,7 +84,7 @@ def test_model_matches_its_own_lists(demo_copy: Settings, serving_run: ModelRun)
         assert not row["has_estimate"]
 
 
-def test_impressions_of_training_data_do_not_count(demo_copy: Settings, serving_run: ModelRun) -> None:
+def test_impressions_before_training_are_out(demo_copy: Settings, serving_run: ModelRun) -> None:
     write_log(demo_copy, serving_run, -2)
     check = check_off_policy(demo_copy, serving_run.run_id, 28)
     assert check.missing_reason is not None

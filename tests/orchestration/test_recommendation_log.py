@@ -31,7 +31,7 @@ def test_publication_loads_changed_lists(demo_copy: Settings) -> None:
     assert count_logged_lists(demo_copy) == {**before, published.file: 1}
 
 
-def test_load_logs_lists_of_killed_publication(demo_copy: Settings) -> None:
+def test_load_logs_killed_publication(demo_copy: Settings) -> None:
     before = count_logged_lists(demo_copy)
     execute_statements(demo_copy, CHANGE_LIST)
     # Without the log, the publication is as one that was killed after its pointer had moved.

@@ -14,7 +14,6 @@ from warehouse.effect_texts import (
     format_interval,
     format_value,
     label_metric,
-    sort_metrics,
 )
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
@@ -37,12 +36,14 @@ def get_metric(report: EffectReport, name: str) -> EffectMetric:
 def test_report_has_all_experiments(settings: Settings) -> None:
     report = read_warehouse_effect(settings)
     assert report.experiments == ["rules", "lists"]
-    assert [(arm.arm, arm.customers, arm.expected_customers) for arm in report.arms if arm.experiment == "lists"] == [
+    assert [(arm.arm, arm.customers, arm.expected_customers) for arm in report.get_arms("lists")] == [
         ("personal", 1000, 1000),
         ("control", 1000, 1000),
     ]
-    assert {metric.experiment for metric in report.metrics} == {"lists"}
-    assert len(report.days) == 10
+    (metrics,) = report.get_metrics_by_arm("lists")
+    assert [metric.metric for metric in metrics] == ["conversion", "click_through_rate", "average_order_value"]
+    assert report.get_metrics_by_arm("rules") == []
+    assert [len(report.get_days(metric)) for metric in metrics] == [10, 0, 0]
     assert report.is_inferred
 
 
@@ -85,6 +86,8 @@ def test_notes_name_what_is_missing(settings: Settings) -> None:
     assert inferred.startswith("The shop has no impressions. They are inferred:")
     no_log, _, no_events, no_experiment = describe_limits({"purchases": 1}, [], has_experiments=False)
     assert no_log.startswith("No list is logged yet")
+    # A new log alone is no reason for a build.
+    assert no_log.endswith("the next build reads the log (`recomart run --force`).")
     assert no_events == "The shop has no events, so clicks and carts are not known."
     assert no_experiment.startswith("No experiment is declared.")
     clean_rows = {"recommendation_lists": 1, "events": 1, "impressions": 1}
@@ -112,8 +115,3 @@ def test_texts_of_metrics(settings: Settings) -> None:
     assert format_interval(click_through_rate) == "-"
     assert format_value("average_order_value", 1234.5) == "1,234.500"
     assert format_difference("conversion", 0.01) == "+1.00 pp"
-    assert [metric.metric for metric in sort_metrics(report.metrics)] == [
-        "conversion",
-        "click_through_rate",
-        "average_order_value",
-    ]

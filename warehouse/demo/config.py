@@ -60,6 +60,12 @@ class DemoConfig(BaseModel):
     start_date: date = date(2026, 1, 1)
     """First day (UTC)."""
 
+    def is_same_shop(self, other: "DemoConfig | None") -> bool:
+        """Return whether another configuration gives the same first days."""
+        # Only further days depend on them.
+        further_fields = {"effect", "shown_share"}
+        return other is not None and self.model_dump(exclude=further_fields) == other.model_dump(exclude=further_fields)
+
     def make_rng(self, stream: RandomStream, *path: int) -> np.random.Generator:
         """Make the generator of one purpose and day; its numbers do not depend on the order of calls."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(stream, *path)))

@@ -73,12 +73,13 @@ def generate_shop(
     landing, truth = landing.resolve(), truth.resolve()
     existing_config = read_marker(landing)
     demo_truth = _read_truth(truth)
-    if demo_truth and existing_config == demo_truth.config == config:
+    if demo_truth and config.is_same_shop(existing_config) and config.is_same_shop(demo_truth.config):
         return _make_summary(demo_truth, start_seconds, is_new=False)
     _check_no_foreign_files(landing, existing_config)
-    if existing_config not in (None, config) and not overwrite:
+    if existing_config and not config.is_same_shop(existing_config) and not overwrite:
         raise RecomartError(
-            f"{landing}: the folder has another demo shop. Choose another landing folder, or overwrite this one"
+            f"{landing}: the folder has another demo shop. Choose another landing folder, or replace the shop with "
+            "`recomart demo-data --overwrite`"
         )
 
     new_landing, new_truth = (path.with_name(f".{path.name}.writing") for path in (landing, truth))

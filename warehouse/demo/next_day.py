@@ -60,7 +60,7 @@ def generate_next_day(config: DemoConfig, landing: Path, truth: Path, lists: Map
         RecomartError: `landing` has no shop of this configuration, or the lists are not those of its customers.
     """
     landing, truth = landing.resolve(), truth.resolve()
-    if read_marker(landing) != config:
+    if not config.is_same_shop(read_marker(landing)):
         raise RecomartError(
             f"{landing}: the folder has no demo shop of this configuration. Generate it before its next day"
         )

@@ -4,8 +4,14 @@
 ] %}
 
 -- noqa: disable=LT02
--- What is counted of a customer at an instant, from four tables; the measures of other tables are 0.
+-- What is counted of a customer of an experiment at an instant, from four tables; the measures of other tables are 0.
 with
+experiment_customers as (
+
+    select distinct user_id from {{ ref('int_experiment_customers') }}
+
+),
+
 impressions as (
 
     select
@@ -13,6 +19,7 @@ impressions as (
         seen_at as measured_at,
         count(*) as impressions
     from {{ ref('fct_impressions') }}
+    where user_id in (select user_id from experiment_customers)
     group by user_id, seen_at
 
 ),
@@ -20,7 +27,7 @@ impressions as (
 clicks as (
 
     select user_id, action_at as measured_at, 1 as clicks from {{ ref('fct_recommended_actions') }}
-    where action_type = 'click'
+    where action_type = 'click' and user_id in (select user_id from experiment_customers)
 
 ),
 
@@ -33,6 +40,7 @@ actions as (
         case when action_type = 'purchase' then 1 else 0 end as purchase_lines,
         case when action_type = 'return' then 1 else 0 end as return_lines
     from {{ ref('int_user_product_actions') }}
+    where user_id in (select user_id from experiment_customers)
 
 ),
 
@@ -48,6 +56,7 @@ orders as (
         pieces as uncapped_pieces,
         amount as uncapped_revenue
     from {{ ref('int_orders') }}
+    where user_id in (select user_id from experiment_customers)
 
 )
 

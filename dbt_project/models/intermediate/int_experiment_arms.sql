@@ -48,13 +48,12 @@ statistics as (
         customers_with_value,
         value,
         value_before,
-        greatest(numerator_variance - 2 * value * ratio_covariance + value * value * denominator_variance, 0)
+        (numerator_variance - 2 * value * ratio_covariance + value * value * denominator_variance)
         / (mean_denominator * mean_denominator) as variance,
-        greatest(
+        (
             numerator_before_variance
             - 2 * value_before * ratio_before_covariance
-            + value_before * value_before * denominator_before_variance,
-            0
+            + value_before * value_before * denominator_before_variance
         ) / (mean_denominator_before * mean_denominator_before) as variance_before,
         (
             numerators_covariance
@@ -66,7 +65,6 @@ statistics as (
 
 )
 
--- Where all customers have the same ratio, rounding can make a variance negative: hence greatest.
 -- Sums of floating-point numbers differ between parallel runs in their last digits.
 select
     experiment,
@@ -76,7 +74,7 @@ select
     customers_with_value,
     round(value, 9) as value,
     round(value_before, 9) as value_before,
-    round(variance, 9) as variance,
-    round(variance_before, 9) as variance_before,
+    round({{ not_negative('variance') }}, 9) as variance,
+    round({{ not_negative('variance_before') }}, 9) as variance_before,
     round(covariance, 9) as covariance
 from statistics

@@ -4,7 +4,7 @@
     'active_days',
 ] %}
 {% set metrics = experiment_metrics() %}
-{% set customer = 'partition by experiment, user_id order by day' %}
+{% set customer_window = 'partition by experiment, user_id order by day' %}
 
 -- Customers have a row only for the enrolment and for days on which they acted: the sums of an arm, also those of squares,
 -- grow by what the customers of the day add to them.
@@ -47,7 +47,7 @@ customer_sums as (
         day,
         customers,
         {% for measure in measures -%}
-        sum({{ measure }}) over ({{ customer }}) as {{ measure }}{{ ',' if not loop.last }}
+        sum({{ measure }}) over ({{ customer_window }}) as {{ measure }}{{ ',' if not loop.last }}
         {% endfor %}
     from customer_days
 
@@ -73,8 +73,8 @@ changes as (
 
     select
         {% for metric in metrics -%}
-        lag({{ metric }}_n, 1, 0) over ({{ customer }}) as {{ metric }}_n_before,
-        lag({{ metric }}_d, 1, 0) over ({{ customer }}) as {{ metric }}_d_before,
+        lag({{ metric }}_n, 1, 0) over ({{ customer_window }}) as {{ metric }}_n_before,
+        lag({{ metric }}_d, 1, 0) over ({{ customer_window }}) as {{ metric }}_d_before,
         {% endfor -%}
         ratios.*
     from ratios
@@ -93,7 +93,7 @@ select
     sum({{ d }} - {{ d }}_before) as denominator,
     sum({{ n }} * {{ n }} - {{ n }}_before * {{ n }}_before) as numerator_squares,
     sum({{ d }} * {{ d }} - {{ d }}_before * {{ d }}_before) as denominator_squares,
-    sum({{ n }} * {{ d }} - {{ n }}_before * {{ d }}_before) as products
+    sum({{ n }} * {{ d }} - {{ n }}_before * {{ d }}_before) as cross_products
 from changes
 group by experiment, arm, day
 {{ 'union all' if not loop.last }}

@@ -37,11 +37,10 @@ adjusted as (
     select
         *,
         difference - coalesce(theta * difference_before, 0) as adjusted_difference,
-        greatest(variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0), 0)
+        (variance - coalesce(2 * theta * covariance - theta * theta * variance_before, 0))
         / customers as adjusted_squared_error,
-        greatest(
-            control_variance - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0), 0
-        ) / control_customers as control_squared_error
+        (control_variance - coalesce(2 * theta * control_covariance - theta * theta * control_variance_before, 0))
+        / control_customers as control_squared_error
     from pairs
 
 )
@@ -58,6 +57,6 @@ select
     difference,
     sqrt(variance / customers + control_variance / control_customers) as standard_error,
     adjusted_difference,
-    round(sqrt(adjusted_squared_error + control_squared_error), 9) as adjusted_standard_error,
-    round(sqrt(control_squared_error), 9) as control_standard_error
+    round(sqrt({{ not_negative('adjusted_squared_error + control_squared_error') }}), 9) as adjusted_standard_error,
+    round(sqrt({{ not_negative('control_squared_error') }}), 9) as control_standard_error
 from adjusted

@@ -1,8 +1,8 @@
--- A shop without impressions does not say which lists its customers saw. A live list counts as seen on each day on which
--- its customer acted, from the day's first action on.
+-- Without impressions, a shop does not say which lists its customers saw. Until its first impression, a live list counts as
+-- seen on each day on which its customer acted, from the day's first action on.
 with impressions as (
 
-    select distinct true as is_measured from {{ ref('int_impressions_classified') }}
+    select min(seen_at) as first_seen_at from {{ ref('int_impressions_classified') }}
     where row_status = 'clean'
 
 ),
@@ -36,6 +36,6 @@ inner join {{ ref('fct_recommendation_lists') }} as lists
     on actions.user_id = lists.user_id
     and actions.action_at >= lists.published_at
     and (lists.live_until is null or actions.action_at < lists.live_until)
-left join impressions on true
-where impressions.is_measured is null
+cross join impressions
+where impressions.first_seen_at is null or actions.action_at < impressions.first_seen_at
 group by lists.user_id, lists.placement, lists.published_at, actions.action_date

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from apps.cli.commands import app
 
 
-def test_publishing_benchmark_logs_changed_lists(tmp_path: Path) -> None:
+def test_benchmark_logs_changed_lists(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     options = ["--work-dir", str(tmp_path / "work"), "--customers", "300", "--changed-share", "0.5"]
     result = CliRunner().invoke(app, ["bench", "publishing", *options, "--json", str(file)])

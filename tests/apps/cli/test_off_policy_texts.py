@@ -49,5 +49,5 @@ def test_missing_estimate_has_no_figure(capsys: pytest.CaptureFixture[str]) -> N
     assert "0.0600" not in purchases
     assert "0.0400 (0.0300 to 0.0500)" in purchases
     assert describe_off_policy(row).startswith(
-        "Purchases: no estimate, because it would rest on 3 of them in explored places"
+        "Purchases: no estimate, because it would rest on only 3 of them in explored places"
     )

@@ -293,7 +293,7 @@ def test_unexpected_error_does_not_stop_log(settings: Settings, monkeypatch: pyt
 
 
 def test_endpoints_log_their_answers(writable_shop: Settings, publish_again: Callable[[], PublishedCopy]) -> None:
-    """Each list has its own id; the request names session and placement."""
+    """Each list has its own id; the request names customer, session and placement."""
     published = publish_again()
     writable_shop.landing_dir.mkdir()
     with run_service(writable_shop, has_log=True) as client:
@@ -306,9 +306,9 @@ def test_endpoints_log_their_answers(writable_shop: Settings, publish_again: Cal
         ("u00001", None, "customer", False),
         ("new/customer", "s1", "home", True),
         (None, None, "basket", False),
-        (None, "s2", "cart", False),
+        ("u00002", "s2", "cart", False),
         (None, None, "similar", False),
-        (None, "s3", "product_page", False),
+        ("u00003", "s3", "product_page", False),
     ]
     for answer in answers:
         line = lines[answer["recommendation_id"]]
@@ -317,15 +317,15 @@ def test_endpoints_log_their_answers(writable_shop: Settings, publish_again: Cal
 
 
 def request_lists(client: ServiceClient) -> list[dict[str, Any]]:
-    """Request a list from each endpoint, without and with session and placement."""
+    """Request a list from each endpoint, without and with customer, session and placement."""
     basket = {"basket": [{"product_id": "p00001"}], "n": 3}
     responses = [
         client.get("/customers/u00001/recommendations", n=3),
         client.get("/customers/new/customer/recommendations", n=3, session_id="s1", placement="home"),
         client.post("/recommendations", basket),
-        client.post("/recommendations", {**basket, "session_id": "s2", "placement": "cart"}),
+        client.post("/recommendations", {**basket, "user_id": "u00002", "session_id": "s2", "placement": "cart"}),
         client.get("/products/p00001/similar", n=3),
-        client.get("/products/p00001/similar", n=3, session_id="s3", placement="product_page"),
+        client.get("/products/p00001/similar", n=3, user_id="u00003", session_id="s3", placement="product_page"),
     ]
     assert {response.status_code for response in responses} == {200}
     return [response.json() for response in responses]

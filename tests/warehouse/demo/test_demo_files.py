@@ -66,14 +66,14 @@ def test_same_shop_is_not_written_again(tmp_path: Path) -> None:
 def test_other_shop_needs_overwrite(tmp_path: Path) -> None:
     landing, truth, other_config = tmp_path / "landing", tmp_path / "truth", TINY_CONFIG.model_copy(update={"days": 3})
     generate_shop(TINY_CONFIG, landing, truth)
-    with pytest.raises(RecomartError, match="another demo shop"):
+    with pytest.raises(RecomartError, match=r"another demo shop.*`recomart demo-data --overwrite`"):
         generate_shop(other_config, landing, truth)
     generate_shop(other_config, landing, truth, overwrite=True)
     assert len(list((landing / "purchases").iterdir())) == other_config.days
     assert sorted(path.name for path in tmp_path.iterdir()) == ["landing", "truth"]
 
 
-def test_other_shop_replaces_recommendation_log(tmp_path: Path) -> None:
+def test_other_shop_replaces_log(tmp_path: Path) -> None:
     """The log has recommendations of the other shop's customers."""
     landing, truth = tmp_path / "landing", tmp_path / "truth"
     generate_shop(TINY_CONFIG, landing, truth)

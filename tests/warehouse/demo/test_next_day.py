@@ -111,7 +111,7 @@ def test_first_days_stay_equal(add_days: AddDays, first_days: Path, good_lists: 
     assert len(extended.session_counts) == len(extended.world.price_cents) * 7 > CONFIG.days + 20
 
 
-def test_day_does_not_depend_on_earlier_lists(add_days: AddDays, good_lists: Lists) -> None:
+def test_day_is_independent_of_earlier_lists(add_days: AddDays, good_lists: Lists) -> None:
     first, second, third = add_days("a", {}, good_lists), add_days("b", good_lists, good_lists), add_days("c", {}, {})
     name = f"{FIRST_DATE + timedelta(days=1)}"
     digests = [
@@ -258,7 +258,7 @@ def test_outcomes_equal_files(add_days: AddDays) -> None:
         assert dict(totals) == {measure: expected[user, day][measure] for measure in measures}, (user, day)
 
 
-def test_outcomes_do_not_depend_on_assignment(add_days: AddDays) -> None:
+def test_outcomes_depend_on_list_only(add_days: AddDays) -> None:
     """The outcomes under a list are those of a day on which every customer sees that list."""
     best = rank_products(10)
     arms = {"control": {}, "popular": dict.fromkeys(best, best["u00001"]), "treatment": best}
@@ -363,6 +363,16 @@ def test_shop_with_further_days_is_present(add_days: AddDays, good_lists: Lists)
     other = CONFIG.model_copy(update={"seed": 6})
     assert generate_shop(other, folder / "landing", folder / "truth", overwrite=True).is_new
     assert find_next_day(other, folder / "landing") == CONFIG.days
+
+
+def test_effect_can_change(add_days: AddDays, good_lists: Lists) -> None:
+    """The first days do not depend on the effect, so the shop goes on with another one."""
+    folder = add_days("shop", good_lists)
+    other = CONFIG.model_copy(update={"effect": 0.0})
+    assert other != CONFIG
+    assert not generate_shop(other, folder / "landing", folder / "truth").is_new
+    generate_next_day(other, folder / "landing", folder / "truth", good_lists)
+    assert find_next_day(CONFIG, folder / "landing") == CONFIG.days + 2
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_failed_log_is_repaired(settings: Settings, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("kind", ["full", "read_only"])
-def test_unwritable_landing_keeps_publication(tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+def test_publication_without_landing(tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     with mount_small_disk(tmp_path / "landing", "1m") as landing:
         settings = Settings(warehouse=tmp_path / "warehouse", landing=landing)
         if kind == "full":
@@ -177,7 +177,7 @@ def test_unwritable_landing_keeps_publication(tmp_path: Path, caplog: pytest.Log
         assert list_file_names(settings) == [published.file.replace(".duckdb", ".parquet")]
 
 
-def test_log_without_marker_finds_no_difference(settings: Settings) -> None:
+def test_log_without_marker_is_not_repeated(settings: Settings) -> None:
     """The marker only saves the comparison; a killed publication may not have written it."""
     publish_lists(settings, {"u1": ["p1"]})
     (settings.serving_dir / "list_log.json").unlink()

@@ -40,5 +40,6 @@ deviations as (
 
 select
     *,
-    coalesce(abs(standard_deviations) > 4, false) as is_mismatch
+    -- With fewer expected customers, the distribution is not close to a normal one.
+    coalesce(abs(standard_deviations) > 4 and experiment_customers * expected_share >= 10, false) as is_mismatch
 from deviations

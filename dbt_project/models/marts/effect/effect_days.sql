@@ -27,7 +27,7 @@ arm_sums as (
         arm_days.metric,
         arm_days.day,
         {% for sum in [
-            'customers', 'numerator', 'denominator', 'numerator_squares', 'denominator_squares', 'products'
+            'customers', 'numerator', 'denominator', 'numerator_squares', 'denominator_squares', 'cross_products'
         ] -%}
         sum(coalesce(changes.{{ sum }}, 0)) over (
             partition by arm_days.experiment, arm_days.arm, arm_days.metric order by arm_days.day
@@ -58,7 +58,7 @@ arm_errors as (
     select
         *,
         customers * greatest(
-            numerator_squares - 2 * value * products + value * value * denominator_squares, 0
+            numerator_squares - 2 * value * cross_products + value * value * denominator_squares, 0
         ) / nullif((customers - 1) * denominator * denominator, 0) as squared_error
     from arm_values
 

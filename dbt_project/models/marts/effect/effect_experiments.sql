@@ -24,8 +24,6 @@ estimates as (
         differences.*,
         uncapped.difference as uncapped_difference,
         differences.metric = '{{ var("primary_metric") }}' as is_primary,
-        differences.adjusted_difference - 1.96 * differences.adjusted_standard_error as min_adjusted_difference,
-        differences.adjusted_difference + 1.96 * differences.adjusted_standard_error as max_adjusted_difference,
         case when differences.metric = '{{ var("primary_metric") }}' then 1.96 else 2.73 end as verdict_quantile
     from {{ ref('int_experiment_differences') }} as differences
     left join {{ ref('int_experiment_differences') }} as uncapped
@@ -33,6 +31,30 @@ estimates as (
         and differences.arm = uncapped.arm
         and uncapped.metric = 'uncapped_' || differences.metric
     where differences.metric not like 'uncapped%'
+
+),
+
+verdicts as (
+
+    select
+        estimates.experiment,
+        estimates.arm,
+        estimates.metric,
+        case
+            when experiment_states.has_mismatch then 'invalid: an arm has not its share of the customers'
+            when experiment_states.ends_on is null then 'no verdict without an end'
+            when not experiment_states.has_ended
+                then concat('no verdict before the end on ', cast(experiment_states.ends_on as {{ dbt.type_string() }}))
+            when coalesce(estimates.adjusted_standard_error, 0) = 0 then 'not measured'
+            when estimates.customers_with_value < {{ min_customers }}
+                then 'not measured: fewer than {{ min_customers }} customers with a value other than 0'
+            when abs(estimates.adjusted_difference) <= estimates.verdict_quantile * estimates.adjusted_standard_error
+                then 'no effect seen'
+            when estimates.adjusted_difference > 0 then 'higher than in the control'
+            else 'lower than in the control'
+        end as verdict
+    from estimates
+    inner join experiment_states on estimates.experiment = experiment_states.experiment
 
 ),
 
@@ -69,43 +91,34 @@ lifts as (
 )
 
 select
-    estimates.experiment,
-    estimates.arm,
-    estimates.metric,
-    estimates.is_primary,
-    estimates.customers,
-    estimates.control_customers,
-    estimates.value,
-    estimates.control_value,
-    estimates.difference,
-    estimates.difference - 1.96 * estimates.standard_error as min_difference,
-    estimates.difference + 1.96 * estimates.standard_error as max_difference,
-    estimates.uncapped_difference,
-    estimates.adjusted_difference,
-    estimates.min_adjusted_difference,
-    estimates.max_adjusted_difference,
+    lifts.experiment,
+    lifts.arm,
+    lifts.metric,
+    lifts.is_primary,
+    lifts.customers,
+    lifts.control_customers,
+    lifts.value,
+    lifts.control_value,
+    lifts.difference,
+    lifts.difference - 1.96 * lifts.standard_error as min_difference,
+    lifts.difference + 1.96 * lifts.standard_error as max_difference,
+    lifts.uncapped_difference,
+    lifts.adjusted_difference,
+    lifts.adjusted_difference - 1.96 * lifts.adjusted_standard_error as min_adjusted_difference,
+    lifts.adjusted_difference + 1.96 * lifts.adjusted_standard_error as max_adjusted_difference,
     1 - {{ safe_divide(
-        'estimates.adjusted_standard_error * estimates.adjusted_standard_error',
-        'estimates.standard_error * estimates.standard_error',
+        'lifts.adjusted_standard_error * lifts.adjusted_standard_error', 'lifts.standard_error * lifts.standard_error'
     ) }} as variance_reduction,
-    {{ safe_divide('estimates.adjusted_difference', 'estimates.control_value') }} as lift,
-    round(estimates.middle_lift - estimates.half_width, 9) as min_lift,
-    round(estimates.middle_lift + estimates.half_width, 9) as max_lift,
+    {{ safe_divide('lifts.adjusted_difference', 'lifts.control_value') }} as lift,
+    round(lifts.middle_lift - lifts.half_width, 9) as min_lift,
+    round(lifts.middle_lift + lifts.half_width, 9) as max_lift,
     {{ safe_divide(
-        '(estimates.verdict_quantile + 0.84) * estimates.adjusted_standard_error', 'estimates.control_value'
+        '(lifts.verdict_quantile + 0.84) * lifts.adjusted_standard_error', 'lifts.control_value'
     ) }} as min_detectable_lift,
-    case
-        when experiment_states.has_mismatch then 'invalid: an arm has not its share of the customers'
-        when experiment_states.ends_on is null then 'no verdict without an end'
-        when not experiment_states.has_ended
-            then concat('no verdict before the end on ', cast(experiment_states.ends_on as {{ dbt.type_string() }}))
-        when coalesce(estimates.adjusted_standard_error, 0) = 0 then 'not measured'
-        when estimates.customers_with_value < {{ min_customers }}
-            then 'not measured: fewer than {{ min_customers }} customers with a value other than 0'
-        when abs(estimates.adjusted_difference) <= estimates.verdict_quantile * estimates.adjusted_standard_error
-            then 'no effect seen'
-        when estimates.adjusted_difference > 0 then 'higher than in the control'
-        else 'lower than in the control'
-    end as verdict
-from lifts as estimates
-inner join experiment_states on estimates.experiment = experiment_states.experiment
+    verdicts.verdict in ('higher than in the control', 'lower than in the control') as has_effect,
+    verdicts.verdict
+from lifts
+inner join verdicts
+    on lifts.experiment = verdicts.experiment
+    and lifts.arm = verdicts.arm
+    and lifts.metric = verdicts.metric

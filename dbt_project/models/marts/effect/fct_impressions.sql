@@ -10,15 +10,15 @@ with measured as (
         impressions.product_id,
         coalesce(impressions.placement, served.placement, lists.placement) as placement,
         coalesce(
-            impressions.position,
             {{ list_rank('served.product_ids', 'impressions.product_id') }},
-            {{ list_rank('lists.product_ids', 'impressions.product_id') }}
+            {{ list_rank('lists.product_ids', 'impressions.product_id') }},
+            impressions.position
         ) as rank,
         impressions.seen_at,
         impressions.recommendation_id,
-        coalesce(served.experiment, lists.experiment) as experiment,
-        coalesce(served.arm, lists.arm) as arm,
-        coalesce(served.run_id, lists.run_id) as run_id,
+        case when served.recommendation_id is null then lists.experiment else served.experiment end as experiment,
+        case when served.recommendation_id is null then lists.arm else served.arm end as arm,
+        case when served.recommendation_id is null then lists.run_id else served.run_id end as run_id,
         {{ list_item('lists.sources', list_rank('lists.product_ids', 'impressions.product_id')) }} as source,
         {{ list_item('lists.reason_keys', list_rank('lists.product_ids', 'impressions.product_id')) }} as reason_key
     from {{ ref('int_impressions_classified') }} as impressions
@@ -27,6 +27,8 @@ with measured as (
         on impressions.user_id = lists.user_id
         and impressions.seen_at >= lists.published_at
         and (lists.live_until is null or impressions.seen_at < lists.live_until)
+        -- An answer for another placement is not the live list.
+        and coalesce(served.placement, lists.placement) = lists.placement
     where impressions.row_status = 'clean' and {{ is_in_sample('impressions.user_id') }}
 
 ),
