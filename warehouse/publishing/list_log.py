@@ -86,12 +86,13 @@ ARMS = "select user_id, experiment, arm from rec_customer_arms"
 
 NO_LOGGED_LISTS = "select null::varchar as user_id, null::ubigint as list_hash limit 0"
 
+# The time of a publication may be that of a simulated shop, or come from a wrong clock, so the number of the copy orders
+# the lists. A copy of an earlier version of RecoMart has no number.
 LOGGED_LISTS = """
     select
         user_id,
-        -- The name of a file starts with the number of its publication.
-        arg_max(list_hash, (published_at, filename)) as list_hash
-    from read_parquet({files}, filename = true)
+        arg_max(list_hash, regexp_extract(publication, '^recomart-([0-9]{{8}})-', 1)) as list_hash
+    from read_parquet({files})
     where placement = {placement}
     group by user_id
 """

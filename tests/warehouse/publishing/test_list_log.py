@@ -1,5 +1,6 @@
 """The log of published lists: content, only changed lists, repair after a failure."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,23 @@ def test_log_compares_with_last_list(settings: Settings) -> None:
     for product in ("p1", "p2", "p1"):
         publish_lists(settings, {"u1": [product]})
     assert read_log(settings) == [("u1", ["p1"]), ("u1", ["p2"]), ("u1", ["p1"])]
+
+
+def test_log_compares_despite_earlier_time(settings: Settings) -> None:
+    """A simulated shop and a corrected clock publish with a time before that of the last list."""
+    publish_lists(settings, {"u1": ["p1"]})
+    for day, product in enumerate(("p2", "p2", "p1"), start=1):
+        publish_lists(settings, {"u1": [product]}, published_at=datetime(2026, 1, day, tzinfo=UTC))
+    assert read_log(settings) == [("u1", ["p1"]), ("u1", ["p2"]), ("u1", ["p1"])]
+
+
+def test_new_warehouse_continues_log(settings: Settings) -> None:
+    for product in ("p1", "p2", "p3"):
+        publish_lists(settings, {"u1": [product]})
+    shutil.rmtree(settings.serving_dir)
+    for product in ("p4", "p3"):
+        publish_lists(settings, {"u1": [product]})
+    assert [products for _, products in read_log(settings)] == [["p1"], ["p2"], ["p3"], ["p4"], ["p3"]]
 
 
 def test_log_has_arms(settings: Settings) -> None:
