@@ -6,16 +6,13 @@ from datetime import UTC
 from pathlib import Path
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from warehouse.atomic_files import flush_to_disk, write_text_atomically
+from warehouse.atomic_files import flush_to_disk
 from warehouse.database import connect_to_file
 from warehouse.erasure.customer_tables import IS_USER_ROW
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
 from warehouse.sql_text import quote_literal
-
-MARKER_FILE = "list_log.json"
 
 PLACEMENT = "customer"
 """Placement of the published lists."""
@@ -134,31 +131,20 @@ copy (
 """
 
 
-class ListLogMarker(BaseModel):
-    """The content of the marker file, which saves the comparison of a copy whose lists are logged."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    logged_copy: str
-    """File name of the last copy whose lists are logged."""
-
-
 def is_list_log_due(settings: Settings, published: PublishedCopy) -> bool:
-    """Return whether lists of a copy may be missing from the log."""
-    if settings.effect_depth == 0:
-        return False
-    try:
-        marker = ListLogMarker.model_validate_json((settings.serving_dir / MARKER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
-        return True
-    return marker.logged_copy != published.file
+    """Return whether the log of a copy is missing."""
+    return settings.effect_depth > 0 and "rec_top_n" in published.rows and not _get_log_file(settings, published).exists()
+
+
+def _get_log_file(settings: Settings, published: PublishedCopy) -> Path:
+    return settings.published_lists_dir / Path(published.file).with_suffix(".parquet").name
 
 
 def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_id: str | None = None) -> None:
     """Log the lists of the live copy that differ from the customer's last logged list, if they are not logged yet.
 
-    The caller holds the lock of publishing. The file gets its name when it is complete. A second call for the same copy
-    finds no difference, so a list is never logged twice.
+    The caller holds the lock of publishing. The file gets its name when it is complete, also without lists, so a list is
+    never logged twice.
 
     A failure is a warning, because the copy is live already: the next load or publication writes the log.
 
@@ -169,21 +155,18 @@ def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_
     """
     if not is_list_log_due(settings, published):
         return
-    folder = settings.published_lists_dir
-    file = folder / Path(published.file).with_suffix(".parquet").name
+    file = _get_log_file(settings, published)
     unfinished = file.with_name(f"{file.name}.tmp")
     try:
         # A landing folder that is not mounted must not be created in its place.
         settings.landing_dir.stat()
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         # A killed publication may have left one.
-        for path in folder.glob("*.parquet.tmp"):
+        for path in file.parent.glob("*.parquet.tmp"):
             path.unlink()
-        if _write_changed_lists(settings, published, unfinished, forgotten_user_id):
-            flush_to_disk(unfinished)
-            unfinished.rename(file)
-        marker = ListLogMarker(logged_copy=published.file)
-        write_text_atomically(settings.serving_dir / MARKER_FILE, marker.model_dump_json() + "\n")
+        _write_changed_lists(settings, published, unfinished, forgotten_user_id)
+        flush_to_disk(unfinished)
+        unfinished.rename(file)
     except (OSError, duckdb.Error) as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -197,10 +180,8 @@ def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_
 
 def _write_changed_lists(
     settings: Settings, published: PublishedCopy, file: Path, forgotten_user_id: str | None
-) -> bool:
-    """Write the changed lists into a Parquet file, unless there are none; return whether there are some."""
-    if "rec_top_n" not in published.rows:
-        return False
+) -> None:
+    """Write the changed lists into a Parquet file."""
     logged_files = sorted(str(path) for path in settings.published_lists_dir.glob("*.parquet"))
     files = ", ".join(map(quote_literal, logged_files))
     placement = quote_literal(PLACEMENT)
@@ -217,8 +198,6 @@ def _write_changed_lists(
         )
         if forgotten_user_id is not None:
             connection.execute(f"delete from changed_lists where {IS_USER_ROW}", [forgotten_user_id])
-        if connection.execute("select count(*) from changed_lists").fetchall() == [(0,)]:
-            return False
         connection.execute(
             LOG_ROWS.format(
                 source="source" if "source" in columns else "null::varchar",
@@ -231,4 +210,3 @@ def _write_changed_lists(
                 file=quote_literal(str(file)),
             )
         )
-        return True

@@ -58,6 +58,17 @@ def test_logs_are_loaded_as_text(shop: Shop) -> None:
     assert load(shop.settings).rows_loaded == 0
 
 
+def test_log_without_lists_is_loaded(shop: Shop) -> None:
+    """A publication that changed no list writes a file without rows."""
+    shop.put("events/1.jsonl", EVENT)
+    put_list_log(shop, "recomart-00000001", PUBLISHED_AT, {})
+    for files_loaded in (1, 0):
+        report = load(shop.settings)
+        assert (report.rejected_files, report.undeclared_columns, report.unreadable_feeds) == ({}, {}, {})
+        feed = report.feeds["recommendation_lists"]
+        assert (feed.files_loaded, feed.rows_loaded) == (files_loaded, 0)
+
+
 def test_shop_without_logs_has_none(shop: Shop) -> None:
     shop.put("events/1.jsonl", EVENT)
     assert set(load(shop.settings).feeds) == {"events", "purchases", "products"}
