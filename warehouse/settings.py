@@ -240,7 +240,7 @@ class Settings(BaseSettings):
 
     @property
     def published_lists_dir(self) -> Path:
-        """Folder of the log of published lists: one Parquet file for each publication that changed lists."""
+        """Folder of the log of published lists: one Parquet file for each publication."""
         return self.landing_dir / "recommendation_log" / "published"
 
     @property

@@ -1,6 +1,8 @@
 """The log of published lists: Parquet files in the landing folder with the lists that each publication changed."""
 
 import logging
+import os
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import UTC
 from pathlib import Path
@@ -83,8 +85,8 @@ ARMS = "select user_id, experiment, arm from rec_customer_arms"
 
 NO_LOGGED_LISTS = "select null::varchar as user_id, null::ubigint as list_hash limit 0"
 
-# The time of a publication may be that of a simulated shop, or come from a wrong clock, so the number of the copy orders
-# the lists. A copy of an earlier version of RecoMart has no number.
+# The time of a publication may be that of a simulated shop or of a wrong clock, so the number of the copy orders the
+# lists. A copy of an earlier version of RecoMart has no number.
 LOGGED_LISTS = """
     select
         user_id,
@@ -133,7 +135,10 @@ copy (
 
 def is_list_log_due(settings: Settings, published: PublishedCopy) -> bool:
     """Return whether the log of a copy is missing."""
-    return settings.effect_depth > 0 and "rec_top_n" in published.rows and not _get_log_file(settings, published).exists()
+    if settings.effect_depth == 0 or "rec_top_n" not in published.rows:
+        return False
+    # Path.exists raises an error if the folder cannot be read.
+    return not os.path.exists(_get_log_file(settings, published))  # noqa: PTH110
 
 
 def _get_log_file(settings: Settings, published: PublishedCopy) -> Path:
@@ -143,8 +148,8 @@ def _get_log_file(settings: Settings, published: PublishedCopy) -> Path:
 def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_id: str | None = None) -> None:
     """Log the lists of the live copy that differ from the customer's last logged list, if they are not logged yet.
 
-    The caller holds the lock of publishing. The file gets its name when it is complete, also without lists, so a list is
-    never logged twice.
+    The caller holds the lock of publishing. The file gets its name when it is complete, also without lists, so a list
+    is never logged twice.
 
     A failure is a warning, because the copy is live already: the next load or publication writes the log.
 
@@ -183,19 +188,25 @@ def _write_changed_lists(
 ) -> None:
     """Write the changed lists into a Parquet file."""
     logged_files = sorted(str(path) for path in settings.published_lists_dir.glob("*.parquet"))
-    files = ", ".join(map(quote_literal, logged_files))
     placement = quote_literal(PLACEMENT)
     with closing(connect_to_file(settings, settings.serving_dir / published.file, read_only=True)) as connection:
         # A copy of an earlier version of RecoMart may lack some.
         columns = connection.sql("from rec_top_n limit 0").columns
-        connection.execute(
-            CHANGED_LISTS.format(
-                depth=settings.effect_depth,
-                propensity_text="coalesce(':' || propensity, '')" if "propensity" in columns else "''",
-                arms=ARMS if "rec_customer_arms" in published.rows else NO_ARMS,
-                logged_lists=LOGGED_LISTS.format(files=f"[{files}]", placement=placement) if files else NO_LOGGED_LISTS,
+
+        def find_changed_lists(files: Sequence[str]) -> None:
+            connection.execute(
+                CHANGED_LISTS.format(
+                    depth=settings.effect_depth,
+                    propensity_text="coalesce(':' || propensity, '')" if "propensity" in columns else "''",
+                    arms=ARMS if "rec_customer_arms" in published.rows else NO_ARMS,
+                    logged_lists=_build_logged_lists(files) if files else NO_LOGGED_LISTS,
+                )
             )
-        )
+
+        try:
+            find_changed_lists(logged_files)
+        except duckdb.Error:
+            find_changed_lists([file for file in logged_files if _is_readable(connection, file)])
         if forgotten_user_id is not None:
             connection.execute(f"delete from changed_lists where {IS_USER_ROW}", [forgotten_user_id])
         connection.execute(
@@ -210,3 +221,22 @@ def _write_changed_lists(
                 file=quote_literal(str(file)),
             )
         )
+
+
+def _build_logged_lists(files: Sequence[str]) -> str:
+    return LOGGED_LISTS.format(files=f"[{', '.join(map(quote_literal, files))}]", placement=quote_literal(PLACEMENT))
+
+
+def _is_readable(connection: duckdb.DuckDBPyConnection, file: str) -> bool:
+    """Return whether a file of the log can be read; warn if not."""
+    try:
+        connection.execute(_build_logged_lists([file])).fetchall()
+    except duckdb.Error as error:
+        LOG.warning(
+            "%s: the log of published lists cannot be read: %s. Restore the file from a backup, or delete it. Its "
+            "lists may be logged again",
+            file,
+            str(error).splitlines()[0],
+        )
+        return False
+    return True

@@ -203,16 +203,20 @@ def test_log_deletes_unfinished_file(settings: Settings) -> None:
     assert list_file_names(settings) == [published.file.replace(".duckdb", ".parquet")]
 
 
-def test_damaged_log_keeps_publication(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    settings.published_lists_dir.mkdir(parents=True)
-    damaged = settings.published_lists_dir / "recomart-00000001-20260101T000000000000Z.parquet"
-    damaged.write_bytes(b"no Parquet file")
-    published = publish_lists(settings, {"u1": ["p1"]})
-    assert read_pointer(settings) == published
-    assert damaged.name in caplog.text
-    damaged.unlink()
-    log_live_lists(settings)
-    assert read_log(settings) == [("u1", ["p1"])]
+def test_damaged_file_does_not_stop_log(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """Lists are compared with the files that can be read; damage can be anywhere in a file."""
+    publish_lists(settings, {"u1": ["p1"], "u2": ["p1"]})
+    publish_lists(settings, {"u1": ["p2"], "u2": ["p1"]})
+    no_parquet = settings.published_lists_dir / "recomart-00000001-20260101T000000000000Z.parquet"
+    no_parquet.write_bytes(b"no Parquet file")
+    damaged = settings.published_lists_dir / list_file_names(settings)[-1]
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:4] + bytes(300) + content[304:])
+    publish_lists(settings, {"u1": ["p2"], "u2": ["p1"]})
+    for file in (no_parquet, damaged):
+        assert f"{file}: the log of published lists cannot be read: " in caplog.text
+        file.unlink()
+    assert read_log(settings)[2:] == [("u1", ["p2"])]
 
 
 def test_forgotten_customer_is_not_logged(settings: Settings) -> None:
