@@ -95,8 +95,12 @@ class ServingBenchmarkResult(BaseModel):
 
     @property
     def is_target_met(self) -> bool:
-        """Whether the median basket is faster than the limit and no client got an error."""
-        return self.in_process.p50_ms < MAX_P50_MS and not any(latency.error_count for latency in self.over_http)
+        """Whether the median basket is faster than the limit, no client got an error, and the log costs little."""
+        return (
+            self.in_process.p50_ms < MAX_P50_MS
+            and not any(latency.error_count for latency in self.over_http)
+            and max(self.log_cost_shares.values()) <= MAX_LOG_COST_SHARE
+        )
 
 
 def run_serving_benchmark(

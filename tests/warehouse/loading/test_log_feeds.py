@@ -30,7 +30,7 @@ PUBLISHED_AT = datetime(2026, 1, 5, 12, 30, 0, 250_000)
 
 
 def test_logs_are_loaded_as_text(shop: Shop) -> None:
-    """The hash of a list is not kept; ids that are words for a missing value elsewhere stay."""
+    """Ids that are words for a missing value elsewhere stay."""
     shop.put("events/1.jsonl", EVENT)
     put_list_log(shop, "recomart-00000001", PUBLISHED_AT, {"none": ["p2", 'a "b"'], "u2": []})
     shop.put("recommendation_log/served/1.jsonl", json.dumps(ANSWER) + "\n")

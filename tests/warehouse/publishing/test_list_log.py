@@ -13,7 +13,6 @@ from warehouse.database import open_writer
 from warehouse.publishing.live_copy import PublishedCopy, read_pointer
 from warehouse.publishing.publisher import log_live_lists, publish, publish_without_customer
 from warehouse.settings import Settings
-from warehouse.sources.log_feeds import LOG_FEEDS
 
 TABLES = ["rec_top_n"]
 
@@ -231,8 +230,3 @@ def test_due_log_has_no_forgotten_customer(settings: Settings) -> None:
     published = publish_lists(off, {"u1": ["p1"], "u2": ["p1"]})
     publish_without_customer(settings, "u1")
     assert read_log(settings, "user_id, published_at") == [("u2", published.published_at.replace(tzinfo=None))]
-
-
-def test_log_feeds_read_folders_of_logs(settings: Settings) -> None:
-    globs = [settings.landing_dir / feed["files"] for feed in LOG_FEEDS.values()]
-    assert {glob.parent for glob in globs} == {settings.published_lists_dir, settings.served_lists_dir}

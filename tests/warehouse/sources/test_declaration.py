@@ -463,7 +463,7 @@ def test_impressions_are_a_kind(tmp_path: Path) -> None:
             "format: csv\n    kind: served_lists",
             "feeds.impressions.kind: RecoMart writes the served_lists",
         ),
-        ("format: csv", "format: csv\n    dropped_names: [x]", "feeds.impressions.dropped_names: unknown setting"),
+        ("format: csv", "format: csv\n    joined_columns: [x]", "feeds.impressions.joined_columns: unknown setting"),
     ],
 )
 def test_invalid_impressions_error_messages(tmp_path: Path, old: str, new: str, message: str) -> None:
