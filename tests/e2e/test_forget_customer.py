@@ -382,7 +382,8 @@ def test_rows_of_sessions_and_logs_are_erased(shop: Shop) -> None:
     ]
     assert shop.query("select session_id from raw.served_lists") == [("s2",)]
     assert shop.query("select user_id from raw.recommendation_lists") == [("customer-2",)]
-    assert find_files_with_bytes(shop.landing, "s1") == []
+    # The excluded event of the other customer stays.
+    assert find_files_with_bytes(shop.landing, "s1") == [str(shop.landing / "events" / "1.jsonl")]
     log = pq.read_table(shop.landing / "recommendation_log" / "published" / "recomart-1.parquet")
     assert log.select(["user_id", "list_hash"]).to_pylist() == [{"user_id": "customer-2", "list_hash": "h"}]
 
