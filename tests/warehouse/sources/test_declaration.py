@@ -91,7 +91,11 @@ def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, al
         ),
         ("add_to_cart: [Cart", "view: [cart], add_to_cart: [Cart", "'cart' is a name of both view and add_to_cart"),
         ("{add_to_cart", "{add_to_basket", "event_types.add_to_basket"),
-        ("feeds:", "other: []\nfeeds:", ": other: unknown setting. Known: currency, exchange_rates, feeds"),
+        (
+            "feeds:",
+            "other: []\nfeeds:",
+            ": other: unknown setting. Known: currency, exchange_rates, log_keep_days,",
+        ),
         (VALID_SOURCES, "", "the sources file is empty"),
         (VALID_SOURCES, "feeds: []", "feeds: it must be a mapping of names to values"),
         (VALID_SOURCES, "feeds: {}", "feeds: it is empty"),
@@ -291,6 +295,7 @@ feeds:
         ),
         ("format: csv", "format: csv\n    price_divisor: 1", "line 6: feeds.purchases.price_divisor: it must be"),
         ("format: json", "format: json\n    key: sku", "feeds.products.key: only a feed of events or"),
+        ("feeds:", "log_keep_days: 0\nfeeds:", "line 2: log_keep_days: it must be at least 1"),
         ("feeds:", "exchange_rates: {USD: 2}\nfeeds:", "line 2: exchange_rates: without currency"),
         (
             "feeds:",
