@@ -55,8 +55,8 @@ def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Fee
     file that is no longer as it was loaded.
 
     Raises:
-        RecomartError: All rows of a feed of the shop are too old, a landing file cannot be rewritten, or the warehouse is
-            in use.
+        RecomartError: All rows of a shop's feed are too old, a landing file cannot be rewritten, or the warehouse is in
+            use.
         DiskFullError: The disk is full.
     """
     if not settings.database.exists():
