@@ -1,5 +1,6 @@
 """Steps of a run that need no model: the load, the two dbt builds, and the publication of their tables."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from subprocess import Popen
@@ -21,6 +22,7 @@ from orchestration.refusals import check_tables_accepted
 from orchestration.run_state import find_run_of_database, ignore_loaded_logs
 from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention, has_outdated_views
 from warehouse.erasure.row_erasure import FileRows
+from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reports import LoadReport
 from warehouse.loading.unreadable_feeds import check_feeds_readable
@@ -29,6 +31,8 @@ from warehouse.publishing.publisher import log_live_lists, publish
 from warehouse.settings import Settings
 from warehouse.sources.declaration import Feed, Sources
 from warehouse.sources.yaml_file import read_sources
+
+LOG = logging.getLogger(__name__)
 
 
 def load_landing(settings: Settings, timer: StepTimer) -> tuple[LoadReport, list[FileRows] | None]:
@@ -118,11 +122,16 @@ def publish_copy(
 def publish_and_load_log(settings: Settings, *, published_at: datetime | None = None) -> PublishedCopy:
     """Publish as `publish_copy`, and load the log of the lists that went live, so that the next run has nothing new.
 
+    A failure of this load is a warning, because the lists are live already: the next load reads the log.
+
     Raises:
-        RecomartError: See `publish_copy`; or the warehouse is in use.
+        RecomartError: See `publish_copy`.
     """
     published = publish_copy(settings, published_at=published_at)
-    load(settings, is_log_only=True)
+    try:
+        load(settings, is_log_only=True)
+    except RecomartError as error:
+        LOG.warning("the log of the published lists was not loaded: %s. The next load reads it", error)
     return published
 
 

@@ -41,6 +41,7 @@ create table if not exists raw.impressions (
 create table if not exists raw.recommendation_lists (
     user_id varchar, placement varchar, published_at varchar, experiment varchar, arm varchar, run_id varchar,
     product_ids varchar, sources varchar, reason_keys varchar, propensities varchar, publication varchar,
+    list_hash varchar,
     _extra varchar, _feed varchar not null, _file varchar not null,
     _line bigint not null, _load_id bigint not null
 );

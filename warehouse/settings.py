@@ -15,6 +15,12 @@ from warehouse.errors import RecomartError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+LOG_FOLDER = "recommendation_log"
+"""Folder of the logs in the landing folder. Globs of the shop's feeds match no file in it."""
+
+PUBLISHED_LISTS_FOLDER = f"{LOG_FOLDER}/published"
+SERVED_LISTS_FOLDER = f"{LOG_FOLDER}/served"
+
 HOST_PATTERN = re.compile(r"\*|(\*\.)?[\w.-]+|\[?[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*\]?")
 """A host name, all subdomains of one, `*` for all names, or an IP address. A port or `https://` would match
 no request."""
@@ -241,13 +247,13 @@ class Settings(BaseSettings):
 
     @property
     def published_lists_dir(self) -> Path:
-        """Folder of the log of published lists: one Parquet file for each publication that changed lists."""
-        return self.landing_dir / "recommendation_log" / "published"
+        """Folder of the log of published lists: one Parquet file for each publication."""
+        return self.landing_dir / PUBLISHED_LISTS_FOLDER
 
     @property
     def served_lists_dir(self) -> Path:
         """Folder of the log of the lists that the HTTP service answered with, as JSON lines."""
-        return self.landing_dir / "recommendation_log" / "served"
+        return self.landing_dir / SERVED_LISTS_FOLDER
 
     @property
     def database(self) -> Path:

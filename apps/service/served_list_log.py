@@ -82,7 +82,9 @@ class ServedListLog:
         self._settings = settings
         self._queue: deque[bytes] = deque()
         self._queue_bytes = 0
-        self._queue_lock = threading.Lock()
+        self._lock = threading.Lock()
+        """Lock of the queue and of both counters."""
+
         self._file: _LogFile | None = None
         self._failure: LogFailure | None = None
         self._stop_event = threading.Event()
@@ -116,7 +118,7 @@ class ServedListLog:
         if not self.is_enabled:
             return
         line = served_list.to_line()
-        with self._queue_lock:
+        with self._lock:
             if self._queue_bytes + len(line) > MAX_QUEUE_BYTES:
                 self.lost_count += 1
             else:
@@ -156,17 +158,14 @@ class ServedListLog:
         self._failure = failure
 
     def _write_queue(self) -> None:
-        if self._file and not self._file.exists():
-            self.lost_count += self._file.line_count
-            self._file.close()
-            self._file = None
-        with self._queue_lock:
+        self._leave_deleted_file()
+        with self._lock:
             lines = list(self._queue)
         if lines:
             self._file = self._file or self._open_file()
             self._file.write(lines)
-            self.written_count += len(lines)
-            with self._queue_lock:
+            with self._lock:
+                self.written_count += len(lines)
                 for _ in lines:
                     self._queue_bytes -= len(self._queue.popleft())
         if self._file and self._file.is_complete:
@@ -182,9 +181,24 @@ class ServedListLog:
                 f"the answers that no load has read have {max_bytes:,} bytes (RECOMART_SERVICE_MAX_LOG_BYTES). Load "
                 "them with `recomart run`"
             )
-        return _LogFile(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{os.getpid()}{UNFINISHED_SUFFIX}")
+        while True:
+            file = _LogFile(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{os.getpid()}{UNFINISHED_SUFFIX}")
+            # Before this process locked the empty file, a starting service may have deleted it.
+            if file.exists():
+                return file
+            file.close()
+
+    def _leave_deleted_file(self) -> None:
+        """Count the answers of the file as lost if another program has deleted it."""
+        if self._file and not self._file.exists():
+            with self._lock:
+                self.written_count -= self._file.line_count
+                self.lost_count += self._file.line_count
+            self._file.close()
+            self._file = None
 
     def _complete_file(self) -> None:
+        self._leave_deleted_file()
         if self._file:
             self._file.complete()
             self._file = None
@@ -203,11 +217,8 @@ class _LogFile:
         self._created_at = time.monotonic()
         self._size = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.close()
-            raise
+        # A starting service holds the lock of an empty file until it has deleted the file.
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     @property
     def is_complete(self) -> bool:

@@ -160,7 +160,7 @@ def write_list_log(shop: Shop, rng: Random) -> None:
     users = [user for user in ("u1", "u2", "u3", "") if rng.random() < 0.6]
     lists = [[f"p{rng.randrange(8)}" for _ in range(rng.randrange(3))] for _ in users]
     published_at = datetime(2026, 1, 1 + (number if rng.random() < 0.8 else 0), 12)
-    put_list_log(shop, f"recomart-{number:08d}", published_at, dict(zip(users, lists, strict=True)))
+    put_list_log(shop, f"recomart-{number:08d}-{number}", published_at, dict(zip(users, lists, strict=True)))
 
 
 def put_list_log(shop: Shop, publication: str, published_at: datetime, lists: dict[str, list[str]]) -> None:

@@ -13,7 +13,6 @@ from tests.crash_recovery import RUN_DEPENDENT_COLUMNS, TRAINING_DEPENDENT_COLUM
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import generate_shop
 from warehouse.erasure.erasure_lock import LOCK_FILE as ERASURE_LOCK
-from warehouse.publishing.list_log import MARKER_FILE
 from warehouse.publishing.live_copy import POINTER_FILE, read_pointer
 from warehouse.publishing.publisher import LOCK_FILE
 from warehouse.settings import Settings
@@ -87,6 +86,6 @@ def find_unexpected_files(settings: Settings) -> list[str]:
         },
         settings.models_dir: {run.run_id for run in runs},
         settings.datasets_dir: {DATASETS_LOCK, *(run.dataset_hash for run in runs)},
-        settings.serving_dir: {LOCK_FILE, POINTER_FILE, MARKER_FILE, *copies[-settings.serving_copies :]},
+        settings.serving_dir: {LOCK_FILE, POINTER_FILE, *copies[-settings.serving_copies :]},
     }
     return [str(path) for folder, names in expected.items() for path in folder.iterdir() if path.name not in names]

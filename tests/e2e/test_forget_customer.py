@@ -346,12 +346,18 @@ def test_joined_and_nested_rows_are_erased(shop: Shop) -> None:
 def test_session_and_log_rows_are_erased(shop: Shop) -> None:
     """Events show whose sessions the impressions and answers without a customer are of."""
     columns = {**EVENTS_JSONL["columns"], "session_id": "session"}
-    shop.declare(events={**EVENTS_JSONL, "columns": columns, "carries": "products"}, impressions=IMPRESSIONS_JSONL)
+    event_settings = {"columns": columns, "carries": "products", "leave_out": {"type": "test"}}
+    shop.declare(events={**EVENTS_JSONL, **event_settings}, impressions=IMPRESSIONS_JSONL)
     sessions = {"customer-1": ("s1", "shared"), "customer-2": ("s2", "shared")}
     events = [
         {"user": user, "session": session, "item": "p", "type": "view", "time": "2026-01-05"}
         for user, user_sessions in sessions.items()
         for session in user_sessions
+    ]
+    # Excluded events show no customer of a session.
+    events += [
+        {"user": user, "session": session, "item": "p", "type": "test", "time": "2026-01-05"}
+        for user, session in (("customer-2", "s1"), ("customer-1", "s2"))
     ]
     shop.put("events/1.jsonl", "".join(json.dumps(row) + "\n" for row in events))
     impressions = [{"session": session, "item": "p", "time": "2026-01-05"} for session in ("s1", "s2", "shared", "s3")]
@@ -368,7 +374,7 @@ def test_session_and_log_rows_are_erased(shop: Shop) -> None:
     gone.unlink()
     run_dbt(shop.settings, "run", "--select", "staging.shop", "staging.log")
     exported = {name: len(rows) for name, rows in read_customer_rows(shop.settings, "customer-1").items()}
-    assert exported == {"raw.events": 2, "raw.impressions": 3, "raw.served_lists": 1, "raw.recommendation_lists": 1}
+    assert exported == {"raw.events": 3, "raw.impressions": 3, "raw.served_lists": 1, "raw.recommendation_lists": 1}
     assert forget_customer(shop.settings, "customer-1", PipelineListener()) == []
     assert shop.query("select coalesce(session_id, user_id) from raw.impressions order by all") == [
         ("customer-2",),
@@ -376,7 +382,8 @@ def test_session_and_log_rows_are_erased(shop: Shop) -> None:
     ]
     assert shop.query("select session_id from raw.served_lists") == [("s2",)]
     assert shop.query("select user_id from raw.recommendation_lists") == [("customer-2",)]
-    assert find_files_with_bytes(shop.landing, "s1") == []
+    # The excluded event of the other customer stays.
+    assert find_files_with_bytes(shop.landing, "s1") == [str(shop.landing / "events" / "1.jsonl")]
     log = pq.read_table(shop.landing / "recommendation_log" / "published" / "recomart-1.parquet")
     assert log.select(["user_id", "list_hash"]).to_pylist() == [{"user_id": "customer-2", "list_hash": "h"}]
 

@@ -1,5 +1,7 @@
 """A run logs the lists of its publication and loads the log; a load logs those of a killed publication."""
 
+import pytest
+
 from orchestration.progress import PipelineListener, StepTimer
 from orchestration.steps import load_landing, publish_and_load_log, publish_copy
 from tests.table_changes import execute_statements
@@ -29,6 +31,17 @@ def test_publication_loads_changed_lists(demo_copy: Settings) -> None:
     execute_statements(demo_copy, CHANGE_LIST)
     published = publish_and_load_log(demo_copy)
     assert count_logged_lists(demo_copy) == {**before, published.file: 1}
+
+
+def test_failed_load_keeps_publication(demo_copy: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """Another process may use the warehouse after the lists went live; the next load reads their log."""
+    execute_statements(demo_copy, CHANGE_LIST)
+    with open_reader(demo_copy):
+        published = publish_and_load_log(demo_copy.model_copy(update={"wait_seconds": 0}))
+    assert "the log of the published lists was not loaded: " in caplog.text
+    assert published.file not in count_logged_lists(demo_copy)
+    load_landing(demo_copy, StepTimer(PipelineListener()))
+    assert count_logged_lists(demo_copy)[published.file] == 1
 
 
 def test_load_logs_killed_publication(demo_copy: Settings) -> None:

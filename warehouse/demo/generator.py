@@ -18,7 +18,7 @@ from warehouse.demo.days import open_shop
 from warehouse.demo.feeds import DayTally, write_day
 from warehouse.demo.truth import DemoTruth, TruthCounter, write_truth
 from warehouse.errors import RecomartError
-from warehouse.sources.log_feeds import LOG_FOLDER
+from warehouse.settings import LOG_FOLDER
 
 # Starting a process takes as long as generating this many events.
 EVENTS_PER_WORKER = 1_000_000

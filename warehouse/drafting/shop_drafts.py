@@ -15,8 +15,8 @@ from warehouse.drafting.sample_reader import find_load_problem, read_samples
 from warehouse.drafting.value_tests import MIN_EVIDENCE, MIN_SHARE, measure_ids
 from warehouse.formatting import format_names
 from warehouse.loading.landing_files import UnreadableFileError, find_unmatched_files
+from warehouse.settings import LOG_FOLDER
 from warehouse.sources.columns import ID_COLUMNS, PRODUCT_ATTRIBUTES, RAW_COLUMNS, REQUIRED_COLUMNS
-from warehouse.sources.log_feeds import LOG_FOLDER
 
 RANDOM_ID_PATTERN = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![a-z0-9])[0-9a-f]{16,}(?![a-z0-9])")
 """Ids in the names of files that programs such as Spark write."""

@@ -33,7 +33,9 @@ SESSION_KINDS = ("impressions", "served_lists")
 SESSIONS_QUERY = f"""
     select session_id
     from {TYPED_VIEWS["events"]}
-    where session_id in (select session_id from {TYPED_VIEWS["events"]} where user_id = $user_id)
+    where
+        not is_excluded
+        and session_id in (select session_id from {TYPED_VIEWS["events"]} where user_id = $user_id and not is_excluded)
     group by session_id
     having min(user_id) = max(user_id)
 """

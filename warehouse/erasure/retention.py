@@ -55,14 +55,16 @@ def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Fee
     file that is no longer as it was loaded.
 
     Raises:
-        RecomartError: All rows of a feed are too old, a landing file cannot be rewritten, or the warehouse is in use.
+        RecomartError: All rows of a shop's feed are too old, a landing file cannot be rewritten, or the warehouse is in
+            use.
         DiskFullError: The disk is full.
     """
     if not settings.database.exists():
         return []
     with open_reader(settings) as connection:
         typed_feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
-        for feed in typed_feeds:
+        # A log is no delivery: without publications or answers, all its rows become old.
+        for feed in (feed for feed in typed_feeds if not feed.is_log):
             _check_rows_remain(connection, settings, feed)
     with lock_erasure(settings):
         return erase_rows(settings, sources, find_rows=partial(_find_rows_to_erase, settings, sources, typed_feeds))
@@ -126,8 +128,8 @@ def _find_rows_to_erase(
 
 
 def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
-    query = f"select 1 from duckdb_views() where schema_name = 'staging' and view_name = 'stg_shop__{feed.kind}'"
-    return fetch_first_row(connection, query) is not None
+    query = "select 1 from duckdb_views() where schema_name || '.' || view_name = ?"
+    return fetch_first_row(connection, query, [TYPED_VIEWS[feed.kind]]) is not None
 
 
 def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, rows: FileRows) -> bool:

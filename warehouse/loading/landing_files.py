@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from warehouse.errors import RecomartError
-from warehouse.settings import Settings
+from warehouse.settings import LOG_FOLDER, Settings
 from warehouse.sources.declaration import Feed
-from warehouse.sources.log_feeds import LOG_FOLDER
 
 UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload")
 

@@ -140,8 +140,7 @@ def _build_json_query(feed: Feed, common_keys: Sequence[str]) -> str:
         return field
 
     values = _build_values(feed, build_field)
-    dropped_paths = ((name,) for name in feed.dropped_names)
-    removals = list(_build_removals(dict.fromkeys((*paths.values(), *dropped_paths))))
+    removals = list(_build_removals(dict.fromkeys(paths.values())))
     steps = "".join(
         f"""
         rest_{number} as (
@@ -178,7 +177,6 @@ def _find_common_keys(connection: duckdb.DuckDBPyConnection, feed: Feed, records
     query = f"select json_keys(text) from records where {JSON_PROBLEM_SQL} is null limit 1"
     rows = connection.execute(query).fetchall()
     declared_keys = {keys[0] for keys in map(split_json_path, feed.mapped_names) if len(keys) == 1}
-    declared_keys.update(feed.dropped_names)
     return rows[0][0] if rows and declared_keys.issuperset(rows[0][0]) else []
 
 
@@ -245,7 +243,7 @@ def save_column_names(
 
     Of a feed, `MAX_COLUMNS` undeclared names are saved: in objects whose keys are ids, every record has another one.
     """
-    declared_names = {*feed.mapped_names, *feed.condition_names, *feed.dropped_names}
+    declared_names = {*feed.mapped_names, *feed.condition_names}
     first_path = records["path"][0].as_py()
     if feed.format == "csv":
         first_paths = dict.fromkeys(header, first_path)

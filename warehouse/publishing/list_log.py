@@ -1,21 +1,20 @@
 """The log of published lists: Parquet files in the landing folder with the lists that each publication changed."""
 
 import logging
+import os
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import UTC
 from pathlib import Path
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from warehouse.atomic_files import flush_to_disk, write_text_atomically
+from warehouse.atomic_files import flush_to_disk
 from warehouse.database import connect_to_file
 from warehouse.erasure.customer_tables import IS_USER_ROW
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
 from warehouse.sql_text import quote_literal
-
-MARKER_FILE = "list_log.json"
 
 PLACEMENT = "customer"
 """Placement of the published lists."""
@@ -86,12 +85,13 @@ ARMS = "select user_id, experiment, arm from rec_customer_arms"
 
 NO_LOGGED_LISTS = "select null::varchar as user_id, null::ubigint as list_hash limit 0"
 
+# The time of a publication may be that of a simulated shop or of a wrong clock, so the number of the copy orders the
+# lists. A copy of an earlier version of RecoMart has no number.
 LOGGED_LISTS = """
     select
         user_id,
-        -- The name of a file starts with the number of its publication.
-        arg_max(list_hash, (published_at, filename)) as list_hash
-    from read_parquet({files}, filename = true)
+        arg_max(list_hash, regexp_extract(publication, '^recomart-([0-9]{{8}})-', 1)) as list_hash
+    from read_parquet({files})
     where placement = {placement}
     group by user_id
 """
@@ -133,31 +133,23 @@ copy (
 """
 
 
-class ListLogMarker(BaseModel):
-    """The content of the marker file, which saves the comparison of a copy whose lists are logged."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    logged_copy: str
-    """File name of the last copy whose lists are logged."""
-
-
 def is_list_log_due(settings: Settings, published: PublishedCopy) -> bool:
-    """Return whether lists of a copy may be missing from the log."""
-    if settings.effect_depth == 0:
+    """Return whether the log of a copy is missing."""
+    if settings.effect_depth == 0 or "rec_top_n" not in published.rows:
         return False
-    try:
-        marker = ListLogMarker.model_validate_json((settings.serving_dir / MARKER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
-        return True
-    return marker.logged_copy != published.file
+    # Path.exists raises an error if the folder cannot be read.
+    return not os.path.exists(_get_log_file(settings, published))  # noqa: PTH110
+
+
+def _get_log_file(settings: Settings, published: PublishedCopy) -> Path:
+    return settings.published_lists_dir / Path(published.file).with_suffix(".parquet").name
 
 
 def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_id: str | None = None) -> None:
     """Log the lists of the live copy that differ from the customer's last logged list, if they are not logged yet.
 
-    The caller holds the lock of publishing. The file gets its name when it is complete. A second call for the same copy
-    finds no difference, so a list is never logged twice.
+    The caller holds the lock of publishing. The file gets its name when it is complete, also without lists, so a list
+    is never logged twice.
 
     A failure is a warning, because the copy is live already: the next load or publication writes the log.
 
@@ -168,21 +160,18 @@ def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_
     """
     if not is_list_log_due(settings, published):
         return
-    folder = settings.published_lists_dir
-    file = folder / Path(published.file).with_suffix(".parquet").name
+    file = _get_log_file(settings, published)
     unfinished = file.with_name(f"{file.name}.tmp")
     try:
         # A landing folder that is not mounted must not be created in its place.
         settings.landing_dir.stat()
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         # A killed publication may have left one.
-        for path in folder.glob("*.parquet.tmp"):
+        for path in file.parent.glob("*.parquet.tmp"):
             path.unlink()
-        if _write_changed_lists(settings, published, unfinished, forgotten_user_id):
-            flush_to_disk(unfinished)
-            unfinished.rename(file)
-        marker = ListLogMarker(logged_copy=published.file)
-        write_text_atomically(settings.serving_dir / MARKER_FILE, marker.model_dump_json() + "\n")
+        _write_changed_lists(settings, published, unfinished, forgotten_user_id)
+        flush_to_disk(unfinished)
+        unfinished.rename(file)
     except (OSError, duckdb.Error) as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -196,28 +185,30 @@ def write_list_log(settings: Settings, published: PublishedCopy, forgotten_user_
 
 def _write_changed_lists(
     settings: Settings, published: PublishedCopy, file: Path, forgotten_user_id: str | None
-) -> bool:
-    """Write the changed lists into a Parquet file, unless there are none; return whether there are some."""
-    if "rec_top_n" not in published.rows:
-        return False
+) -> None:
+    """Write the changed lists into a Parquet file."""
     logged_files = sorted(str(path) for path in settings.published_lists_dir.glob("*.parquet"))
-    files = ", ".join(map(quote_literal, logged_files))
     placement = quote_literal(PLACEMENT)
     with closing(connect_to_file(settings, settings.serving_dir / published.file, read_only=True)) as connection:
         # A copy of an earlier version of RecoMart may lack some.
         columns = connection.sql("from rec_top_n limit 0").columns
-        connection.execute(
-            CHANGED_LISTS.format(
-                depth=settings.effect_depth,
-                propensity_text="coalesce(':' || propensity, '')" if "propensity" in columns else "''",
-                arms=ARMS if "rec_customer_arms" in published.rows else NO_ARMS,
-                logged_lists=LOGGED_LISTS.format(files=f"[{files}]", placement=placement) if files else NO_LOGGED_LISTS,
+
+        def find_changed_lists(files: Sequence[str]) -> None:
+            connection.execute(
+                CHANGED_LISTS.format(
+                    depth=settings.effect_depth,
+                    propensity_text="coalesce(':' || propensity, '')" if "propensity" in columns else "''",
+                    arms=ARMS if "rec_customer_arms" in published.rows else NO_ARMS,
+                    logged_lists=_build_logged_lists(files) if files else NO_LOGGED_LISTS,
+                )
             )
-        )
+
+        try:
+            find_changed_lists(logged_files)
+        except duckdb.Error:
+            find_changed_lists([file for file in logged_files if _is_readable(connection, file)])
         if forgotten_user_id is not None:
             connection.execute(f"delete from changed_lists where {IS_USER_ROW}", [forgotten_user_id])
-        if connection.execute("select count(*) from changed_lists").fetchall() == [(0,)]:
-            return False
         connection.execute(
             LOG_ROWS.format(
                 source="source" if "source" in columns else "null::varchar",
@@ -230,4 +221,22 @@ def _write_changed_lists(
                 file=quote_literal(str(file)),
             )
         )
-        return True
+
+
+def _build_logged_lists(files: Sequence[str]) -> str:
+    return LOGGED_LISTS.format(files=f"[{', '.join(map(quote_literal, files))}]", placement=quote_literal(PLACEMENT))
+
+
+def _is_readable(connection: duckdb.DuckDBPyConnection, file: str) -> bool:
+    """Return whether a file of the log can be read; warn if not."""
+    try:
+        connection.execute(_build_logged_lists([file])).fetchall()
+    except duckdb.Error as error:
+        LOG.warning(
+            "%s: the log of published lists cannot be read: %s. Restore the file from a backup, or delete it. Its "
+            "lists may be logged again",
+            file,
+            str(error).splitlines()[0],
+        )
+        return False
+    return True

@@ -163,7 +163,9 @@ WriteCopy = Callable[[Path], tuple[dict[str, int], dict[str, Any]]]
 
 def _publish_new_copy(settings: Settings, write_copy: WriteCopy) -> PublishedCopy:
     _delete_unfinished_copies(settings.serving_dir)
-    number = 1 + max((_get_copy_number(path) for path in settings.serving_dir.glob("recomart-*.duckdb")), default=0)
+    # A warehouse that was made anew continues the numbers of the log, because they order the lists.
+    named_paths = (*settings.serving_dir.glob("recomart-*.duckdb"), *settings.published_lists_dir.glob("*.parquet"))
+    number = 1 + max(map(_get_copy_number, named_paths), default=0)
     copy = settings.serving_dir / f"recomart-{number:08}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:

@@ -41,7 +41,7 @@ RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     ),
     "recommendation_lists": (
         *("user_id", "placement", "published_at", "experiment", "arm", "run_id", "product_ids", "sources"),
-        *("reason_keys", "propensities", "publication"),
+        *("reason_keys", "propensities", "publication", "list_hash"),
     ),
     "served_lists": (
         *("recommendation_id", "served_at", "user_id", "session_id", "placement", "experiment", "arm", "run_id"),

@@ -59,6 +59,9 @@ class Sources(DeclarationModel):
     exchange_rates: dict[Currency, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """Currency: what one unit of it is worth in the shop's currency."""
 
+    log_keep_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Days after which a run erases rows of the logs of recommendations; by default they are kept forever."""
+
     feeds: dict[str, Feed] = Field(min_length=1)
     """The feeds by name, with the joined files of a feed as feed `NAME.join`, and with the built-in feeds."""
 
@@ -92,7 +95,9 @@ class Sources(DeclarationModel):
                 joined_columns = join.get("columns")
                 named_feed["joined_columns"] = tuple(joined_columns) if isinstance(joined_columns, dict) else ()
                 named_feed["join"] = {"by": join.get("by", ())}
-        return {**data, "feeds": {**feeds, **LOG_FEEDS} if feeds else {}}
+        keep_days = data.get("log_keep_days")
+        log_feeds = {name: {**feed, "keep_days": keep_days} for name, feed in LOG_FEEDS.items()}
+        return {**data, "feeds": {**feeds, **log_feeds} if feeds else {}}
 
     @model_validator(mode="after")
     def _check_currencies(self) -> Self:

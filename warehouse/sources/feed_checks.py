@@ -100,7 +100,7 @@ def _check_format_and_kind(feed: FeedSettings) -> None:
         if feed.format not in formats and _is_declared(feed, setting):
             raise ValueError(f"{setting}: only a feed of format {' or '.join(formats)} can have it. Remove it")
     for setting, kinds in KINDS_BY_SETTING.items():
-        if feed.kind not in kinds and _is_declared(feed, setting):
+        if not feed.is_log and feed.kind not in kinds and _is_declared(feed, setting):
             raise ValueError(f"{setting}: only a feed of {' or '.join(kinds)} can have it. Remove it")
 
 

@@ -81,9 +81,7 @@ class JoinKey(DeclarationModel):
 class FeedSettings(DeclarationModel):
     """The settings of one feed, not yet compared with each other."""
 
-    derived_fields: ClassVar = frozenset(
-        {"name", "joined_to", "joined_columns", "names_of_joining_feed", "dropped_names"}
-    )
+    derived_fields: ClassVar = frozenset({"name", "joined_to", "joined_columns", "names_of_joining_feed"})
 
     name: str
     """Name of the feed: its key in the sources file. The joined files of a feed are a feed of their own,
@@ -97,9 +95,6 @@ class FeedSettings(DeclarationModel):
 
     names_of_joining_feed: tuple[str, ...] = ()
     """For joined files: the names that the conditions and the keys of the joining feed read."""
-
-    dropped_names: tuple[str, ...] = ()
-    """For a built-in feed: the names in the files whose values the warehouse does not keep."""
 
     kind: FeedKind
     """Raw table of the feed's rows: events, purchases, products or impressions; the default is the feed's name if that

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from warehouse.settings import PUBLISHED_LISTS_FOLDER, SERVED_LISTS_FOLDER
 from warehouse.sources.columns import RAW_COLUMNS, FeedKind
-
-LOG_FOLDER = "recommendation_log"
-"""Folder of the logs in the landing folder. Globs of the shop's feeds match no file in it."""
 
 
 def _build_feed(kind: FeedKind, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,16 +15,10 @@ def _build_feed(kind: FeedKind, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 LOG_FEEDS: Mapping[str, dict[str, Any]] = {
     "recommendation_lists": _build_feed(
-        "recommendation_lists",
-        {
-            "files": f"{LOG_FOLDER}/published/*.parquet",
-            "format": "parquet",
-            # The hash by which the next publication finds the lists that changed; the warehouse has the lists.
-            "dropped_names": ("list_hash",),
-        },
+        "recommendation_lists", {"files": f"{PUBLISHED_LISTS_FOLDER}/*.parquet", "format": "parquet"}
     ),
     "served_lists": _build_feed(
-        "served_lists", {"files": f"{LOG_FOLDER}/served/*.jsonl", "format": "jsonl", "encoding": "utf-8"}
+        "served_lists", {"files": f"{SERVED_LISTS_FOLDER}/*.jsonl", "format": "jsonl", "encoding": "utf-8"}
     ),
 }
 """The declarations by the name of the feed, which is that of its kind."""

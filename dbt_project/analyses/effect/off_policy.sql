@@ -21,7 +21,11 @@ with challenger_candidates as (
     inner join {{ ref('int_product_rules') }} as rules
         on candidates.product_id = rules.product_id
         and policies.rule_set = rules.rule_set
-    where rules.is_recommendable and rules.pinned_position is null
+    left join {{ ref('int_active_pins') }} as pins
+        on rules.product_id = pins.product_id
+        and rules.rule_set = pins.rule_set
+        and (pins.favourite_category is null or pins.favourite_category = policies.favourite_category)
+    where rules.is_recommendable and pins.product_id is null
 
 ),
 
@@ -53,6 +57,7 @@ logged_places as (
 
     select
         user_id,
+        placement,
         published_at,
         live_until,
         rank,
@@ -119,7 +124,10 @@ shown_places as (
         logged_places.propensity > 0
         and (
             served.recommendation_id is null
-            or {{ list_rank('served.product_ids', 'impressions.product_id') }} = logged_places.rank
+            or (
+                served.placement = logged_places.placement
+                and {{ list_rank('served.product_ids', 'impressions.product_id') }} = logged_places.rank
+            )
         )
 
 ),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from apps.benchmarks.serving_benchmark import Latency, ServingBenchmarkResult
 from apps.benchmarks.synthetic_model import SyntheticShop, publish_synthetic_shop
 from apps.cli.commands import app
 from apps.recommendation_queries import RecommendationQueries
@@ -31,6 +32,30 @@ def test_serving_benchmark_writes_figures(tmp_path: Path) -> None:
     work_dir = tmp_path / "work"
     assert not (work_dir / "landing" / "recommendation_log" / "served").exists()
     assert not list(work_dir.glob(".benchmark_landing_*"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "responses_per_second", "is_met"), [(10, 96, True), (10, 94, False), (0.3, 94, True)]
+)
+def test_log_cost_is_a_target(seconds: float, responses_per_second: float, is_met: bool) -> None:
+    """In a short measurement, noise is larger than the cost."""
+    without_log = Latency(
+        request_kind="customer", response_count=1, error_count=0, p50_ms=1, p99_ms=1, responses_per_second=100
+    )
+    result = ServingBenchmarkResult(
+        machine={},
+        products=1,
+        factors=1,
+        load_seconds=1,
+        in_process=without_log,
+        client_count=1,
+        seconds=seconds,
+        start_seconds=1,
+        over_http=[without_log.model_copy(update={"responses_per_second": responses_per_second})],
+        over_http_without_log=[without_log],
+        first_error=None,
+    )
+    assert result.is_target_met == is_met
 
 
 def test_exactly_one_folder_is_required(tmp_path: Path) -> None:

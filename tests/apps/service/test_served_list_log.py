@@ -228,6 +228,38 @@ def test_deleted_folder_counts_lost_answers(settings: Settings) -> None:
     log.append(make_list(2))
     log.stop()
     assert read_ids(settings) == [2]
+    assert (log.written_count, log.lost_count) == (1, 1)
+
+
+def test_deleted_file_at_end_is_counted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ServedListLog(settings)
+    log.start()
+    log.append(make_list(1))
+    wait_until(lambda: log.written_count == 1)
+    monkeypatch.setattr(log, "_write_queue", lambda: None)
+    list_files(settings, ".part")[0].unlink()
+    log.stop()
+    assert (log.written_count, log.lost_count, log.status) == (0, 1, "ok")
+
+
+def test_new_file_survives_starting_service(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that starts between the creation of a file and its lock deletes the empty file."""
+    lock = fcntl.flock
+
+    def start_service(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        starting_log = ServedListLog(settings)
+        starting_log.start()
+        starting_log.stop()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", start_service)
+    log = ServedListLog(settings)
+    log.start()
+    log.append(make_list(1))
+    log.stop()
+    assert read_ids(settings) == [1]
+    assert (log.written_count, log.lost_count, log.status) == (1, 0, "ok")
 
 
 def test_unloaded_files_have_maximum_size(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

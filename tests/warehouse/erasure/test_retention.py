@@ -7,11 +7,13 @@ import duckdb
 import pytest
 
 from orchestration.progress import describe_expiry
+from tests.dbt.random_deliveries import put_list_log
 from tests.three_feed_shop import EVENTS_JSONL, Shop
 from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
+from warehouse.sources.columns import TYPED_VIEWS, FeedKind
 from warehouse.sources.yaml_file import read_sources
 
 TODAY = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
@@ -33,12 +35,12 @@ def old_shop(shop: Shop) -> Shop:
     return shop
 
 
-def create_view(shop: Shop, kind: str, time_column: str) -> None:
+def create_view(shop: Shop, kind: FeedKind, time_column: str) -> None:
     """Create the view that dbt creates of the times of a kind of rows."""
     with duckdb.connect(str(shop.settings.database)) as connection:
         connection.execute("create schema if not exists staging")
         connection.execute(
-            f"create view staging.stg_shop__{kind} as "
+            f"create view {TYPED_VIEWS[kind]} as "
             f"select _feed, _file, _line, {time_column}::timestamp as {time_column} from raw.{kind}"
         )
 
@@ -55,6 +57,25 @@ def test_rows_expire_by_day(old_shop: Shop) -> None:
     file = old_shop.landing / "events" / "1.jsonl"
     assert file.read_text(encoding="utf-8") == write_events(datetime(1970, 1, 20), limit, TODAY)
     assert erase(old_shop) == []
+
+
+def test_rows_of_logs_expire(shop: Shop) -> None:
+    """A log of which all rows are old stops no run."""
+    shop.put("events/1.jsonl", write_events(TODAY))
+    sources = shop.settings.sources.read_text(encoding="utf-8")
+    shop.settings.sources.write_text(f"log_keep_days: 30\n{sources}", encoding="utf-8")
+    put_list_log(shop, "1", TODAY - timedelta(days=31), {"u1": ["p1"]})
+    put_list_log(shop, "2", TODAY, {"u1": ["p2"], "u2": []})
+    for number, served_at in enumerate((TODAY - timedelta(days=31), TODAY - timedelta(days=40)), start=1):
+        answer = {"recommendation_id": "a", "served_at": served_at.isoformat(), "product_ids": ["p1"]}
+        shop.put(f"recommendation_log/served/{number}.jsonl", f"{json.dumps(answer)}\n")
+    load(shop.settings)
+    create_view(shop, "recommendation_lists", "published_at")
+    create_view(shop, "served_lists", "served_at")
+    paths = ["published/1.parquet", "served/1.jsonl", "served/2.jsonl"]
+    assert [rows.path for rows in erase(shop)] == [f"recommendation_log/{path}" for path in paths]
+    assert shop.query("select user_id from raw.recommendation_lists order by 1") == [("u1",), ("u2",)]
+    assert shop.query("select count(*) from raw.served_lists") == [(0,)]
 
 
 @pytest.mark.parametrize("is_readable", [True, False])

@@ -30,7 +30,7 @@ PUBLISHED_AT = datetime(2026, 1, 5, 12, 30, 0, 250_000)
 
 
 def test_logs_are_loaded_as_text(shop: Shop) -> None:
-    """The hash of a list is not kept; ids that are words for a missing value elsewhere stay."""
+    """Ids that are words for a missing value elsewhere stay."""
     shop.put("events/1.jsonl", EVENT)
     put_list_log(shop, "recomart-00000001", PUBLISHED_AT, {"none": ["p2", 'a "b"'], "u2": []})
     shop.put("recommendation_log/served/1.jsonl", json.dumps(ANSWER) + "\n")
@@ -56,6 +56,17 @@ def test_logs_are_loaded_as_text(shop: Shop) -> None:
         "select recommendation_id, session_id, product_ids, is_fallback, _extra from raw.served_lists"
     ) == [("0a", "s1", '["p1","p2"]', "false", None)]
     assert load(shop.settings).rows_loaded == 0
+
+
+def test_log_without_lists_is_loaded(shop: Shop) -> None:
+    """A publication that changed no list writes a file without rows."""
+    shop.put("events/1.jsonl", EVENT)
+    put_list_log(shop, "recomart-00000001", PUBLISHED_AT, {})
+    for files_loaded in (1, 0):
+        report = load(shop.settings)
+        assert (report.rejected_files, report.undeclared_columns, report.unreadable_feeds) == ({}, {}, {})
+        feed = report.feeds["recommendation_lists"]
+        assert (feed.files_loaded, feed.rows_loaded) == (files_loaded, 0)
 
 
 def test_shop_without_logs_has_none(shop: Shop) -> None:

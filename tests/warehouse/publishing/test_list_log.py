@@ -1,5 +1,6 @@
 """The log of published lists: content, only changed lists, repair after a failure."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from warehouse.database import open_writer
 from warehouse.publishing.live_copy import PublishedCopy, read_pointer
 from warehouse.publishing.publisher import log_live_lists, publish, publish_without_customer
 from warehouse.settings import Settings
-from warehouse.sources.log_feeds import LOG_FEEDS
 
 TABLES = ["rec_top_n"]
 
@@ -87,8 +87,9 @@ def test_log_has_only_changed_lists(settings: Settings) -> None:
     # Rank 3 of u1 is not logged, u2 gets one more product, u3 no list, u4 another order, u5 a first list.
     publish_lists(settings, {"u1": ["p1", "p2", "p4"], "u2": ["p1", "p2"], "u4": ["p2", "p1"], "u5": ["p1"]})
     assert read_log(settings)[4:] == [("u2", ["p1", "p2"]), ("u3", []), ("u4", ["p2", "p1"]), ("u5", ["p1"])]
+    # A publication without changed lists writes a file too.
     publish_lists(settings, {"u1": ["p1", "p2"], "u2": ["p1", "p2"], "u4": ["p2", "p1"], "u5": ["p1"]})
-    assert len(list_file_names(settings)) == 2
+    assert (len(read_log(settings)), len(list_file_names(settings))) == (8, 3)
 
 
 def test_log_has_propensities(settings: Settings) -> None:
@@ -107,6 +108,23 @@ def test_log_compares_with_last_list(settings: Settings) -> None:
     for product in ("p1", "p2", "p1"):
         publish_lists(settings, {"u1": [product]})
     assert read_log(settings) == [("u1", ["p1"]), ("u1", ["p2"]), ("u1", ["p1"])]
+
+
+def test_log_compares_despite_earlier_time(settings: Settings) -> None:
+    """A simulated shop and a corrected clock publish with a time before that of the last list."""
+    publish_lists(settings, {"u1": ["p1"]})
+    for day, product in enumerate(("p2", "p2", "p1"), start=1):
+        publish_lists(settings, {"u1": [product]}, published_at=datetime(2026, 1, day, tzinfo=UTC))
+    assert read_log(settings) == [("u1", ["p1"]), ("u1", ["p2"]), ("u1", ["p1"])]
+
+
+def test_new_warehouse_continues_log(settings: Settings) -> None:
+    for product in ("p1", "p2", "p3"):
+        publish_lists(settings, {"u1": [product]})
+    shutil.rmtree(settings.serving_dir)
+    for product in ("p4", "p3"):
+        publish_lists(settings, {"u1": [product]})
+    assert [products for _, products in read_log(settings)] == [["p1"], ["p2"], ["p3"], ["p4"], ["p3"]]
 
 
 def test_log_has_arms(settings: Settings) -> None:
@@ -177,15 +195,6 @@ def test_publication_without_landing(tmp_path: Path, caplog: pytest.LogCaptureFi
         assert list_file_names(settings) == [published.file.replace(".duckdb", ".parquet")]
 
 
-def test_log_without_marker_is_not_repeated(settings: Settings) -> None:
-    """The marker only saves the comparison; a killed publication may not have written it."""
-    publish_lists(settings, {"u1": ["p1"]})
-    (settings.serving_dir / "list_log.json").unlink()
-    log_live_lists(settings)
-    assert read_log(settings) == [("u1", ["p1"])]
-    assert (settings.serving_dir / "list_log.json").exists()
-
-
 def test_log_deletes_unfinished_file(settings: Settings) -> None:
     settings.published_lists_dir.mkdir(parents=True)
     (settings.published_lists_dir / "recomart-00000001-20260101T000000000000Z.parquet.tmp").write_bytes(b"half")
@@ -193,16 +202,20 @@ def test_log_deletes_unfinished_file(settings: Settings) -> None:
     assert list_file_names(settings) == [published.file.replace(".duckdb", ".parquet")]
 
 
-def test_damaged_log_keeps_publication(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    settings.published_lists_dir.mkdir(parents=True)
-    damaged = settings.published_lists_dir / "recomart-00000001-20260101T000000000000Z.parquet"
-    damaged.write_bytes(b"no Parquet file")
-    published = publish_lists(settings, {"u1": ["p1"]})
-    assert read_pointer(settings) == published
-    assert damaged.name in caplog.text
-    damaged.unlink()
-    log_live_lists(settings)
-    assert read_log(settings) == [("u1", ["p1"])]
+def test_damaged_file_does_not_stop_log(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """Lists are compared with the files that can be read; damage can be anywhere in a file."""
+    publish_lists(settings, {"u1": ["p1"], "u2": ["p1"]})
+    publish_lists(settings, {"u1": ["p2"], "u2": ["p1"]})
+    no_parquet = settings.published_lists_dir / "recomart-00000001-20260101T000000000000Z.parquet"
+    no_parquet.write_bytes(b"no Parquet file")
+    damaged = settings.published_lists_dir / list_file_names(settings)[-1]
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:4] + bytes(300) + content[304:])
+    publish_lists(settings, {"u1": ["p2"], "u2": ["p1"]})
+    for file in (no_parquet, damaged):
+        assert f"{file}: the log of published lists cannot be read: " in caplog.text
+        file.unlink()
+    assert read_log(settings)[2:] == [("u1", ["p2"])]
 
 
 def test_forgotten_customer_is_not_logged(settings: Settings) -> None:
@@ -217,8 +230,3 @@ def test_due_log_has_no_forgotten_customer(settings: Settings) -> None:
     published = publish_lists(off, {"u1": ["p1"], "u2": ["p1"]})
     publish_without_customer(settings, "u1")
     assert read_log(settings, "user_id, published_at") == [("u2", published.published_at.replace(tzinfo=None))]
-
-
-def test_log_feeds_read_folders_of_logs(settings: Settings) -> None:
-    globs = [settings.landing_dir / feed["files"] for feed in LOG_FEEDS.values()]
-    assert {glob.parent for glob in globs} == {settings.published_lists_dir, settings.served_lists_dir}

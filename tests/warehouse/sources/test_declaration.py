@@ -91,7 +91,7 @@ def test_event_aliases_match_duckdb_lower_case(tmp_path: Path, declared: str, al
         ),
         ("add_to_cart: [Cart", "view: [cart], add_to_cart: [Cart", "'cart' is a name of both view and add_to_cart"),
         ("{add_to_cart", "{add_to_basket", "event_types.add_to_basket"),
-        ("feeds:", "other: []\nfeeds:", ": other: unknown setting. Known: currency, exchange_rates, feeds"),
+        ("feeds:", "other: []\nfeeds:", ": other: unknown setting. Known: currency, exchange_rates, log_keep_"),
         (VALID_SOURCES, "", "the sources file is empty"),
         (VALID_SOURCES, "feeds: []", "feeds: it must be a mapping of names to values"),
         (VALID_SOURCES, "feeds: {}", "feeds: it is empty"),
@@ -291,6 +291,7 @@ feeds:
         ),
         ("format: csv", "format: csv\n    price_divisor: 1", "line 6: feeds.purchases.price_divisor: it must be"),
         ("format: json", "format: json\n    key: sku", "feeds.products.key: only a feed of events or"),
+        ("feeds:", "log_keep_days: 0\nfeeds:", "line 2: log_keep_days: it must be at least 1"),
         ("feeds:", "exchange_rates: {USD: 2}\nfeeds:", "line 2: exchange_rates: without currency"),
         (
             "feeds:",
@@ -463,7 +464,7 @@ def test_impressions_are_a_kind(tmp_path: Path) -> None:
             "format: csv\n    kind: served_lists",
             "feeds.impressions.kind: RecoMart writes the served_lists",
         ),
-        ("format: csv", "format: csv\n    dropped_names: [x]", "feeds.impressions.dropped_names: unknown setting"),
+        ("format: csv", "format: csv\n    joined_columns: [x]", "feeds.impressions.joined_columns: unknown setting"),
     ],
 )
 def test_invalid_impressions_error_messages(tmp_path: Path, old: str, new: str, message: str) -> None:

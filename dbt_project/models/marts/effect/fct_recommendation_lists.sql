@@ -12,14 +12,20 @@
 ] %}
 
 {#- Sorting the lists with their products would take several times as long. -#}
-{% set period_columns = ['user_id', 'placement', 'published_at', '_line', '_load_id'] %}
+{% set period_columns = ['user_id', 'placement', 'published_at', 'publication', '_line', '_load_id'] %}
 
 with periods as (
 
     select
         _load_id,
         _line,
-        lead(published_at) over (partition by user_id, placement order by published_at) as live_until
+        -- A later publication can have an earlier time: that of a simulated shop, or after a clock was corrected. The number in
+        -- the name of the publication orders them.
+        min(published_at) over (
+            partition by user_id, placement
+            order by regexp_extract(publication, '^recomart-([0-9]{8})-', 1), published_at
+            rows between 1 following and unbounded following
+        ) as next_published_at
     from ({{ lists_to_build(period_columns) }}) as lists
 
 )
@@ -28,7 +34,10 @@ select
     lists.user_id,
     lists.placement,
     lists.published_at,
-    periods.live_until,
+    case
+        when periods.next_published_at < lists.published_at then lists.published_at
+        else periods.next_published_at
+    end as live_until,
     lists.experiment,
     lists.arm,
     lists.run_id,

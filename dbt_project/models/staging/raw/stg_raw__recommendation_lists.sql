@@ -10,6 +10,7 @@ select
     reason_keys,
     propensities,
     publication,
+    list_hash,
     _extra,
     _feed,
     _file,
