@@ -32,8 +32,9 @@ SCHEMA = """
         user_id text, product_id text, placement text, rank integer, seen_at timestamp, recommendation_id text,
         action_type text
     );
-    create table marts.fct_served_lists (recommendation_id text, product_ids text[]);
-    create table intermediate.int_user_policies (user_id text, rule_set text);
+    create table marts.fct_served_lists (recommendation_id text, placement text, product_ids text[]);
+    create table intermediate.int_user_policies (user_id text, rule_set text, favourite_category text);
+    create table intermediate.int_active_pins (rule_set text, product_id text, favourite_category text);
     create table intermediate.int_product_rules (
         product_id text, rule_set text, is_recommendable boolean, pinned_position integer, category text, brand text,
         category_cap integer, brand_cap integer
@@ -94,10 +95,12 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
 
     u1 sees the exchanged c at place 1 (weight 10), u2 sees a there. Both see b (weight 1 / 0.8 = 1.25).
     """
-    insert(warehouse, "intermediate.int_user_policies", [(user, "") for user in ("u1", "u2", "u3", "old")])
-    insert_products(warehouse, "a", "b", "c", "pin")
+    insert(warehouse, "intermediate.int_user_policies", [(user, "", "x") for user in ("u1", "u2", "u3", "old")])
+    insert(warehouse, "intermediate.int_active_pins", [("", "pin", None), ("", "favourite", "x"), ("", "b", "y")])
+    insert_products(warehouse, "a", "b", "c", "pin", "favourite")
     insert_products(warehouse, "gone", is_recommendable=False)
-    candidates = [(user, product, rank) for user in ("u1", "u2") for rank, product in enumerate(("gone", "c", "b"))]
+    ranking = enumerate(("gone", "favourite", "c", "b"))
+    candidates = [(user, product, rank) for rank, product in ranking for user in ("u1", "u2")]
     insert(warehouse, "off_policy_candidates", candidates)
     # The pin at rank 2 is no place of the model.
     insert_list(warehouse, "u1", ["c", "pin", "b"], [0.1, 1, 0.8], "pin")
@@ -113,8 +116,13 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
     # Before the window, and in an answer that has the product at another rank.
     impressions.append(("u1", "c", "home", 1, SEEN_FROM - timedelta(seconds=1), "measured", None))
     impressions.append(("u1", "c", "home", 1, SEEN_AT, "measured", "r2"))
+    impressions.append(("u1", "c", "home", 1, SEEN_AT, "measured", "r3"))
     insert(warehouse, "marts.fct_impressions", impressions)
-    insert(warehouse, "marts.fct_served_lists", [("r1", ["c", "pin", "b"]), ("r2", ["b", "c"])])
+    insert(
+        warehouse,
+        "marts.fct_served_lists",
+        [("r1", "customer", ["c", "pin", "b"]), ("r2", "customer", ["b", "c"]), ("r3", "basket", ["c"])],
+    )
     clicks: list[tuple[Any, ...]] = [("u1", "c", "home", 1, SEEN_AT, None, "click")] * 10
     clicks += [("u1", "b", "home", 3, SEEN_AT + timedelta(hours=1), "r1", "click")]
     clicks += [("u2", "a", "home", 1, SEEN_AT, None, "click"), ("u2", "b", "home", 2, SEEN_AT, None, "purchase")]
@@ -149,7 +157,7 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
 
 
 def test_caps_apply_to_model(warehouse: duckdb.DuckDBPyConnection, query: str) -> None:
-    insert(warehouse, "intermediate.int_user_policies", [("u", "")])
+    insert(warehouse, "intermediate.int_user_policies", [("u", "", None)])
     rules = [(product, "", True, category, 1) for product, category in (("a", "x"), ("b", "x"), ("c", "y"))]
     insert(
         warehouse,
@@ -232,7 +240,7 @@ def simulate_log(
     connection.execute("delete from intermediate.int_user_policies; delete from intermediate.int_product_rules")
     connection.execute("delete from off_policy_candidates")
     insert_products(connection, *products)
-    connection.execute("insert into intermediate.int_user_policies select distinct user_id, '' from places")
+    connection.execute("insert into intermediate.int_user_policies select distinct user_id, '', null from places")
     connection.execute("insert into off_policy_candidates select user_id, model_product_id, rank from places")
     connection.execute(
         "insert into marts.fct_recommendation_lists select user_id, 'customer', ?, null, "
