@@ -285,7 +285,7 @@ def describe_limits(
     if not clean_rows.get("impressions"):
         notes.append(
             "The shop has no impressions. They are inferred: a live list counts as seen on days on which its customer "
-            "acted, so the figures overstate impressions and understate click-through rates. A feed of kind "
+            "acted. Click-through rates can be too low or too high; compare them with one another only. A feed of kind "
             "impressions measures them (docs/effect.md)."
         )
     if not clean_rows.get("events"):
