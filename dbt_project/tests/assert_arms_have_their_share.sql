@@ -6,7 +6,8 @@
 select
     concat(
         'experiment ', arms.experiment, ', arm ', arms.arm, ': the customers are not the declared share of ',
-        {{ format_percent('arms.expected_share') }}, ' (`recomart effect` shows their number). End the experiment with ends_on'
+        {{ format_percent('arms.expected_share') }},
+        ' (`recomart effect` shows their number). End the experiment with ends_on'
     ) as message
 from {{ ref('effect_arms') }} as arms
 inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'

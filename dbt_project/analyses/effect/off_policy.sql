@@ -24,7 +24,7 @@ with challenger_candidates as (
     left join {{ ref('int_active_pins') }} as pins
         on rules.product_id = pins.product_id
         and rules.rule_set = pins.rule_set
-        and (pins.favourite_category is null or pins.favourite_category = policies.favourite_category)
+        and (pins.favourite_category is null or policies.favourite_category = pins.favourite_category)
     where rules.is_recommendable and pins.product_id is null
 
 ),

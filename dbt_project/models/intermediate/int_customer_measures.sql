@@ -19,7 +19,7 @@ impressions as (
         seen_at as measured_at,
         count(*) as impressions
     from {{ ref('fct_impressions') }}
-    where user_id in (select user_id from experiment_customers)
+    where user_id in (select customers.user_id from experiment_customers as customers)
     group by user_id, seen_at
 
 ),
@@ -27,7 +27,7 @@ impressions as (
 clicks as (
 
     select user_id, action_at as measured_at, 1 as clicks from {{ ref('fct_recommended_actions') }}
-    where action_type = 'click' and user_id in (select user_id from experiment_customers)
+    where action_type = 'click' and user_id in (select customers.user_id from experiment_customers as customers)
 
 ),
 
@@ -40,7 +40,7 @@ actions as (
         case when action_type = 'purchase' then 1 else 0 end as purchase_lines,
         case when action_type = 'return' then 1 else 0 end as return_lines
     from {{ ref('int_user_product_actions') }}
-    where user_id in (select user_id from experiment_customers)
+    where user_id in (select customers.user_id from experiment_customers as customers)
 
 ),
 
@@ -56,7 +56,7 @@ orders as (
         pieces as uncapped_pieces,
         amount as uncapped_revenue
     from {{ ref('int_orders') }}
-    where user_id in (select user_id from experiment_customers)
+    where user_id in (select customers.user_id from experiment_customers as customers)
 
 )
 
