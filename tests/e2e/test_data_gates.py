@@ -150,7 +150,6 @@ def test_volume_jump_does_not_lapse(database_only_settings: Settings) -> None:
         execute_statements(database_only_settings, f"delete from marts.{table} where delivery_day > date '{newest}'")
 
 
-@pytest.mark.slow
 def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -> None:
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
@@ -181,7 +180,6 @@ def set_event_weights(settings: Settings, *rows: str) -> None:
     )
 
 
-@pytest.mark.slow
 def test_invalid_event_weights_stop_run(
     database_only_settings: Settings,
 ) -> None:
@@ -204,7 +202,6 @@ def test_invalid_event_weights_stop_run(
         assert message in log
 
 
-@pytest.mark.slow
 def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) -> None:
     set_event_weights(
         database_only_settings,
@@ -220,7 +217,6 @@ def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) ->
     )
 
 
-@pytest.mark.slow
 def test_overdue_feed_warns(database_only_settings: Settings) -> None:
     execute_statements(
         database_only_settings,
