@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -43,8 +44,12 @@ class BrowserPage:
         self.downloads = downloads
 
     def wait_for(self, condition: Callable[[], T]) -> T:
-        """Wait until the condition returns a true value and return that value."""
-        return WebDriverWait(self.driver, TIMEOUT_SECONDS).until(lambda _: condition())
+        """Wait until the condition returns a true value and return that value.
+
+        Streamlit replaces elements while it draws, so the condition may find one that is gone a moment later.
+        """
+        wait = WebDriverWait(self.driver, TIMEOUT_SECONDS, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda _: condition())
 
     def open(self, url: str) -> None:
         """Open a page and wait until its script has run."""
