@@ -105,8 +105,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     shop.put("catalog/1.json", f'{{"data": {{"items": [{items}]}}}}')
     # A later order of another customer: the experiment is over.
     purchases = ["order,who,sku,qty,price,when", "late,guest,p1,1,5,2026-03-20"]
-    # From the first impression on, none is inferred.
-    impressions = ["who,sku,place,when", "early,p1,1,2026-02-28T00:00:00"]
+    impressions = ["who,sku,place,when"]
     events = []
     lists = []
     customers: dict[str, list[tuple[Period, Period]]] = defaultdict(list)

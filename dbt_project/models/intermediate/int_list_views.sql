@@ -1,8 +1,8 @@
--- Without impressions, a shop does not say which lists its customers saw. Until its first impression, a live list counts as
+-- Without impressions, a shop does not say which lists its customers saw. Until the day of its first impression, a live list counts as
 -- seen on each day on which its customer acted, from the day's first action on.
 with impressions as (
 
-    select min(seen_at) as first_seen_at from {{ ref('int_impressions_classified') }}
+    select min(cast(seen_at as date)) as first_seen_date from {{ ref('int_impressions_classified') }}
     where row_status = 'clean'
 
 ),
@@ -37,5 +37,5 @@ inner join {{ ref('fct_recommendation_lists') }} as lists
     and actions.action_at >= lists.published_at
     and (lists.live_until is null or actions.action_at < lists.live_until)
 cross join impressions
-where impressions.first_seen_at is null or actions.action_at < impressions.first_seen_at
+where impressions.first_seen_date is null or actions.action_date < impressions.first_seen_date
 group by lists.user_id, lists.placement, lists.published_at, actions.action_date
