@@ -1,5 +1,5 @@
--- Without impressions, a shop does not say which lists its customers saw. Until the day of its first impression, a live list counts as
--- seen on each day on which its customer acted, from the day's first action on.
+-- Without impressions, a shop does not say which lists its customers saw. Until the day of its first impression, a live list
+-- counts as seen on each day on which its customer acted, from the day's first action on.
 with impressions as (
 
     select min(cast(seen_at as date)) as first_seen_date from {{ ref('int_impressions_classified') }}
