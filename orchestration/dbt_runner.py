@@ -32,11 +32,21 @@ TRAINING_INPUT_SELECTION = ("--exclude", "source:ml+")
 TRAINING_OUTPUT_SELECTION = ("--select", "source:ml+")
 """Selection of the dbt nodes that read the output of the training (schema ml), directly or through other nodes."""
 
-LIST_INPUT_SELECTION = ("--select", "+exposure:http_service", "+ml_interactions", "--exclude", "source:ml+")
-"""The nodes of TRAINING_INPUT_SELECTION that new lists need, and their tests: half of all nodes."""
 
-LIST_OUTPUT_SELECTION = ("--select", "source:ml+,+exposure:http_service")
-"""The nodes of TRAINING_OUTPUT_SELECTION that new lists need, and their tests."""
+def _select_tables(*nodes: str) -> tuple[str, ...]:
+    """Return the selection of the tables among the nodes: new data changes no view and no seed.
+
+    A test is selected with any of its tables; to exclude the views would exclude the tests of tables and views too.
+    """
+    kinds = ("table", "incremental")
+    return ("--select", *(f"{node},config.materialized:{kind}" for node in nodes for kind in kinds))
+
+
+LIST_INPUT_SELECTION = (*_select_tables("+exposure:http_service", "+ml_interactions"), "--exclude", "source:ml+")
+"""The tables of TRAINING_INPUT_SELECTION that new lists need, and their tests: a quarter of all nodes."""
+
+LIST_OUTPUT_SELECTION = _select_tables("source:ml+,+exposure:http_service")
+"""The tables of TRAINING_OUTPUT_SELECTION that new lists need, and their tests."""
 
 BUILD_COMMAND = ("build", "--exclude-resource-type", "unit_test")
 """`dbt build` without the unit tests. They check the SQL and not the data, and take a quarter of the pipeline's time.

@@ -70,7 +70,8 @@ def print_demo_outcome(outcome: DemoOutcome) -> None:
     recommendation_tables.print_recommendations(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
     if outcome.further_days and outcome.further_days.metrics:
         print_further_days(outcome.further_days)
-    seconds, memory = outcome.report.seconds["all"], outcome.report.peak_memory_mib
+    seconds = outcome.further_days.seconds if outcome.further_days else outcome.report.seconds["all"]
+    memory = outcome.report.peak_memory_mib
     console.print_line(f"{seconds:.0f} s in total, peak memory {memory:,} MiB\n")
     for line in NEXT_STEPS.splitlines():
         console.print_line(line.format(user=outcome.customer))

@@ -23,7 +23,7 @@ DEMO_SHOP_CONFIG = DemoConfig()
 @app.command("demo")
 def run_demo(
     days: Annotated[
-        int, typer.Option(min=0, help="Days on which customers see the live lists; the pipeline runs after each.")
+        int, typer.Option(min=0, help="Days on which customers see the live lists; new ones every second day.")
     ] = 0,
     effect: Annotated[
         float, typer.Option(min=0, max=10, help="Planted effect of the lists on these days; 0 for none.")

@@ -1,4 +1,4 @@
-"""The demo shop day by day: a tiny shop whose pipeline runs after each day."""
+"""The demo shop day by day, for a tiny shop."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ order by arm
 
 @dataclass(frozen=True)
 class LoopedShop:
-    """The shop after two days, an interrupted day, and another day."""
+    """The shop after three days, an interrupted day, and another day."""
 
     settings: Settings
     first: DemoDays
@@ -97,7 +97,7 @@ def looped_shop(tmp_path_factory: pytest.TempPathFactory) -> LoopedShop:
     def run_days(count: int) -> DemoDays:
         return run_demo_days(settings, SHOP, TrainConfig(), count, PipelineListener())
 
-    first = run_days(2)
+    first = run_days(3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo_days, "_run_pipeline", fail_at_call(2, demo_days._run_pipeline))
         with pytest.raises(KeyboardInterrupt):
@@ -134,7 +134,7 @@ def test_measured_sums_equal_planted_sums(looped_shop: LoopedShop) -> None:
 
 def test_days_go_on_after_interruption(looped_shop: LoopedShop) -> None:
     first, last = looped_shop.first, looped_shop.last
-    assert find_next_day(SHOP, looped_shop.settings.landing_dir) == SHOP.days + 4
+    assert find_next_day(SHOP, looped_shop.settings.landing_dir) == SHOP.days + 5
     assert last.first_date == first.first_date
     assert (last.end_date - first.end_date).days == 2
     verdicts = {metric.effect.verdict for days in (first, last) for metric in days.metrics}
