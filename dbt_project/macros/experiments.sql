@@ -17,6 +17,14 @@
     {{ hash_number("concat(" ~ experiment ~ ", '|" ~ purpose ~ "|', " ~ user_id ~ ")") }} % 10000
 {%- endmacro %}
 
+{#- The data of the last day are there, and the day is over. On the last day, data may have no action near midnight. -#}
+{% macro has_experiment_ended(ends_on, last_date) -%}
+    (
+        {{ ends_on }} <= {{ dbt.dateadd('day', 1, last_date) }}
+        and {{ ends_on }} <= cast({{ dbt.current_timestamp() }} as date)
+    )
+{%- endmacro %}
+
 {% macro share_units(share) -%}
     cast(round({{ share }} * 10000) as {{ dbt.type_int() }})
 {%- endmacro %}

@@ -11,4 +11,4 @@ select
     ) as message
 from {{ ref('effect_arms') }} as arms
 inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
-where arms.is_mismatch and (arms.ends_on is null or arms.ends_on > cutoffs.last_date)
+where arms.is_mismatch and not coalesce({{ has_experiment_ended('arms.ends_on', 'cutoffs.last_date') }}, false)

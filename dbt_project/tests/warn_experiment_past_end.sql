@@ -9,5 +9,5 @@ select
 from {{ ref('effect_arms') }} as arms
 inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
 group by arms.experiment
-having max(arms.ends_on) <= max(cast(cutoffs.as_of as date))
+having {{ has_experiment_ended('max(arms.ends_on)', 'max(cutoffs.last_date)') }}
 order by arms.experiment

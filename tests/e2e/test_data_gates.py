@@ -259,7 +259,7 @@ def test_experiments_warn(database_only_settings: Settings) -> None:
         connection.execute(
             "insert into marts.effect_arms by name select unnest(['old', 'old', 'new', 'new']) as experiment, "
             "unnest(['a', 'control', 'a', 'control']) as arm, unnest([0, 9, 0, 0]) as customers, "
-            "unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, unnest([$1, $1, $1 + 1, $1 + 1]) as ends_on",
+            "unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, unnest([$1, $1, $1 + 2, $1 + 2]) as ends_on",
             [newest_day],
         )
     start, end = newest_day - timedelta(days=9), newest_day

@@ -21,6 +21,9 @@ from warehouse.utc_time import get_utc_now
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
 
+EXPERIMENTS_VIEW = "intermediate.int_experiments"
+"""dbt's view of the declared experiments."""
+
 FEED_SETTINGS_HASH = "md5(string_agg(concat_ws(' ', feed, joined_to, settings), chr(10) order by feed))"
 """Hash of the declarations of all feeds in raw.feeds, as dbt's macro feed_settings_hash has it."""
 
@@ -52,7 +55,8 @@ def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Fee
     `feeds` are those that declare how long their rows are kept. Ages are measured from the start of the current day,
     UTC. The times are those that the views of the last dbt build understand; the caller builds views again that
     `has_outdated_views` finds. Rows without a readable time, or with one before 1990, do not expire, nor do those of a
-    file that is no longer as it was loaded.
+    file that is no longer as it was loaded. A logged list that is still live does not expire, nor does any row of the
+    logs since the start of a declared experiment.
 
     Raises:
         RecomartError: All rows of a shop's feed are too old, a landing file cannot be rewritten, or the warehouse is in
@@ -62,7 +66,7 @@ def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Fee
     if not settings.database.exists():
         return []
     with open_reader(settings) as connection:
-        typed_feeds = [feed for feed in feeds if _has_typed_rows(connection, feed)]
+        typed_feeds = [feed for feed in feeds if _has_view(connection, TYPED_VIEWS[feed.kind])]
         # A log is no delivery: without publications or answers, all its rows become old.
         for feed in (feed for feed in typed_feeds if not feed.is_log):
             _check_rows_remain(connection, settings, feed)
@@ -127,9 +131,9 @@ def _find_rows_to_erase(
     return _keep_shared_rows(settings, sources, [rows for rows in expired if _is_as_loaded(connection, settings, rows)])
 
 
-def _has_typed_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> bool:
+def _has_view(connection: duckdb.DuckDBPyConnection, view: str) -> bool:
     query = "select 1 from duckdb_views() where schema_name || '.' || view_name = ?"
-    return fetch_first_row(connection, query, [TYPED_VIEWS[feed.kind]]) is not None
+    return fetch_first_row(connection, query, [view]) is not None
 
 
 def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, rows: FileRows) -> bool:
@@ -142,13 +146,28 @@ def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, row
 
 
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:
+    time_column = TIME_COLUMNS[feed.kind]
+    # A list is live until the customer's next one; a live list is as old as the day.
+    is_list = feed.kind == "recommendation_lists"
+    ended_at = f"lead({time_column}) over (partition by user_id, placement order by {time_column})"
     query = f"""
         select _feed, _file, _line
-        from {TYPED_VIEWS[feed.kind]}
-        where _feed = $feed and {TIME_COLUMNS[feed.kind]} between $min_time and $max_time
+        from (select *, {ended_at if is_list else time_column} as ended_at from {TYPED_VIEWS[feed.kind]})
+        where _feed = $feed and {time_column} >= $min_time and ended_at <= $max_time
     """
-    parameters = {"feed": feed.name, "min_time": MIN_TIME, "max_time": _get_max_expired_time(feed)}
+    max_time = _get_max_expired_time(feed)
+    if feed.is_log:
+        max_time = min([max_time, *_fetch_experiment_start(connection)])
+    parameters = {"feed": feed.name, "min_time": MIN_TIME, "max_time": max_time}
     return group_by_file(connection, query, parameters)
+
+
+def _fetch_experiment_start(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
+    """Return the start of the first declared experiment, if there is one: its logs say when customers came into it."""
+    if not _has_view(connection, EXPERIMENTS_VIEW):
+        return []
+    row = fetch_first_row(connection, f"select min(starts_on)::timestamp from {EXPERIMENTS_VIEW}")
+    return [row[0]] if row and row[0] is not None else []
 
 
 def _get_max_expired_time(feed: Feed) -> datetime:

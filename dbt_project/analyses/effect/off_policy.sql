@@ -1,4 +1,4 @@
--- Estimates of the actions on the lists of a model that has served nobody, from lists with explored places. `recomart off-policy`
+-- Estimates of the actions on the lists of a model that does not serve, from lists with explored places. `recomart off-policy`
 -- fills the temporary tables off_policy_candidates (user_id, product_id, rank) with the model's candidates, made from the
 -- customers' histories before the impressions, and off_policy_window (seen_from). The rules are those of the last build.
 -- noqa: disable=LT02
@@ -62,6 +62,7 @@ logged_places as (
         live_until,
         rank,
         {{ list_item('product_ids', 'rank') }} as product_id,
+        {{ list_item('product_ids', 1) }} as first_product_id,
         {{ list_item('propensities', 'rank') }} as propensity,
         row_number() over (partition by user_id, placement, published_at order by rank) as place
     from logged_ranks
@@ -87,7 +88,15 @@ actions as (
 
 ),
 
--- Impressions of the live list. An answer of the service that has the product at another rank is another list.
+-- An action is that of one impression, also of two in the same second.
+impressions as (
+
+    select distinct user_id, product_id, seen_at, basis, placement, rank, recommendation_id
+    from {{ ref('fct_impressions') }}
+
+),
+
+-- Impressions of the live list. An answer of the service with other products at these ranks is another list.
 shown_places as (
 
     select
@@ -102,7 +111,7 @@ shown_places as (
         {% for metric in metrics -%}
         coalesce(actions.{{ metric }}, 0) as {{ metric }}{{ ',' if not loop.last }}
         {% endfor %}
-    from {{ ref('fct_impressions') }} as impressions
+    from impressions
     inner join off_policy_window on impressions.seen_at >= off_policy_window.seen_from
     inner join logged_places
         on impressions.user_id = logged_places.user_id
@@ -125,7 +134,7 @@ shown_places as (
         and (
             served.recommendation_id is null
             or (
-                served.placement = logged_places.placement
+                {{ list_item('served.product_ids', 1) }} = logged_places.first_product_id
                 and {{ list_rank('served.product_ids', 'impressions.product_id') }} = logged_places.rank
             )
         )

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from orchestration.progress import describe_expiry
 from tests.dbt.random_deliveries import put_list_log
 from tests.three_feed_shop import EVENTS_JSONL, Shop
-from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
+from warehouse.erasure.retention import EXPERIMENTS_VIEW, erase_expired_rows, find_feeds_with_retention
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
@@ -35,13 +36,14 @@ def old_shop(shop: Shop) -> Shop:
     return shop
 
 
-def create_view(shop: Shop, kind: FeedKind, time_column: str) -> None:
-    """Create the view that dbt creates of the times of a kind of rows."""
+def create_view(shop: Shop, kind: FeedKind, time_column: str, *columns: str) -> None:
+    """Create the view that dbt creates of the times of a kind of rows, with more of its columns."""
     with duckdb.connect(str(shop.settings.database)) as connection:
         connection.execute("create schema if not exists staging")
         connection.execute(
             f"create view {TYPED_VIEWS[kind]} as "
-            f"select _feed, _file, _line, {time_column}::timestamp as {time_column} from raw.{kind}"
+            f"select {', '.join(('_feed', '_file', '_line', *columns))}, {time_column}::timestamp as {time_column} "
+            f"from raw.{kind}"
         )
 
 
@@ -59,23 +61,41 @@ def test_rows_expire_by_day(old_shop: Shop) -> None:
     assert erase(old_shop) == []
 
 
-def test_rows_of_logs_expire(shop: Shop) -> None:
-    """A log of which all rows are old stops no run."""
+@pytest.fixture
+def logging_shop(shop: Shop) -> Shop:
+    """A shop with old and new rows in its logs, and the views of their times."""
     shop.put("events/1.jsonl", write_events(TODAY))
     sources = shop.settings.sources.read_text(encoding="utf-8")
     shop.settings.sources.write_text(f"log_keep_days: 30\n{sources}", encoding="utf-8")
-    put_list_log(shop, "1", TODAY - timedelta(days=31), {"u1": ["p1"]})
-    put_list_log(shop, "2", TODAY, {"u1": ["p2"], "u2": []})
+    put_list_log(shop, "1", TODAY - timedelta(days=50), {"u1": ["p1"], "u2": ["p1"]})
+    put_list_log(shop, "2", TODAY - timedelta(days=31), {"u1": ["p2"]})
+    put_list_log(shop, "3", TODAY, {"u1": ["p3"]})
     for number, served_at in enumerate((TODAY - timedelta(days=31), TODAY - timedelta(days=40)), start=1):
         answer = {"recommendation_id": "a", "served_at": served_at.isoformat(), "product_ids": ["p1"]}
         shop.put(f"recommendation_log/served/{number}.jsonl", f"{json.dumps(answer)}\n")
     load(shop.settings)
-    create_view(shop, "recommendation_lists", "published_at")
+    create_view(shop, "recommendation_lists", "published_at", "user_id", "placement")
     create_view(shop, "served_lists", "served_at")
+    return shop
+
+
+def test_rows_of_logs_expire(logging_shop: Shop) -> None:
+    """A list expires by its end, and the live one not at all. A log of which all rows are old stops no run."""
     paths = ["published/1.parquet", "served/1.jsonl", "served/2.jsonl"]
-    assert [rows.path for rows in erase(shop)] == [f"recommendation_log/{path}" for path in paths]
-    assert shop.query("select user_id from raw.recommendation_lists order by 1") == [("u1",), ("u2",)]
-    assert shop.query("select count(*) from raw.served_lists") == [(0,)]
+    assert [rows.path for rows in erase(logging_shop)] == [f"recommendation_log/{path}" for path in paths]
+    lists = logging_shop.query("select user_id, _file from raw.recommendation_lists order by 1, 2")
+    files = [(user_id, Path(file).stem) for user_id, file in lists]
+    assert files == [("u1", "2"), ("u1", "3"), ("u2", "1")]
+    assert logging_shop.query("select count(*) from raw.served_lists") == [(0,)]
+
+
+def test_logs_of_experiments_stay(logging_shop: Shop) -> None:
+    with duckdb.connect(str(logging_shop.settings.database)) as connection:
+        connection.execute("create schema intermediate")
+        connection.execute(
+            f"create view {EXPERIMENTS_VIEW} as select date '{TODAY - timedelta(days=35):%Y-%m-%d}' as starts_on"
+        )
+    assert [rows.path for rows in erase(logging_shop)] == ["recommendation_log/served/2.jsonl"]
 
 
 @pytest.mark.parametrize("is_readable", [True, False])

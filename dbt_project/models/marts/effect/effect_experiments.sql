@@ -9,8 +9,7 @@ with experiment_states as (
     select
         arms.experiment,
         max(arms.ends_on) as ends_on,
-        -- On the last day, data may have no action near midnight.
-        max(arms.ends_on) <= max({{ dbt.dateadd('day', 1, 'cutoffs.last_date') }}) as has_ended,
+        {{ has_experiment_ended('max(arms.ends_on)', 'max(cutoffs.last_date)') }} as has_ended,
         max(arms.is_mismatch) as has_mismatch
     from {{ ref('effect_arms') }} as arms
     inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'

@@ -1,4 +1,5 @@
--- Impressions and attributed actions by what was shown; counts of the day of the impression or the action.
+-- Impressions and attributed actions by what was shown; counts of the day of the impression or the action. Impressions without a
+-- customer are left out: actions without a customer are excluded too, and the click-through rate would be too low.
 with impressions as (
 
     select
@@ -18,6 +19,7 @@ with impressions as (
         0 as revenue
     from {{ ref('fct_impressions') }} as impressions
     left join {{ ref('dim_products') }} as products on impressions.product_id = products.product_id
+    where impressions.user_id is not null
     group by
         cast(impressions.seen_at as date), impressions.basis, impressions.placement, impressions.rank,
         impressions.source, impressions.reason_key, impressions.run_id, products.category

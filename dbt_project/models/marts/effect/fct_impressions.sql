@@ -27,8 +27,15 @@ with measured as (
         on impressions.user_id = lists.user_id
         and impressions.seen_at >= lists.published_at
         and (lists.live_until is null or impressions.seen_at < lists.live_until)
-        -- An answer for another placement is not the live list.
-        and coalesce(served.placement, lists.placement) = lists.placement
+        -- An answer with other products at these ranks is not the live list.
+        and (
+            served.recommendation_id is null
+            or (
+                {{ list_item('served.product_ids', 1) }} = {{ list_item('lists.product_ids', 1) }}
+                and {{ list_rank('served.product_ids', 'impressions.product_id') }}
+                = {{ list_rank('lists.product_ids', 'impressions.product_id') }}
+            )
+        )
     where impressions.row_status = 'clean' and {{ is_in_sample('impressions.user_id') }}
 
 ),

@@ -1,5 +1,5 @@
 -- Actions within the window of their type after an impression of the product. The newest impression before the action counts
--- (last touch). A return takes back the customer's newest purchase of the product before it.
+-- (last touch). A return counts with the pieces of touched purchases that it takes back, for the newest of them.
 with attributable_actions as (
 
     select
@@ -40,49 +40,51 @@ touches as (
 
 ),
 
+newest_touches as (
+
+    select * from touches where touch_number = 1
+
+),
+
 returned_purchases as (
 
     select
-        returns._load_id,
-        returns._line,
-        purchases._load_id as purchase_load_id,
-        purchases._line as purchase_line,
+        returned._load_id,
+        returned._line,
+        returned.purchase_load_id,
+        returned.purchase_line,
+        sum(returned.quantity) over (partition by returned._load_id, returned._line) as quantity,
         row_number() over (
-            partition by returns._load_id, returns._line
-            order by purchases.action_at desc, purchases._load_id desc, purchases._line desc
-        ) as purchase_number
-    from {{ ref('int_user_product_actions') }} as returns
-    inner join {{ ref('int_user_product_actions') }} as purchases
-        on returns.user_id = purchases.user_id
-        and returns.product_id = purchases.product_id
-        and returns.action_at >= purchases.action_at
-        and purchases.action_type = 'purchase'
-    where returns.action_type = 'return'
+            partition by returned._load_id, returned._line
+            order by returned.purchase_number desc
+        ) as purchase_order
+    from {{ ref('int_returned_purchases') }} as returned
+    inner join newest_touches
+        on returned.purchase_load_id = newest_touches._load_id
+        and returned.purchase_line = newest_touches._line
 
 ),
 
 touched_actions as (
 
     select
-        touches._load_id,
-        touches._line,
-        touches._load_id as touched_load_id,
-        touches._line as touched_line
-    from touches
-    where touch_number = 1
+        _load_id,
+        _line,
+        _load_id as touched_load_id,
+        _line as touched_line,
+        cast(null as {{ type_double() }}) as returned_quantity
+    from newest_touches
 
     union all
 
     select
-        returned_purchases._load_id,
-        returned_purchases._line,
-        returned_purchases.purchase_load_id as touched_load_id,
-        returned_purchases.purchase_line as touched_line
+        _load_id,
+        _line,
+        purchase_load_id as touched_load_id,
+        purchase_line as touched_line,
+        quantity as returned_quantity
     from returned_purchases
-    inner join touches
-        on returned_purchases.purchase_load_id = touches._load_id
-        and returned_purchases.purchase_line = touches._line
-    where returned_purchases.purchase_number = 1 and touches.touch_number = 1
+    where purchase_order = 1
 
 )
 
@@ -92,8 +94,8 @@ select
     actions.action_type,
     actions.action_at,
     actions.action_date,
-    actions.quantity,
-    {{ cast_to_amount('actions.quantity * actions.price') }} as amount,
+    coalesce(-touched_actions.returned_quantity, actions.quantity) as quantity,
+    {{ cast_to_amount('coalesce(-touched_actions.returned_quantity, actions.quantity) * actions.price') }} as amount,
     actions.transaction_id,
     touches.placement,
     touches.rank,
@@ -108,10 +110,9 @@ select
     actions._line,
     actions._load_id
 from touched_actions
-inner join touches
+inner join newest_touches as touches
     on touched_actions.touched_load_id = touches._load_id
     and touched_actions.touched_line = touches._line
-    and touches.touch_number = 1
 inner join {{ ref('int_user_product_actions') }} as actions
     on touched_actions._load_id = actions._load_id
     and touched_actions._line = actions._line
