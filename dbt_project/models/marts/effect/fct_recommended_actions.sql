@@ -42,7 +42,8 @@ touches as (
 
 newest_touches as (
 
-    select * from touches where touch_number = 1
+    select * from touches
+    where touch_number = 1
 
 ),
 
