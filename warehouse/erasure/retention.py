@@ -21,7 +21,7 @@ from warehouse.utc_time import get_utc_now
 MIN_TIME = datetime(1990, 1, 1)
 """Earlier times, such as epochs of a wrong unit, are no reason to erase the rows."""
 
-EXPERIMENTS_VIEW = "intermediate.int_experiments"
+EXPERIMENTS_VIEW = "intermediate.int_experiment_arms"
 """dbt's view of the declared experiments."""
 
 FEED_SETTINGS_HASH = "md5(string_agg(concat_ws(' ', feed, joined_to, settings), chr(10) order by feed))"

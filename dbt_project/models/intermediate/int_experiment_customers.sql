@@ -16,7 +16,7 @@ experiment_periods as (
         max(cast(experiments.starts_on as {{ dbt.type_timestamp() }})) as starts_at,
         -- least ignores the null of an experiment without an end.
         least(max(cast(experiments.ends_on as {{ dbt.type_timestamp() }})), max(cutoffs.as_of)) as ends_at
-    from {{ ref('int_experiments') }} as experiments
+    from {{ ref('int_experiment_arms') }} as experiments
     inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
     group by experiments.experiment
 

@@ -22,8 +22,8 @@ with pairs as (
             'arms.customers * arms.covariance + control.customers * control.covariance',
             'arms.customers * arms.variance_before + control.customers * control.variance_before',
         ) }}, 0) as theta
-    from {{ ref('int_experiment_arms') }} as arms
-    inner join {{ ref('int_experiment_arms') }} as control
+    from {{ ref('int_experiment_metrics') }} as arms
+    inner join {{ ref('int_experiment_metrics') }} as control
         on arms.experiment = control.experiment
         and arms.metric = control.metric
         and control.arm = 'control'

@@ -21,7 +21,7 @@ shares as (
             sum(coalesce(arm_customers.customers, 0)) over (partition by arms.experiment) as {{ dbt.type_bigint() }}
         ) as experiment_customers,
         arm_customers.first_enrolled_at
-    from {{ ref('int_experiments') }} as arms
+    from {{ ref('int_experiment_arms') }} as arms
     left join arm_customers on arms.experiment = arm_customers.experiment and arms.arm = arm_customers.arm
 
 ),

@@ -52,7 +52,7 @@ arm_values as (
 ),
 
 -- The deviations numerator - value * denominator have the mean 0, so their squares alone give the variance of the delta
--- method (int_experiment_arms).
+-- method (int_experiment_metrics).
 arm_errors as (
 
     select
