@@ -113,7 +113,8 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
     shown += [("u3", "a", 1), ("u3", "b", 2), ("u3", "c", 1), ("old", "a", 1)]
     impressions: list[tuple[Any, ...]] = [(*row[:2], "home", row[2], SEEN_AT, "measured", None) for row in shown]
     impressions[3] = ("u1", "b", "home", 3, SEEN_AT + timedelta(hours=1), "measured", "r1")
-    # A second time in the same second, before the window, and in answers with the product at another rank or after others.
+    # A second time in the same second, before the window, and in answers with the product at another rank or after
+    # other products.
     impressions.append(impressions[0])
     impressions.append(("u1", "c", "home", 1, SEEN_FROM - timedelta(seconds=1), "measured", None))
     impressions.append(("u1", "c", "home", 1, SEEN_AT, "measured", "r2"))
