@@ -9,7 +9,12 @@ import pytest
 from orchestration.progress import describe_expiry
 from tests.dbt.random_deliveries import put_list_log
 from tests.three_feed_shop import EVENTS_JSONL, Shop
-from warehouse.erasure.retention import erase_expired_rows, find_feeds_with_retention
+from warehouse.erasure.retention import (
+    FEED_SETTINGS_HASH,
+    erase_expired_rows,
+    find_feeds_with_retention,
+    has_outdated_views,
+)
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
@@ -76,6 +81,21 @@ def test_rows_of_logs_expire(shop: Shop) -> None:
     assert [rows.path for rows in erase(shop)] == [f"recommendation_log/{path}" for path in paths]
     assert shop.query("select user_id from raw.recommendation_lists order by 1") == [("u1",), ("u2",)]
     assert shop.query("select count(*) from raw.served_lists") == [(0,)]
+
+
+def test_outdated_views_are_found(shop: Shop) -> None:
+    """The views of logs are named otherwise than those of feeds."""
+    shop.put("events/1.jsonl", write_events(TODAY))
+    put_list_log(shop, "1", TODAY, {"u1": ["p1"]})
+    load(shop.settings)
+    create_view(shop, "recommendation_lists", "published_at")
+    feeds = [feed for feed in read_sources(shop.settings.sources).feeds.values() if feed.is_log]
+    assert has_outdated_views(shop.settings, feeds)
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        row = connection.execute(f"select {FEED_SETTINGS_HASH} from raw.feeds").fetchone()
+        assert row is not None
+        connection.execute(f"comment on view {TYPED_VIEWS['recommendation_lists']} is 'feed_settings {row[0]}'")
+    assert not has_outdated_views(shop.settings, feeds)
 
 
 @pytest.mark.parametrize("is_readable", [True, False])
