@@ -64,7 +64,7 @@ def _erase_expired_rows(settings: Settings, sources: Sources, feeds: list[Feed])
     if has_outdated_views(settings, feeds):
         # By the views of an earlier declaration, such as of another time format, young rows can look old.
         with lock_build(settings):
-            run_dbt(settings, "run", "--select", "staging.shop")
+            run_dbt(settings, "run", "--select", "staging.shop", "staging.log")
     return erase_expired_rows(settings, sources, feeds)
 
 

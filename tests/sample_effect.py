@@ -1,9 +1,12 @@
 """Effect marts for tests: an ended experiment with an effect, one without, and two weeks of recommendations."""
 
+from datetime import date
+
 import duckdb
 
 ARMS = """
-    select * from (values
+    select *, case when customers > 0 then cast(starts_on as timestamp) + interval 6 hour end as first_enrolled_at
+    from (values
         ('lists', 'control', 'popularity', 0.5, 0.5, date '2026-03-02', date '2026-03-12', 1000, 2000, false),
         ('lists', 'personal', 'model', 0.5, 0.5, date '2026-03-02', date '2026-03-12', 1000, 2000, false),
         ('rules', 'control', 'model', 0.5, 0.5, date '2026-03-12', null, 12, 12, false),
@@ -54,8 +57,17 @@ FEEDS = """
 """
 
 
-def create_effect_marts(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the effect marts, and the table of feeds where there is none."""
+# After the first measured day, purchases still follow inferred impressions.
+LATE_PURCHASES = """
+    insert into marts.effect_recommendation_days
+    select * replace ('inferred' as basis, 0 as impressions, 0 as clicks)
+    from marts.effect_recommendation_days
+    where basis = 'measured'
+"""
+
+
+def create_effect_marts(connection: duckdb.DuckDBPyConnection, first_measured_day: date | None = None) -> None:
+    """Create the effect marts, and the table of feeds where there is none; impressions before the day are inferred."""
     connection.execute("create schema if not exists marts")
     tables = {
         "effect_arms": ARMS,
@@ -66,3 +78,8 @@ def create_effect_marts(connection: duckdb.DuckDBPyConnection) -> None:
     for table, query in tables.items():
         connection.execute(f"create or replace table marts.{table} as {query}")
     connection.execute(f"create table if not exists marts.audit_feeds as {FEEDS}")
+    if first_measured_day is not None:
+        measure = "update marts.effect_recommendation_days set basis = 'measured' where day >= ?"
+        connection.execute(measure, [first_measured_day])
+        connection.execute(LATE_PURCHASES)
+        connection.execute("insert into marts.audit_feeds values ('impressions', 'impressions', 100)")

@@ -138,9 +138,11 @@ class EffectReport(BaseModel):
     metrics: list[EffectMetric]
     """By experiment and arm, the primary metric first, the others in the order of `METRIC_LABELS`."""
     days: list[EffectDay]
+    inferred_experiments: list[str]
+    """Experiments whose click-through rate counts inferred impressions."""
     recommendations: dict[str, list[RecommendationFigures]]
     """Figures from `first_day` to `last_day`: in total and by placement, rank, source and day. Those by week are of the
-    newest eight weeks."""
+    newest eight weeks. A group has one entry per basis, the inferred one first."""
 
     @property
     def experiments(self) -> list[str]:
@@ -162,10 +164,9 @@ class EffectReport(BaseModel):
         key = (metric.experiment, metric.arm, metric.metric)
         return [day for day in self.days if (day.experiment, day.arm, day.metric) == key]
 
-    @property
-    def is_inferred(self) -> bool:
-        """Whether impressions are inferred."""
-        return any(figures.basis == "inferred" for figures in self.recommendations["total"])
+    def is_inferred(self, experiment: str) -> bool:
+        """Return whether the click-through rate of an experiment counts inferred impressions."""
+        return experiment in self.inferred_experiments
 
 
 # Queries name no schema: in the warehouse the tables are in schema marts, in a published copy in the default one.
@@ -194,6 +195,29 @@ FIGURES_QUERY = """
     group by all
     order by min({expression}), basis
 """
+
+# An experiment counts impressions from its first list on; without any list it counts none. Clicks on inferred
+# impressions can follow after the first measured one.
+INFERRED_QUERY = """
+    with periods as (
+        select experiment, min(first_enrolled_at)::date as first_day, any_value(ends_on) as ends_on
+        from effect_arms
+        group by experiment
+    )
+    select experiment
+    from periods
+    where exists (
+        from effect_recommendation_days as days
+        where
+            days.basis = 'inferred'
+            and days.impressions + days.clicks > 0
+            and days.day >= periods.first_day
+            and (periods.ends_on is null or days.day < periods.ends_on)
+    )
+    order by experiment
+"""
+
+MEASURED_QUERY = "select min(day) from effect_recommendation_days where basis = 'measured' and impressions > 0"
 
 KINDS_QUERY = "select kind, sum(clean) from audit_feeds group by kind"
 
@@ -248,14 +272,17 @@ def read_effect(
     expressions = {group: "null" if group == "total" else group for group in GROUPS}
     recommendations = {group: _fetch_figures(connection, expressions[group], first_day) for group in GROUPS}
     recommendations["week"] = _fetch_figures(connection, "date_trunc('week', day)::date", _find_first_week(last_day))
+    ((first_measured_day,),) = connection.execute(MEASURED_QUERY).fetchall()
+    inferred_experiments = [name for (name,) in connection.execute(INFERRED_QUERY).fetchall()]
     clean_rows = dict(connection.execute(KINDS_QUERY).fetchall())
     return EffectReport(
         first_day=first_day,
         last_day=last_day,
-        notes=describe_limits(clean_rows, recommendations["total"], has_experiments=bool(names)),
+        notes=describe_limits(clean_rows, recommendations["total"], first_measured_day, has_experiments=bool(names)),
         arms=_select(arms, experiment),
         metrics=_select(fetch_metrics(connection), experiment),
         days=_select(_fetch(connection, EffectDay, DAYS_QUERY), experiment),
+        inferred_experiments=[name for name in inferred_experiments if experiment in (None, name)],
         recommendations=recommendations,
     )
 
@@ -270,9 +297,20 @@ def fetch_metrics(connection: duckdb.DuckDBPyConnection) -> list[EffectMetric]:
 
 
 def describe_limits(
-    clean_rows: Mapping[str, int], totals: Sequence[RecommendationFigures], *, has_experiments: bool
+    clean_rows: Mapping[str, int],
+    totals: Sequence[RecommendationFigures],
+    first_measured_day: date | None,
+    *,
+    has_experiments: bool,
 ) -> list[str]:
-    """Return sentences about what is inferred or missing; `clean_rows` is the number of clean rows by feed kind."""
+    """Return sentences about what is inferred or missing.
+
+    Args:
+        clean_rows: Number of clean rows by feed kind.
+        totals: Figures of all recommendations, by basis.
+        first_measured_day: Day of the first measured impression.
+        has_experiments: Whether an experiment is declared.
+    """
     notes = []
     if not clean_rows.get("recommendation_lists"):
         notes.append(
@@ -287,6 +325,11 @@ def describe_limits(
             "The shop has no impressions. They are inferred: a live list counts as seen on days on which its customer "
             "acted. Click-through rates can be too low or too high; compare them with one another only. A feed of kind "
             "impressions measures them (docs/effect.md)."
+        )
+    elif first_measured_day is not None:
+        notes.append(
+            f"Impressions are measured since {first_measured_day}; from that day on, none is inferred. If the first "
+            "ones are tests of the front end, leave them out of the feed (docs/effect.md)."
         )
     if not clean_rows.get("events"):
         notes.append("The shop has no events, so clicks and carts are not known.")
@@ -313,6 +356,20 @@ def _fetch(connection: duckdb.DuckDBPyConnection, row_type: type[Row], query: st
     result = connection.execute(query, parameters or None)
     names = [column[0] for column in result.description or []]
     return [row_type.model_validate(dict(zip(names, row, strict=True))) for row in result.fetchall()]
+
+
+def select_newest_groups(figures: Sequence[RecommendationFigures], count: int) -> list[RecommendationFigures]:
+    """Return the figures of the last `count` groups, of each basis."""
+    names = list(dict.fromkeys(row.group for row in figures))[-count:]
+    return [row for row in figures if row.group in names]
+
+
+def sum_purchases(figures: Sequence[RecommendationFigures]) -> dict[str | None, int]:
+    """Return the purchases by group, of each basis."""
+    purchases: dict[str | None, int] = {}
+    for row in figures:
+        purchases[row.group] = purchases.get(row.group, 0) + row.purchases
+    return purchases
 
 
 Named = TypeVar("Named", EffectArm, EffectMetric, EffectDay)

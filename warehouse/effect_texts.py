@@ -1,6 +1,8 @@
 """Texts of the effect of recommendations: labels, values, lifts and verdicts."""
 
-from warehouse.effect_report import METRIC_LABELS, EffectArm, EffectMetric
+from collections.abc import Sequence
+
+from warehouse.effect_report import METRIC_LABELS, EffectArm, EffectMetric, RecommendationFigures
 
 SHARE_METRICS = {"conversion", "click_through_rate", "returning_customers", "return_share"}
 
@@ -17,6 +19,23 @@ def label_metric(metric: str, *, is_inferred: bool) -> str:
     """Return the label of a metric, with a mark when it depends on inferred impressions."""
     mark = " (inferred)" if is_inferred and metric in INFERRED_METRICS else ""
     return METRIC_LABELS[metric] + mark
+
+
+def label_groups(figures: Sequence[RecommendationFigures]) -> list[str]:
+    """Return the label of each group; where others are measured, inferred ones have a mark."""
+    has_measured = any(row.basis == "measured" for row in figures)
+    return [
+        (row.group or "unknown") + (" (inferred)" if has_measured and row.basis == "inferred" else "")
+        for row in figures
+    ]
+
+
+def describe_basis(figures: Sequence[RecommendationFigures]) -> str:
+    """Return a sentence about inferred impressions; empty without any."""
+    bases = {row.basis for row in figures}
+    if "inferred" not in bases:
+        return ""
+    return "Impressions are inferred." if len(bases) == 1 else "Figures marked as inferred are of inferred impressions."
 
 
 def format_value(metric: str, value: float | None) -> str:

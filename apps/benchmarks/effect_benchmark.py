@@ -96,21 +96,23 @@ class MetricSummary(BaseModel):
 
     metric: str
     shops: int
+    """Shops with an interval of the lift."""
+
     covered: int
     """Shops whose interval covers the planted lift."""
 
     planted_lift: float
-    """Mean over the shops with an effect, as the next three."""
+    """Mean over the shops with an effect and an interval, as the next two."""
 
     lift: float
     width: float
     """Width of the interval."""
 
     effect_calls: int
-    """Shops with an effect whose verdict states one."""
+    """Shops with an effect whose verdict states one, with or without an interval of the lift."""
 
     false_calls: int
-    """Shops without an effect whose verdict states one."""
+    """Shops without an effect whose verdict states one, with or without an interval of the lift."""
 
 
 class EffectResult(BaseModel):
@@ -139,7 +141,7 @@ class EffectResult(BaseModel):
                 Target.evaluate(
                     f"{summary.metric}: intervals that cover the truth",
                     summary.covered,
-                    min_value=MIN_COVERED_SHARE * self.size.shops,
+                    min_value=MIN_COVERED_SHARE * summary.shops,
                     is_default_size=is_default_size,
                 ),
                 Target.evaluate(
@@ -155,6 +157,8 @@ class EffectResult(BaseModel):
         metrics = [
             (shop.effect > 0, metric) for shop in self.shops for metric in shop.metrics if metric.effect.metric == name
         ]
+        # A verdict needs no interval of the lift, which has no bounds when the control's interval includes 0.
+        calls = [has_effect for has_effect, metric in metrics if metric.effect.has_effect]
         measured = [(has_effect, metric) for has_effect, metric in metrics if metric.is_covered is not None]
         with_effect = [metric for has_effect, metric in measured if has_effect]
         return MetricSummary(
@@ -164,8 +168,8 @@ class EffectResult(BaseModel):
             planted_lift=_average([metric.true_lift for metric in with_effect]),
             lift=_average([metric.effect.lift for metric in with_effect]),
             width=_average([(metric.effect.max_lift or 0) - (metric.effect.min_lift or 0) for metric in with_effect]),
-            effect_calls=sum(metric.effect.has_effect for metric in with_effect),
-            false_calls=sum(metric.effect.has_effect for has_effect, metric in measured if not has_effect),
+            effect_calls=calls.count(True),
+            false_calls=calls.count(False),
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.cli.console import print_line, print_table
-from warehouse.effect_report import EffectArm, EffectMetric, EffectReport, RecommendationFigures
+from warehouse.effect_report import EffectArm, EffectMetric, EffectReport, RecommendationFigures, select_newest_groups
 from warehouse.effect_texts import (
     describe_period,
     format_detectable_lift,
@@ -24,7 +24,7 @@ def print_effect(report: EffectReport) -> None:
     for experiment in report.experiments:
         print_arms(report.get_arms(experiment))
         for metrics in report.get_metrics_by_arm(experiment):
-            print_metrics(metrics, is_inferred=report.is_inferred)
+            print_metrics(metrics, is_inferred=report.is_inferred(experiment))
     print_recommendations(report)
     for note in report.notes:
         print_line(note)
@@ -86,7 +86,7 @@ def print_recommendations(report: EffectReport) -> None:
     )
     print_table(
         f"Recommendations by day, the newest {MAX_DAYS}",
-        _build_figure_rows("day", report.recommendations["day"][-MAX_DAYS:]),
+        _build_figure_rows("day", select_newest_groups(report.recommendations["day"], MAX_DAYS)),
     )
 
 

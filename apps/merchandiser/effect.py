@@ -33,8 +33,9 @@ def show_experiment(report: EffectReport, experiment: str) -> None:
     st.subheader(escape_markdown(f"Experiment {experiment}"), anchor=False)
     arms = report.get_arms(experiment)
     arm_metrics = report.get_metrics_by_arm(experiment)
+    is_inferred = report.is_inferred(experiment)
     for metrics in arm_metrics:
-        text = escape_markdown(describe_metric(metrics[0], is_inferred=report.is_inferred))
+        text = escape_markdown(describe_metric(metrics[0], is_inferred=is_inferred))
         if any(arm.is_mismatch for arm in arms):
             st.warning(text, icon=":material/warning:")
         elif not metrics[0].has_effect:
@@ -48,13 +49,13 @@ def show_experiment(report: EffectReport, experiment: str) -> None:
     st.caption(escape_markdown(describe_arms(arms)))
     for metrics in arm_metrics:
         st.dataframe(
-            build_metric_table(metrics, is_inferred=report.is_inferred),
+            build_metric_table(metrics, is_inferred=is_inferred),
             hide_index=True,
             alt=f"Metrics of arm {metrics[0].arm}",
             column_config={"Verdict": st.column_config.TextColumn(width="large")},
         )
         if days := report.get_days(metrics[0]):
-            label = label_metric(metrics[0].metric, is_inferred=report.is_inferred)
+            label = label_metric(metrics[0].metric, is_inferred=is_inferred)
             st.altair_chart(build_day_chart(days, label), alt=f"{label} by day")
             st.caption(
                 f"{label}: difference from the control, counted from the start to each day, with 95 % intervals. The "

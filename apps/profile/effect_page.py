@@ -1,18 +1,28 @@
 """The page about the effect of recommendations: experiments with their intervals, and weeks side by side."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 from apps.profile.cards import Card, build_card, render_page
 from apps.profile.charts import compute_chart_height, make_band_chart, make_bar_chart, make_interval_chart
 from apps.profile.sections import Finding
 from warehouse.atomic_files import write_text_atomically
-from warehouse.effect_report import METRIC_LABELS, EffectDay, EffectMetric, EffectReport, RecommendationFigures
+from warehouse.effect_report import (
+    METRIC_LABELS,
+    EffectDay,
+    EffectMetric,
+    EffectReport,
+    RecommendationFigures,
+    sum_purchases,
+)
 from warehouse.effect_texts import (
+    describe_basis,
     describe_metric,
     describe_period,
     format_lift,
     format_value,
+    label_groups,
     label_metric,
 )
 from warehouse.errors import RecomartError
@@ -67,7 +77,7 @@ def _build_experiment_cards(report: EffectReport, experiment: str) -> list[Card]
     cards = [build_card("Arms", overview, ("effect_arms",))]
     for metrics in report.get_metrics_by_arm(experiment):
         title = f"Arm {metrics[0].arm}"
-        finding = _describe_arm(metrics, is_inferred=report.is_inferred)
+        finding = _describe_arm(metrics, is_inferred=report.is_inferred(experiment))
         cards.append(build_card(f"{title} against the control", finding, ("effect_experiments",)))
         if days := report.get_days(metrics[0]):
             title += f": {METRIC_LABELS[metrics[0].metric]} from the start to each day"
@@ -140,18 +150,21 @@ def _build_recommendation_cards(report: EffectReport) -> list[Card]:
 def _describe_weeks(report: EffectReport) -> Finding:
     """Describe the purchases of the newest week; chart the clicks and purchases of all weeks."""
     weeks = report.recommendations["week"]
-    newest = weeks[-1]
-    purchases = format_count(newest.purchases, "purchase line")
-    sentence = f"{purchases} followed a recommendation in the week from {newest.group} on"
-    sentence += f", {weeks[-2].purchases:,} in the week before" if len(weeks) > 1 else ""
-    labels = [str(week.group) for week in weeks]
+    purchases = sum_purchases(weeks)
+    monday = str(weeks[-1].group)
+    monday_before = str(date.fromisoformat(monday) - timedelta(days=7))
+    sentence = (
+        f"{format_count(purchases[monday], 'purchase line')} followed a recommendation in the week from {monday} on"
+    )
+    sentence += f", {purchases[monday_before]:,} in the week before" if monday_before in purchases else ""
+    labels = label_groups(weeks)
     figures = [_format_figures(week) for week in weeks]
     table = [
         {"figure": name, **{label: texts[name] for label, texts in zip(labels, figures, strict=True)}}
         for name in figures[0]
     ]
     return Finding(
-        f"{sentence}. The newest week ends on {report.last_day}.{_describe_basis(weeks)}",
+        f"{sentence}. The newest week ends on {report.last_day}. {describe_basis(weeks)}".rstrip(),
         make_bar_chart(
             labels,
             {"clicks": [week.clicks for week in weeks], "purchases": [week.purchases for week in weeks]},
@@ -165,16 +178,18 @@ def _describe_weeks(report: EffectReport) -> Finding:
 
 def _describe_groups(name: str, groups: Sequence[RecommendationFigures]) -> Finding:
     """Describe the group with most purchases; chart the click-through rates."""
-    purchase_count = sum(row.purchases for row in groups)
-    best = max(groups, key=lambda row: row.purchases)
-    labels = [row.group or "unknown" for row in groups]
+    purchases = sum_purchases(groups)
+    purchase_count = sum(purchases.values())
+    best = max(purchases, key=lambda group: purchases[group])
+    labels = label_groups(groups)
     table = [{name: label, **_format_figures(row)} for label, row in zip(labels, groups, strict=True)]
     sentence = (
-        f"Most purchases after a recommendation are of {name} {best.group or 'unknown'}: {best.purchases:,} of "
+        f"Most purchases after a recommendation are of {name} {best or 'unknown'}: {purchases[best]:,} of "
         f"{purchase_count:,}."
         if purchase_count
         else "No purchase followed a recommendation."
-    ) + _describe_basis(groups)
+    )
+    sentence = f"{sentence} {describe_basis(groups)}".rstrip()
     if not any(row.clicks for row in groups):
         return Finding(sentence, table=table)
     return Finding(
@@ -184,8 +199,3 @@ def _describe_groups(name: str, groups: Sequence[RecommendationFigures]) -> Find
         compute_chart_height(len(groups)),
         table,
     )
-
-
-def _describe_basis(figures: Sequence[RecommendationFigures]) -> str:
-    """Return a sentence about inferred impressions; empty without any."""
-    return " Impressions are inferred." if any(row.basis == "inferred" for row in figures) else ""

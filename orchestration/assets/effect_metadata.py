@@ -25,7 +25,7 @@ def build_effect_metadata(
     with warn_on_user_error(context):
         report = read_warehouse_effect(settings)
         verdicts = [
-            f"{metric.experiment}: {describe_metric(metric, is_inferred=report.is_inferred)}"
+            f"{metric.experiment}: {describe_metric(metric, is_inferred=report.is_inferred(metric.experiment))}"
             for metric in report.metrics
             if metric.is_primary
         ]

@@ -1,5 +1,6 @@
 """The command `recomart effect`."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_effect_prints_tables(recomart: RecomartCli, folder: Path) -> None:
     assert any(line.startswith("Click-through rate (inferred) 5.00% -") for line in lines)
     assert "12,100 inferred 297 2.45% 242 121 0 1,512.50" in lines
     assert lines[-1].startswith("The shop has no impressions. They are inferred:")
+
+
+def test_effect_counts_days_of_both_bases(recomart: RecomartCli, tmp_path: Path) -> None:
+    """The newest days are those of the calendar, also where a day has inferred and measured figures."""
+    with open_writer(Settings(warehouse=tmp_path)) as connection:
+        create_effect_marts(connection, date(2026, 3, 3))
+    result = recomart("effect", "--warehouse", tmp_path)
+    assert result.returncode == 0, result.stderr
+    _, _, days = result.stdout.partition("Recommendations by day")
+    lines = [" ".join(line.split()[:3]) for line in days.splitlines() if line.strip().startswith("2026-")]
+    assert lines[:3] == ["2026-03-02 1,100 inferred", "2026-03-03 0 inferred", "2026-03-03 1,100 measured"]
+    assert len(lines) == 21
+    assert "Impressions are measured since 2026-03-03;" in " ".join(result.stdout.split())
 
 
 def test_effect_as_json(recomart: RecomartCli, folder: Path) -> None:

@@ -444,8 +444,9 @@ def test_rows_expire_by_current_declaration(shop: Shop) -> None:
     feed = {**EVENTS_JSONL, "keep_days": 30}
     shop.declare(events={**feed, "timestamp_formats": [f"%Y-%m-%d/{today}", "iso"]})
     load(shop.settings)
-    run_dbt(shop.settings, "run", "--select", "staging.shop")
-    feeds = find_feeds_with_retention(read_sources(shop.settings.sources))
+    run_dbt(shop.settings, "run", "--select", "staging.shop", "staging.log")
+    feeds = list(read_sources(shop.settings.sources).feeds.values())
+    assert any(feed.is_log for feed in feeds)
     assert not has_outdated_views(shop.settings, feeds)
     shop.declare(events={**feed, "timestamp_formats": ["2020-01-01/%Y-%m-%d", "iso"]})
     _, expired = load_landing(shop.settings, StepTimer(PipelineListener()))

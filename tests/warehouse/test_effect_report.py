@@ -7,12 +7,21 @@ import pytest
 
 from tests.sample_effect import create_effect_marts
 from warehouse.database import open_writer
-from warehouse.effect_report import EffectMetric, EffectReport, describe_limits, read_warehouse_effect
+from warehouse.effect_report import (
+    EffectMetric,
+    EffectReport,
+    describe_limits,
+    read_warehouse_effect,
+    select_newest_groups,
+    sum_purchases,
+)
 from warehouse.effect_texts import (
+    describe_basis,
     describe_metric,
     format_difference,
     format_interval,
     format_value,
+    label_groups,
     label_metric,
 )
 from warehouse.errors import RecomartError
@@ -22,9 +31,13 @@ from warehouse.settings import Settings
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A warehouse with effect marts only."""
-    settings = Settings(warehouse=tmp_path)
+    return create_marts(tmp_path)
+
+
+def create_marts(warehouse: Path, first_measured_day: date | None = None) -> Settings:
+    settings = Settings(warehouse=warehouse)
     with open_writer(settings) as connection:
-        create_effect_marts(connection)
+        create_effect_marts(connection, first_measured_day)
     return settings
 
 
@@ -44,7 +57,8 @@ def test_report_has_all_experiments(settings: Settings) -> None:
     assert [metric.metric for metric in metrics] == ["conversion", "click_through_rate", "average_order_value"]
     assert report.get_metrics_by_arm("rules") == []
     assert [len(report.get_days(metric)) for metric in metrics] == [10, 0, 0]
-    assert report.is_inferred
+    # The experiment `rules` counts the impressions of its first day.
+    assert report.inferred_experiments == ["lists", "rules"]
 
 
 def test_report_of_one_experiment(settings: Settings) -> None:
@@ -72,6 +86,49 @@ def test_figures_by_group(settings: Settings) -> None:
     ]
 
 
+def test_figures_of_both_bases(tmp_path: Path) -> None:
+    """A group has one entry per basis when the first measured day is within the days."""
+    settings = create_marts(tmp_path, date(2026, 3, 11))
+    figures = read_warehouse_effect(settings).recommendations
+    weeks = figures["week"]
+    assert label_groups(weeks) == ["2026-03-02 (inferred)", "2026-03-09 (inferred)", "2026-03-09"]
+    assert sum_purchases(weeks) == {"2026-03-02": 77, "2026-03-09": 66}
+    assert describe_basis(weeks) == "Figures marked as inferred are of inferred impressions."
+    assert label_groups(weeks[:2]) == ["2026-03-02", "2026-03-09"]
+    assert describe_basis(weeks[:2]) == "Impressions are inferred."
+    assert describe_basis(weeks[2:]) == ""
+    newest_days = select_newest_groups(figures["day"], 3)
+    assert [(row.group, row.basis) for row in newest_days] == [
+        ("2026-03-10", "inferred"),
+        ("2026-03-11", "inferred"),
+        ("2026-03-11", "measured"),
+        ("2026-03-12", "inferred"),
+        ("2026-03-12", "measured"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first_measured_day", "inferred_experiments"),
+    [(date(2026, 3, 12), ["lists"]), (date(2026, 3, 3), ["lists"]), (date(2026, 3, 2), [])],
+)
+def test_inferred_experiments_are_marked(
+    tmp_path: Path, first_measured_day: date, inferred_experiments: list[str]
+) -> None:
+    """The mark depends on the days of the experiment, not on those of the report."""
+    settings = create_marts(tmp_path, first_measured_day)
+    report = read_warehouse_effect(settings, days=1)
+    assert {row.basis for row in report.recommendations["total"] if row.impressions} == {"measured"}
+    assert report.inferred_experiments == inferred_experiments
+    assert report.is_inferred("lists") == bool(inferred_experiments)
+    assert not report.is_inferred("rules")
+    assert read_warehouse_effect(settings, experiment="rules").inferred_experiments == []
+
+
+def test_report_names_first_measured_day(tmp_path: Path) -> None:
+    report = read_warehouse_effect(create_marts(tmp_path, date(2026, 3, 11)), days=1)
+    assert report.notes[0].startswith("Impressions are measured since 2026-03-11;")
+
+
 def test_missing_marts_give_hint(tmp_path: Path) -> None:
     settings = Settings(warehouse=tmp_path)
     with open_writer(settings):
@@ -82,17 +139,18 @@ def test_missing_marts_give_hint(tmp_path: Path) -> None:
 
 def test_notes_name_what_is_missing(settings: Settings) -> None:
     totals = read_warehouse_effect(settings).recommendations["total"]
-    (inferred,) = describe_limits({"recommendation_lists": 1, "events": 1}, totals, has_experiments=True)
+    (inferred,) = describe_limits({"recommendation_lists": 1, "events": 1}, totals, None, has_experiments=True)
     assert inferred.startswith("The shop has no impressions. They are inferred:")
-    no_log, _, no_events, no_experiment = describe_limits({"purchases": 1}, [], has_experiments=False)
+    no_log, _, no_events, no_experiment = describe_limits({"purchases": 1}, [], None, has_experiments=False)
     assert no_log.startswith("No list is logged yet")
     # A new log alone is no reason for a build.
     assert no_log.endswith("the next build reads the log (`recomart run --force`).")
     assert no_events == "The shop has no events, so clicks and carts are not known."
     assert no_experiment.startswith("No experiment is declared.")
     clean_rows = {"recommendation_lists": 1, "events": 1, "impressions": 1}
-    assert describe_limits(clean_rows, totals, has_experiments=True) == []
-    (no_action,) = describe_limits(clean_rows, [], has_experiments=True)
+    (measured,) = describe_limits(clean_rows, totals, date(2026, 1, 3), has_experiments=True)
+    assert measured.startswith("Impressions are measured since 2026-01-03; from that day on, none is inferred.")
+    (no_action,) = describe_limits(clean_rows, [], None, has_experiments=True)
     assert no_action == "No impression and no action since the first logged list yet."
 
 

@@ -41,12 +41,11 @@ def has_outdated_views(settings: Settings, feeds: Iterable[Feed]) -> bool:
         select 1
         from duckdb_views()
         where
-            schema_name = 'staging'
-            and view_name in (select unnest(?::varchar[]))
+            schema_name || '.' || view_name in (select unnest(?::varchar[]))
             and comment is distinct from (select 'feed_settings ' || {FEED_SETTINGS_HASH} from raw.feeds)
     """
     with open_reader(settings) as connection:
-        return fetch_first_row(connection, query, [[f"stg_shop__{feed.kind}" for feed in feeds]]) is not None
+        return fetch_first_row(connection, query, [[TYPED_VIEWS[feed.kind] for feed in feeds]]) is not None
 
 
 def erase_expired_rows(settings: Settings, sources: Sources, feeds: Iterable[Feed]) -> list[FileRows]:

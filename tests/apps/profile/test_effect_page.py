@@ -1,5 +1,6 @@
 """The page about the effect of recommendations."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,13 @@ from warehouse.settings import Settings
 
 @pytest.fixture
 def report(tmp_path: Path) -> EffectReport:
-    settings = Settings(warehouse=tmp_path / "warehouse")
+    return read_report(tmp_path)
+
+
+def read_report(folder: Path, first_measured_day: date | None = None) -> EffectReport:
+    settings = Settings(warehouse=folder / "warehouse")
     with open_writer(settings) as connection:
-        create_effect_marts(connection)
+        create_effect_marts(connection, first_measured_day)
     return read_warehouse_effect(settings)
 
 
@@ -41,6 +46,31 @@ def test_page_shows_experiments_and_weeks(report: EffectReport, tmp_path: Path) 
         "Bars: click-through rate by source",
         "Bars: click-through rate by placement",
     ]
+
+
+def test_page_marks_inferred_figures(tmp_path: Path) -> None:
+    """In the week of the first measured day, a group has figures of both bases."""
+    write_effect_page(read_report(tmp_path, date(2026, 3, 11)), tmp_path / "effect.html")
+    texts = " ".join(" ".join(PageParser(tmp_path / "effect.html").text).split())
+    assert (
+        "66 purchase lines followed a recommendation in the week from 2026-03-09 on, 77 in the week before. The newest "
+        "week ends on 2026-03-12. Figures marked as inferred are of inferred impressions."
+    ) in texts
+    assert "figure 2026-03-02 (inferred) 2026-03-09 (inferred) 2026-03-09" in texts
+    assert "purchases 77 44 22" in texts
+    assert "Most purchases after a recommendation are of rank 1: 13 of 143." in texts
+    assert "1 (inferred) 900" in texts
+    assert "Click-through rate (inferred)" in texts
+
+
+def test_page_names_week_before(report: EffectReport, tmp_path: Path) -> None:
+    """The week before has no figures if nobody saw or bought a product in it."""
+    first, newest = report.recommendations["week"]
+    weeks = [first.model_copy(update={"group": "2026-02-23"}), newest]
+    figures = {**report.recommendations, "week": weeks}
+    write_effect_page(report.model_copy(update={"recommendations": figures}), tmp_path / "effect.html")
+    texts = " ".join(" ".join(PageParser(tmp_path / "effect.html").text).split())
+    assert "in the week from 2026-03-09 on. The newest week ends" in texts
 
 
 def test_page_without_impressions(report: EffectReport, tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ import pytest
 from orchestration.progress import describe_expiry
 from tests.dbt.random_deliveries import put_list_log
 from tests.three_feed_shop import EVENTS_JSONL, Shop
-from warehouse.erasure.retention import EXPERIMENTS_VIEW, erase_expired_rows, find_feeds_with_retention
+from warehouse.erasure.retention import (
+    EXPERIMENTS_VIEW,
+    FEED_SETTINGS_HASH,
+    erase_expired_rows,
+    find_feeds_with_retention,
+    has_outdated_views,
+)
 from warehouse.erasure.row_erasure import FileRows
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
@@ -96,6 +102,21 @@ def test_logs_of_experiments_stay(logging_shop: Shop) -> None:
             f"create view {EXPERIMENTS_VIEW} as select date '{TODAY - timedelta(days=35):%Y-%m-%d}' as starts_on"
         )
     assert [rows.path for rows in erase(logging_shop)] == ["recommendation_log/served/2.jsonl"]
+
+
+def test_outdated_views_are_found(shop: Shop) -> None:
+    """The views of logs are named otherwise than those of feeds."""
+    shop.put("events/1.jsonl", write_events(TODAY))
+    put_list_log(shop, "1", TODAY, {"u1": ["p1"]})
+    load(shop.settings)
+    create_view(shop, "recommendation_lists", "published_at")
+    feeds = [feed for feed in read_sources(shop.settings.sources).feeds.values() if feed.is_log]
+    assert has_outdated_views(shop.settings, feeds)
+    with duckdb.connect(str(shop.settings.database)) as connection:
+        row = connection.execute(f"select {FEED_SETTINGS_HASH} from raw.feeds").fetchone()
+        assert row is not None
+        connection.execute(f"comment on view {TYPED_VIEWS['recommendation_lists']} is 'feed_settings {row[0]}'")
+    assert not has_outdated_views(shop.settings, feeds)
 
 
 @pytest.mark.parametrize("is_readable", [True, False])
