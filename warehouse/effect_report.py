@@ -328,8 +328,8 @@ def describe_limits(
         )
     elif first_measured_day is not None:
         notes.append(
-            f"Impressions are measured since {first_measured_day}; from that day on, none is inferred. If the first "
-            "ones are tests of the front end, leave them out of the feed (docs/effect.md)."
+            f"The first measured impression is of {first_measured_day}. From the first one since a list was logged on, "
+            "none is inferred: leave tests of the front end out of the feed (docs/effect.md)."
         )
     if not clean_rows.get("events"):
         notes.append("The shop has no events, so clicks and carts are not known.")

@@ -126,7 +126,7 @@ def test_inferred_experiments_are_marked(
 
 def test_report_names_first_measured_day(tmp_path: Path) -> None:
     report = read_warehouse_effect(create_marts(tmp_path, date(2026, 3, 11)), days=1)
-    assert report.notes[0].startswith("Impressions are measured since 2026-03-11;")
+    assert report.notes[0].startswith("The first measured impression is of 2026-03-11.")
 
 
 def test_missing_marts_give_hint(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_notes_name_what_is_missing(settings: Settings) -> None:
     assert no_experiment.startswith("No experiment is declared.")
     clean_rows = {"recommendation_lists": 1, "events": 1, "impressions": 1}
     (measured,) = describe_limits(clean_rows, totals, date(2026, 1, 3), has_experiments=True)
-    assert measured.startswith("Impressions are measured since 2026-01-03; from that day on, none is inferred.")
+    assert measured.startswith("The first measured impression is of 2026-01-03.")
     (no_action,) = describe_limits(clean_rows, [], None, has_experiments=True)
     assert no_action == "No impression and no action since the first logged list yet."
 

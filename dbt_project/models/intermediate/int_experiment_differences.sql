@@ -7,7 +7,7 @@ with pairs as (
         arms.metric,
         arms.customers,
         control.customers as control_customers,
-        arms.customers_with_value + control.customers_with_value as customers_with_value,
+        least(arms.customers_with_value, control.customers_with_value) as customers_with_value,
         arms.value,
         control.value as control_value,
         arms.value - control.value as difference,

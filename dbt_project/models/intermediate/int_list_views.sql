@@ -1,15 +1,18 @@
 -- Without impressions, a shop does not say which lists its customers saw. Until the day of its first impression, a live list
--- counts as seen on each day on which its customer acted, from the day's first action on.
-with impressions as (
+-- counts as seen on each day on which its customer acted, from the day's first action on. An impression before the first list
+-- has a wrong time.
+with log_start as (
 
-    select min(cast(seen_at as date)) as first_seen_date from {{ ref('int_impressions_classified') }}
-    where row_status = 'clean'
+    select min(published_at) as first_published_at from {{ ref('fct_recommendation_lists') }}
 
 ),
 
-log_start as (
+impressions as (
 
-    select min(published_at) as first_published_at from {{ ref('fct_recommendation_lists') }}
+    select min(cast(impressions.seen_at as date)) as first_seen_date
+    from {{ ref('int_impressions_classified') }} as impressions
+    inner join log_start on impressions.seen_at >= log_start.first_published_at
+    where impressions.row_status = 'clean' and impressions.user_id is not null
 
 ),
 

@@ -1,4 +1,4 @@
-{#- Of both arms. With fewer, the distribution of the difference is not close to a normal one. -#}
+{#- Of each arm. With fewer, the distribution of the difference is not close to a normal one. -#}
 {% set min_customers = 10 %}
 
 -- 1.96 is the 97.5 % quantile of the standard normal distribution, 0.84 the 80 % quantile. The verdict about the other eight
@@ -46,7 +46,7 @@ verdicts as (
                 then concat('no verdict before the end on ', cast(experiment_states.ends_on as {{ dbt.type_string() }}))
             when coalesce(estimates.adjusted_standard_error, 0) = 0 then 'not measured'
             when estimates.customers_with_value < {{ min_customers }}
-                then 'not measured: fewer than {{ min_customers }} customers with a value other than 0'
+                then 'not measured: an arm has fewer than {{ min_customers }} customers with a value other than 0'
             when abs(estimates.adjusted_difference) <= estimates.verdict_quantile * estimates.adjusted_standard_error
                 then 'no effect seen'
             when estimates.adjusted_difference > 0 then 'higher than in the control'

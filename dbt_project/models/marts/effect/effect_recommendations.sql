@@ -1,5 +1,5 @@
 -- Impressions and attributed actions by what was shown; counts of the day of the impression or the action. Impressions without a
--- customer are left out: actions without a customer are excluded too, and the click-through rate would be too low.
+-- customer, or after the newest action, are left out: their actions are not known, and the click-through rate would be too low.
 with impressions as (
 
     select
@@ -19,6 +19,9 @@ with impressions as (
         0 as revenue
     from {{ ref('fct_impressions') }} as impressions
     left join {{ ref('dim_products') }} as products on impressions.product_id = products.product_id
+    inner join {{ ref('int_feature_cutoffs') }} as cutoffs
+        on cutoffs.cutoff = 'now'
+        and cast(impressions.seen_at as date) <= cutoffs.last_date
     where impressions.user_id is not null
     group by
         cast(impressions.seen_at as date), impressions.basis, impressions.placement, impressions.rank,

@@ -22,7 +22,10 @@ with measured as (
         {{ list_item('lists.sources', list_rank('lists.product_ids', 'impressions.product_id')) }} as source,
         {{ list_item('lists.reason_keys', list_rank('lists.product_ids', 'impressions.product_id')) }} as reason_key
     from {{ ref('int_impressions_classified') }} as impressions
-    left join {{ ref('fct_served_lists') }} as served on impressions.recommendation_id = served.recommendation_id
+    -- An id of another customer's answer is wrong.
+    left join {{ ref('fct_served_lists') }} as served
+        on impressions.recommendation_id = served.recommendation_id
+        and coalesce(impressions.user_id, '') = coalesce(served.user_id, impressions.user_id, '')
     left join {{ ref('fct_recommendation_lists') }} as lists
         on impressions.user_id = lists.user_id
         and impressions.seen_at >= lists.published_at
