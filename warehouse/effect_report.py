@@ -314,9 +314,9 @@ def describe_limits(
     notes = []
     if not clean_rows.get("recommendation_lists"):
         notes.append(
-            "No list is logged yet, so nothing can be said about recommendations, and experiments have no customers. "
-            "`recomart publish` logs the lists unless RECOMART_EFFECT_DEPTH is 0; the next build reads the log "
-            "(`recomart run --force`)."
+            "No logged list is built yet, so nothing can be said about recommendations, and experiments have no "
+            "customers. A publication logs its lists unless RECOMART_EFFECT_DEPTH is 0, and the next build reads the "
+            "log (`recomart run --force`)."
         )
     elif not totals:
         notes.append("No impression and no action since the first logged list yet.")

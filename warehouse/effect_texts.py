@@ -1,6 +1,7 @@
 """Texts of the effect of recommendations: labels, values, lifts and verdicts."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from warehouse.effect_report import METRIC_LABELS, EffectArm, EffectMetric, RecommendationFigures
 
@@ -11,8 +12,8 @@ INFERRED_METRICS = {"click_through_rate"}
 
 
 def describe_period(arm: EffectArm) -> str:
-    """Return the days of an arm's experiment."""
-    return f"from {arm.starts_on} {f'to {arm.ends_on}' if arm.ends_on else 'without an end'}"
+    """Return the days of an arm's experiment, the last one included."""
+    return f"from {arm.starts_on} {f'to {arm.ends_on - timedelta(days=1)}' if arm.ends_on else 'without an end'}"
 
 
 def label_metric(metric: str, *, is_inferred: bool) -> str:

@@ -9,6 +9,7 @@ from apps.cli.audit_reports import AuditReport, QuarantineReport, UnreadValue
 from apps.cli.console import print_line, print_table
 from apps.cli.rejects import RejectReport
 from orchestration.feed_accounting import FeedStatus, format_reasons
+from orchestration.pipeline import PipelineReport
 from orchestration.refusals import Refusal, Step
 from warehouse.fetching.reports import FetchReport
 from warehouse.formatting import format_count, format_names
@@ -48,6 +49,13 @@ def print_fetch(report: FetchReport) -> None:
             print_line(f"warning: {name}: {warning}")
         if not feed.is_new:
             print_line(f"{name}: no change since {feed.file}; no new file was written")
+
+
+def print_test_warnings(report: PipelineReport) -> None:
+    """Print the failing rows of the dbt tests that warned."""
+    for result in (report.marts, report.recommendations):
+        for warning in result.warnings if result else []:
+            print_line(f"dbt test warned: {warning}")
 
 
 def print_load(report: LoadReport) -> None:

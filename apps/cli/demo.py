@@ -13,6 +13,10 @@ from orchestration.pipeline import PipelineReport
 from warehouse.effect_texts import format_interval, format_lift, format_value, label_metric
 from warehouse.settings import Settings
 
+EFFECT_STEP = """\
+  .venv/bin/recomart effect                  see the experiment, and the recommendations by placement, rank and day
+"""
+
 NEXT_STEPS = """\
 Next steps:
   make app                                   browse customers and their recommendations (Streamlit)
@@ -65,6 +69,7 @@ def collect_demo_outcome(
 def print_demo_outcome(outcome: DemoOutcome) -> None:
     """Print the results and the next steps."""
     console.print_line("")
+    data_tables.print_test_warnings(outcome.report)
     data_tables.print_status(outcome.status)
     model_tables.print_metrics(outcome.metrics, outcome.missing_metrics_reason)
     recommendation_tables.print_recommendations(f"Top 10 for customer {outcome.customer}", outcome.recommendations)
@@ -73,7 +78,8 @@ def print_demo_outcome(outcome: DemoOutcome) -> None:
     seconds = outcome.further_days.seconds if outcome.further_days else outcome.report.seconds["all"]
     memory = outcome.report.peak_memory_mib
     console.print_line(f"{seconds:.0f} s in total, peak memory {memory:,} MiB\n")
-    for line in NEXT_STEPS.splitlines():
+    steps = NEXT_STEPS + (EFFECT_STEP if outcome.further_days else "")
+    for line in steps.splitlines():
         console.print_line(line.format(user=outcome.customer))
 
 
@@ -89,7 +95,7 @@ def print_further_days(further_days: DemoDays) -> None:
                 "metric": label_metric(metric.effect.metric, is_inferred=False),
                 "control": format_value(metric.effect.metric, metric.effect.control_value),
                 "treatment": format_value(metric.effect.metric, metric.effect.value),
-                "lift": format_lift(metric.effect.lift),
+                "adjusted lift": format_lift(metric.effect.lift),
                 "95 % interval": format_interval(metric.effect),
                 "planted lift": format_lift(metric.true_lift),
                 "covered": metric.is_covered,

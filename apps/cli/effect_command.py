@@ -7,6 +7,7 @@ import typer
 
 from apps.cli import console, effect_tables
 from apps.cli.options import Json, Warehouse, load_settings
+from orchestration.refusals import describe_refusals, find_refusals
 from warehouse.effect_report import DEFAULT_DAYS, read_warehouse_effect
 
 app = typer.Typer()
@@ -32,6 +33,9 @@ def show_effect(
     """
     settings = load_settings(warehouse=warehouse)
     report = read_warehouse_effect(settings, days, experiment)
+    refusals = [refusal for refusal in find_refusals(settings) if "publishing" in refusal.steps]
+    if refusals:
+        console.print_warning(f"the figures are of tables that are not published: {describe_refusals(refusals)}")
     if html is not None:
         # Imported here, because matplotlib takes longer to import than the tables to print.
         from apps.profile.effect_page import write_effect_page

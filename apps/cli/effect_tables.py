@@ -63,7 +63,7 @@ def _build_metric_row(metric: EffectMetric, *, is_inferred: bool) -> dict[str, A
         "metric": label_metric(name, is_inferred=is_inferred) + (" (primary)" if metric.is_primary else ""),
         "value": format_value(name, metric.value),
         "control": format_value(name, metric.control_value),
-        "lift": format_lift(metric.lift),
+        "adjusted_lift": format_lift(metric.lift),
         "95 % interval": format_interval(metric),
         "adjusted difference": format_difference(name, metric.adjusted_difference),
         "difference": format_difference(name, metric.difference),

@@ -9,6 +9,7 @@ from apps.cli.console import print_line, print_table, to_records
 from models_ml.evaluation.metric_names import ACCURACY_METRICS, LIST_METRICS
 from orchestration.model_registry import ModelRun, find_serving_run, is_waiting_to_serve
 from orchestration.off_policy import OffPolicyCheck
+from warehouse.formatting import format_count
 
 
 def print_metrics(metrics: pd.DataFrame, missing_metrics_reason: str | None = None) -> None:
@@ -109,7 +110,7 @@ def print_off_policy(check: OffPolicyCheck) -> None:
                 "model_ips": _format_interval(row, "ips_rate"),
                 "coverage": row["coverage"],
                 "effective_number": row["effective_places"],
-                "explored_actions": row["explored_actions"],
+                "explored_customers": row["explored_customers"],
             }
             for row in check.estimates
         ],
@@ -122,9 +123,11 @@ def describe_off_policy(row: Mapping[str, Any]) -> str:
     """Return a sentence about a row of the analysis off_policy."""
     metric = row["metric"].capitalize()
     if not row["has_estimate"]:
+        customers = format_count(row["explored_customers"], "customer")
         return (
-            f"{metric}: no estimate, because it would rest on only {row['explored_actions']} of them in explored "
-            "places with the product of the model. More days or a larger explore_share give more"
+            f"{metric}: no estimate, because it would rest on {customers} with one in an explored place "
+            "with the product of the model, and 10 are needed. More days, more customers or a "
+            "larger explore_share (at most 0.2) give more"
         )
     if row["min_difference"] > 0:
         result = "the lists of the model would get more than the logged lists"

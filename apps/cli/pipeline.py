@@ -112,9 +112,7 @@ def run_full_pipeline(
         console.print_json({"status": status_rows, "metrics": metrics, **vars(report)})
         return
     data_tables.print_load(report.load)
-    for result in (report.marts, report.recommendations):
-        for warning in result.warnings if result else []:
-            console.print_line(f"dbt test warned: {warning}")
+    data_tables.print_test_warnings(report)
     data_tables.print_status(status_rows)
     model_tables.print_repeats(shop_repeats)
     model_tables.print_metrics(metrics, missing_metrics_reason)

@@ -25,7 +25,7 @@ CHART_HEIGHT = 260
 
 GROUP_LABELS = {"week": "Week (Monday)", "rank": "Rank", "source": "Source", "placement": "Placement"}
 
-METRIC_COLUMNS = ["Metric", "Value", "Control", "Lift", "95 % interval", "Verdict"]
+METRIC_COLUMNS = ["Metric", "Value", "Control", "Adjusted lift", "95 % interval", "Verdict"]
 
 
 def show_experiment(report: EffectReport, experiment: str) -> None:

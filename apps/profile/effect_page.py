@@ -93,7 +93,7 @@ def _describe_arm(metrics: Sequence[EffectMetric], *, is_inferred: bool) -> Find
             "metric": label,
             "value": format_value(metric.metric, metric.value),
             "control": format_value(metric.metric, metric.control_value),
-            "lift": format_lift(metric.lift),
+            "adjusted_lift": format_lift(metric.lift),
             "verdict": metric.verdict,
         }
         for label, metric in zip(labels, metrics, strict=True)

@@ -130,13 +130,16 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
     clicks += [("u2", "a", "home", 1, SEEN_AT, None, "click"), ("u2", "b", "home", 2, SEEN_AT, None, "purchase")]
     insert(warehouse, "marts.fct_recommended_actions", clicks)
 
-    rows = run(warehouse, query)
+    clicks_row = run(warehouse, query)["clicks"]
+    # Ten explored clicks, but of one customer.
+    assert (clicks_row["explored_customers"], bool(clicks_row["has_estimate"])) == (1, False)
+    assert "totals.explored_customers >= 10" in query
+    rows = run(warehouse, query.replace("totals.explored_customers >= 10", "totals.explored_customers >= 1"))
     clicks_row = rows["clicks"]
     # Seven places: u1 c, b, b; u2 a, b; u3 a, b. Weights: 10, 1.25, 1.25; 0, 1.25; 0, 0.
     assert (clicks_row["customers"], clicks_row["places"], clicks_row["matched_places"]) == (3, 7, 4)
     assert clicks_row["coverage"] == pytest.approx(13.75 / 7)
     assert clicks_row["effective_places"] == pytest.approx(13.75**2 / (100 + 3 * 1.25**2), abs=5e-4)
-    assert clicks_row["explored_actions"] == 10
     assert clicks_row["logged_rate"] == pytest.approx(12 / 7)
     assert clicks_row["ips_rate"] == pytest.approx(101.25 / 7)
     assert clicks_row["snips_rate"] == pytest.approx(101.25 / 13.75)
@@ -153,7 +156,7 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
 
     # A purchase in a place that was not explored says nothing about the explored ones.
     purchases = rows["purchases"]
-    assert (purchases["explored_actions"], bool(purchases["has_estimate"])) == (0, False)
+    assert (purchases["explored_customers"], bool(purchases["has_estimate"])) == (0, False)
     assert purchases["logged_rate"] == pytest.approx(1 / 7)
     assert pd.isna([purchases[name] for name in ("ips_rate", "snips_rate", "min_difference")]).all()
 
@@ -204,11 +207,12 @@ def draw_exchanges(rng: np.random.Generator, user_count: int) -> Ints:
 
 
 def simulate_log(
-    connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, user_count: int
+    connection: duckdb.DuckDBPyConnection, rng: np.random.Generator, user_count: int, view_count: int = 1
 ) -> tuple[float, float]:
     """Replace the log by a simulated one; return the click rates that the model and the logged lists truly have.
 
-    Each customer clicks a product with a probability of the customer, the product and the place.
+    Each customer sees the list `view_count` times, and clicks a product with a probability of the customer, the product
+    and the place.
     """
     shape = (user_count, LIST_LENGTH)
     users = np.array([f"u{number}" for number in range(user_count)])
@@ -219,7 +223,7 @@ def simulate_log(
     model_lists[rng.random(user_count) < 0.5] = np.arange(LIST_LENGTH)
     shown = draw_exchanges(rng, user_count)
     propensities = np.where(shown == np.arange(LIST_LENGTH), 1 - (LIST_LENGTH - 1) * EXCHANGE, EXCHANGE)
-    is_clicked = rng.random(shape) < np.take_along_axis(liking, shown, 1) * attention
+    is_clicked = rng.random((view_count, *shape)) < np.take_along_axis(liking, shown, 1) * attention
     truth = float((np.take_along_axis(liking, model_lists, 1) * attention).mean())
     is_kept = 1 - (LIST_LENGTH - 1) * EXCHANGE
     logged_liking = is_kept * liking + EXCHANGE * (liking.sum(axis=1, keepdims=True) - liking)
@@ -232,11 +236,12 @@ def simulate_log(
             "product_id": products[shown].ravel(),
             "rank": np.tile(np.arange(1, LIST_LENGTH + 1), user_count),
             "propensity": propensities.ravel(),
-            "is_clicked": is_clicked.ravel(),
             "model_product_id": products[model_lists].ravel(),
         }
     )
     connection.register("places", places)
+    views = [places.assign(seen_at=SEEN_AT + timedelta(hours=view)) for view in range(view_count)]
+    connection.register("views", pd.concat(views).assign(is_clicked=is_clicked.ravel()))
     for table in ("fct_recommendation_lists", "fct_impressions", "fct_recommended_actions"):
         connection.execute(f"delete from marts.{table}")
     connection.execute("delete from intermediate.int_user_policies; delete from intermediate.int_product_rules")
@@ -250,23 +255,24 @@ def simulate_log(
         [PUBLISHED_AT],
     )
     connection.execute(
-        "insert into marts.fct_impressions select user_id, product_id, 'home', rank, ?, 'measured', null from places",
-        [SEEN_AT],
+        "insert into marts.fct_impressions "
+        "select user_id, product_id, 'home', rank, seen_at, 'measured', null from views"
     )
     connection.execute(
         "insert into marts.fct_recommended_actions "
-        "select user_id, product_id, 'home', rank, ?, null, 'click' from places where is_clicked",
-        [SEEN_AT],
+        "select user_id, product_id, 'home', rank, seen_at, null, 'click' from views where is_clicked"
     )
     return truth, logged_truth
 
 
-def count_covered(connection: duckdb.DuckDBPyConnection, query: str, log_count: int, user_count: int) -> dict[str, int]:
+def count_covered(
+    connection: duckdb.DuckDBPyConnection, query: str, log_count: int, user_count: int, view_count: int = 1
+) -> dict[str, int]:
     """Return how many intervals of simulated logs cover the truth, and how many logs have estimates."""
     rng = np.random.default_rng(21)
     counts = {"has_estimate": 0, "logged_rate": 0, "ips_rate": 0, "snips_rate": 0, "difference": 0}
     for _ in range(log_count):
-        truth, logged_truth = simulate_log(connection, rng, user_count)
+        truth, logged_truth = simulate_log(connection, rng, user_count, view_count)
         row = run(connection, query)["clicks"]
         if row["has_estimate"]:
             truths = {"logged_rate": logged_truth, "ips_rate": truth, "snips_rate": truth}
@@ -290,3 +296,7 @@ def test_intervals_cover_truth_as_stated(warehouse: duckdb.DuckDBPyConnection, q
     estimate_count = counts.pop("has_estimate")
     assert estimate_count > 390
     assert all(0.92 <= count / estimate_count <= 0.98 for count in counts.values())
+    # Customers who see a list more than once.
+    counts = count_covered(warehouse, query, 60, 400, view_count=8)
+    print(counts)
+    assert min(counts.values()) >= 0.88 * counts["has_estimate"] > 40

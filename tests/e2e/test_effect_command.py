@@ -25,7 +25,7 @@ def test_effect_prints_tables(recomart: RecomartCli, folder: Path) -> None:
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert lines[0] == "Experiment rules, from 2026-03-12 without an end"
     assert "ruled rules:shoes 50.00% 0 6 no customers" in lines
-    assert "Experiment lists, from 2026-03-02 to 2026-03-12" in lines
+    assert "Experiment lists, from 2026-03-02 to 2026-03-11" in lines
     assert "personal model 50.00% 1,000 1,000" in lines
     (conversion,) = [line for line in lines if line.startswith("Conversion")]
     assert conversion == (

@@ -142,7 +142,7 @@ def test_notes_name_what_is_missing(settings: Settings) -> None:
     (inferred,) = describe_limits({"recommendation_lists": 1, "events": 1}, totals, None, has_experiments=True)
     assert inferred.startswith("The shop has no impressions. They are inferred:")
     no_log, _, no_events, no_experiment = describe_limits({"purchases": 1}, [], None, has_experiments=False)
-    assert no_log.startswith("No list is logged yet")
+    assert no_log.startswith("No logged list is built yet")
     # A new log alone is no reason for a build.
     assert no_log.endswith("the next build reads the log (`recomart run --force`).")
     assert no_events == "The shop has no events, so clicks and carts are not known."

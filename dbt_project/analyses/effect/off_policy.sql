@@ -3,8 +3,8 @@
 -- customers' histories before the impressions, and off_policy_window (seen_from). The rules are those of the last build.
 -- noqa: disable=LT02
 {% set metrics = {'clicks': 'click', 'purchases': 'purchase'} %}
-{#- With fewer of them, the intervals are too narrow: docs/off_policy.md has a simulation. -#}
-{% set min_explored_actions = 10 %}
+{#- With fewer customers with an explored action, the intervals are too narrow: docs/off_policy.md has a simulation. -#}
+{% set min_explored_customers = 10 %}
 
 with challenger_candidates as (
 
@@ -172,7 +172,7 @@ totals as (
         sum(matched_places) as matched_places,
         sum(weight) as weight,
         {{ safe_divide('sum(weight) * sum(weight)', 'sum(squared_weight)') }} as effective_places,
-        sum(explored_actions) as explored_actions,
+        count(case when explored_actions > 0 then 1 end) as explored_customers,
         {{ safe_divide('sum(actions)', 'sum(places)') }} as logged_rate,
         {{ safe_divide('sum(weighted_actions)', 'sum(places)') }} as ips_rate,
         {{ safe_divide('sum(weighted_actions)', 'sum(weight)') }} as snips_rate
@@ -226,7 +226,7 @@ estimates as (
         errors.ips_error,
         errors.snips_error,
         errors.difference_error,
-        totals.explored_actions >= {{ min_explored_actions }} as has_estimate
+        totals.explored_customers >= {{ min_explored_customers }} as has_estimate
     from totals
     inner join errors on totals.basis = errors.basis and totals.metric = errors.metric
 
@@ -240,7 +240,7 @@ select
     cast(matched_places as {{ dbt.type_bigint() }}) as matched_places,
     round(weight / places, 9) as coverage,
     round(effective_places, 3) as effective_places,
-    cast(explored_actions as {{ dbt.type_bigint() }}) as explored_actions,
+    cast(explored_customers as {{ dbt.type_bigint() }}) as explored_customers,
     has_estimate,
     round(logged_rate, 9) as logged_rate,
     round(logged_rate - 1.96 * logged_error, 9) as min_logged_rate,

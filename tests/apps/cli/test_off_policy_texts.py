@@ -15,7 +15,7 @@ def build_row(**values: Any) -> dict[str, Any]:
     """Return a row of the analysis with an estimate whose intervals are 0.01 wide on each side."""
     bounds = {f"min_{name}": value - 0.01 for name, value in VALUES.items()}
     bounds |= {f"max_{name}": value + 0.01 for name, value in VALUES.items()}
-    counts = {"places": 1000, "coverage": 0.876, "effective_places": 120.0, "explored_actions": 14}
+    counts = {"places": 1000, "coverage": 0.876, "effective_places": 120.0, "explored_customers": 14}
     row = {"metric": "clicks", "basis": "measured", "has_estimate": True, **counts, **VALUES, **bounds}
     return row | values
 
@@ -39,7 +39,7 @@ def test_sentence_follows_interval(bounds: dict[str, float], result: str) -> Non
 
 def test_missing_estimate_has_no_figure(capsys: pytest.CaptureFixture[str]) -> None:
     missing = dict.fromkeys(("ips_rate", "snips_rate", "difference"))
-    row = build_row(metric="purchases", has_estimate=False, explored_actions=3, **missing)
+    row = build_row(metric="purchases", has_estimate=False, explored_customers=3, **missing)
     print_off_policy(OffPolicyCheck("run1", datetime(2026, 2, 1), None, [build_row(), row]))
     clicks, purchases = (
         line for line in capsys.readouterr().out.splitlines() if line.startswith(("clicks", "purchases"))
@@ -49,5 +49,5 @@ def test_missing_estimate_has_no_figure(capsys: pytest.CaptureFixture[str]) -> N
     assert "0.0600" not in purchases
     assert "0.0400 (0.0300 to 0.0500)" in purchases
     assert describe_off_policy(row).startswith(
-        "Purchases: no estimate, because it would rest on only 3 of them in explored places"
+        "Purchases: no estimate, because it would rest on 3 customers with one in an explored place"
     )

@@ -314,7 +314,7 @@ def test_effect_shows_verdict_first(
     assert any("personal\\: recommendations of the serving model\\, 1" in caption.value for caption in app.caption)
     metrics, *groups = [table.value for table in app.dataframe]
     assert list(metrics["Metric"]) == ["Conversion", "Click-through rate (inferred)", "Average order value"]
-    assert list(metrics["Lift"]) == ["+20.0%", "-", "+3.0%"]
+    assert list(metrics["Adjusted lift"]) == ["+20.0%", "-", "+3.0%"]
     assert [table["group"].iloc[0] for table in groups] == ["2026-03-02", "1", "Personal", "customer"]
     figures = {metric.label: metric.value for metric in app.metric}
     assert figures["Impressions (inferred)"] == "12,100"
