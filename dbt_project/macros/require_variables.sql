@@ -82,7 +82,7 @@
     {% if execute and messages %}
         {% do exceptions.raise_compiler_error(
             'invalid variables: dbt_project/dbt_project.yml: ' ~ messages | join('; ')
-            ~ '. Correct them there or in --vars.'
+            ~ '. Correct them there or in --vars'
         ) %}
     {% endif %}
 {% endmacro %}
