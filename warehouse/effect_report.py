@@ -365,7 +365,7 @@ def select_newest_groups(figures: Sequence[RecommendationFigures], count: int) -
 
 
 def sum_purchases(figures: Sequence[RecommendationFigures]) -> dict[str | None, int]:
-    """Return the purchases by group, of each basis."""
+    """Return the purchases by group, of both bases together."""
     purchases: dict[str | None, int] = {}
     for row in figures:
         purchases[row.group] = purchases.get(row.group, 0) + row.purchases

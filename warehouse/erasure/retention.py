@@ -146,7 +146,7 @@ def _is_as_loaded(connection: duckdb.DuckDBPyConnection, settings: Settings, row
 
 def _find_expired_rows(connection: duckdb.DuckDBPyConnection, feed: Feed) -> list[FileRows]:
     time_column = TIME_COLUMNS[feed.kind]
-    # A list is live until the customer's next one; a live list is as old as the day.
+    # A list ends with the customer's next one. A live list has no end, and does not expire.
     is_list = feed.kind == "recommendation_lists"
     ended_at = f"lead({time_column}) over (partition by user_id, placement order by {time_column})"
     query = f"""

@@ -1,5 +1,5 @@
 -- Actions within the window of their type after an impression of the product. The newest impression before the action counts
--- (last touch). A return counts with the pieces of touched purchases that it takes back, for the newest of them.
+-- (last touch). A return counts for the newest attributed purchase that it takes back, with the pieces of all of them.
 with attributable_actions as (
 
     select
