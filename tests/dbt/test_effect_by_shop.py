@@ -73,4 +73,6 @@ def test_shop_with_impressions(tmp_path: Path) -> None:
     assert [(rank.group, rank.impressions, rank.clicks) for rank in report.recommendations["rank"]] == [
         ("1", 1, 0), ("2", 1, 1)
     ]  # fmt: skip
-    assert [note.split(".")[0] for note in report.notes] == ["No experiment is declared"]
+    assert [note.split(".")[0] for note in report.notes] == [
+        "The first measured impression is of 2026-03-02", "No experiment is declared"
+    ]  # fmt: skip
