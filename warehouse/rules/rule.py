@@ -64,20 +64,22 @@ class Rule(BaseModel):
     """Days from a purchase until the product may be recommended again; none for never where all others may."""
     placements: tuple[str, ...] = ()
     """Placements of the rule; none for all."""
-    audience: str | None = None
-    """Saved audience whose customers the rule is for; none for all."""
+    favourite_category: str | None = None
+    """Favourite category of the customers that the rule is for; none for all."""
     rule_set: str | None = None
     """Rule set of an experiment's arm that the rule is for; none for all lists."""
     valid_from: date | None = None
     """First day (UTC); none for no limit."""
     valid_until: date | None = None
     """Day after the last day (UTC); none for no limit."""
+    reason: str | None = None
+    """Reason of the rule, for colleagues."""
     is_draft: bool = False
     """Whether the rule changes no list until it is submitted."""
     is_stopped: bool = False
     """Whether the rule was stopped before its last day."""
 
-    @field_validator("value", "audience", "rule_set")
+    @field_validator("value", "favourite_category", "rule_set", "reason")
     @classmethod
     def _strip(cls, text: str | None) -> str | None:
         return " ".join(text.split()) or None if text is not None else None

@@ -38,6 +38,16 @@ class RuleStore:
         """
         return self._parse_rules(self._log.read())
 
+    def repair(self) -> None:
+        """Create a missing file, and cut off the unfinished line of a killed process; dbt reads the file.
+
+        Raises:
+            WarehouseBusyError: Another process changes the file.
+            RecomartError: The file is damaged.
+        """
+        self._log.repair()
+        self.read_rules()
+
     def read_history(self, rule_id: str | None = None) -> list[Change]:
         """Return the changes of a rule, or of all rules, oldest first.
 
@@ -184,11 +194,15 @@ def check_contradictions(rule: Rule, others: dict[str, Rule]) -> None:
 
 def _overlaps(rule: Rule, other: Rule) -> bool:
     """Return whether two rules are for common lists and days."""
-    is_same_group = (rule.audience, rule.rule_set) == (other.audience, other.rule_set)
+    is_same_group = _get_group(rule) == _get_group(other)
     has_common_placement = not rule.placements or not other.placements or set(rule.placements) & set(other.placements)
     ends_before = rule.valid_until is not None and (other.valid_from or date.min) >= rule.valid_until
     starts_after = other.valid_until is not None and (rule.valid_from or date.min) >= other.valid_until
     return is_same_group and bool(has_common_placement) and not ends_before and not starts_after
+
+
+def _get_group(rule: Rule) -> tuple[str, str]:
+    return (rule.favourite_category or "").lower(), (rule.rule_set or "").lower()
 
 
 def _get_selection(rule: Rule) -> tuple[str, str]:
