@@ -100,9 +100,7 @@ class ChangeLog:
             changes = []
             for number, new in enumerate(make_changes(earlier_changes), start=len(earlier_changes) + 1):
                 before, states[new.entry_id] = states.get(new.entry_id), new.after
-                changes.append(
-                    Change(number=number, changed_at=changed_at, user=user, before=before, **new._asdict())
-                )
+                changes.append(Change(number=number, changed_at=changed_at, user=user, before=before, **new._asdict()))
             if changes:
                 self._append(changes)
         return changes

@@ -1,14 +1,19 @@
 """Merchandising rules for lists that are ranked in Python, such as recommendations for a basket."""
 
-from collections import Counter
+import heapq
+from collections import Counter, deque
 from collections.abc import Collection, Container, Iterable, Iterator
 from itertools import islice
 
 import pandas as pd
 
 
+MAX_PROMOTION_LOOKAHEAD = 300
+"""Products that may stand before a promoted one in the ranking, as many as the model keeps candidates of a customer."""
+
+
 class MerchandisingRules:
-    """Which products can be recommended, which are pinned, and how many of a category or brand a list can have."""
+    """Which products a list can have, their pins, boosts and promotions, and the caps of categories and brands."""
 
     def __init__(self, rules: pd.DataFrame) -> None:
         """Index the rows of `rec_product_rules`."""
@@ -16,6 +21,10 @@ class MerchandisingRules:
         self.recommendable_products = frozenset(recommendable["product_id"])
         pinned = recommendable[recommendable["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pin_positions = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
+        boosted = recommendable[recommendable["boosted_places"] != 0]
+        self._boosted_places = dict(zip(boosted["product_id"], boosted["boosted_places"].astype(int), strict=True))
+        promoted = recommendable[recommendable["promoted_every"].notna()]
+        self._promoted_every = dict(zip(promoted["product_id"], promoted["promoted_every"].astype(int), strict=True))
         self._caps_by_product: dict[str, list[tuple[tuple[str, str], int]]] = {}
         self._max_list_length = len(recommendable)
         for facet in ("category", "brand"):
@@ -43,7 +52,7 @@ class MerchandisingRules:
         """Apply the rules to a ranking; return a list of at most `n` products, best first.
 
         The steps are those of the int_recommendations_ models. First the pinned products are selected, then the
-        products of the ranking in order; a product is skipped if it is not recommendable or over a cap. A product
+        products of the ranking in the order after boosts; a product is skipped if it is not recommendable or over a cap. A product
         within the cap of its category uses a place of it, even if the cap of its brand then drops the product. At last
         the pinned products are inserted at their positions. All pinned products take part for every `n`, so that a list
         is the beginning of every longer list.
@@ -76,7 +85,8 @@ class MerchandisingRules:
                     yield product
 
         pinned = list(select_within_caps(self._pin_positions))
-        unpinned = select_within_caps(product for product in ranked if product not in self._pin_positions)
+        boosted = self._iter_boosted(product for product in ranked if product not in self._pin_positions)
+        unpinned = self._iter_promoted(select_within_caps(boosted))
         # If the caps allow fewer than n products, this bound avoids reading the whole ranking.
         products = list(islice(unpinned, min(n, self._max_list_length - len(pinned))))
         index = -1
@@ -84,6 +94,50 @@ class MerchandisingRules:
             index = max(index + 1, self._pin_positions[product] - 1)
             products.insert(index, product)
         return products[:n]
+
+    def _iter_boosted(self, ranked: Iterable[str]) -> Iterator[str]:
+        """Yield the products of a ranking in the order after boosts; of two at one place, the later one first."""
+        max_places = max(self._boosted_places.values(), default=0)
+        if not self._boosted_places:
+            yield from ranked
+            return
+        waiting: list[tuple[int, int, str]] = []
+        for rank, product in enumerate(ranked, start=1):
+            heapq.heappush(waiting, (rank - self._boosted_places.get(product, 0), -rank, product))
+            # The next products of the ranking cannot come before this place.
+            while waiting and waiting[0][0] < rank + 1 - max(max_places, 0):
+                yield heapq.heappop(waiting)[2]
+        while waiting:
+            yield heapq.heappop(waiting)[2]
+
+    def _iter_promoted(self, products: Iterator[str]) -> Iterator[str]:
+        """Yield the products so that the g-th promoted one has at most the place g * promoted_every."""
+        if not self._promoted_every:
+            yield from products
+            return
+        every = next(iter(self._promoted_every.values()))
+        passed: deque[str] = deque()
+        place, promoted_count = 0, 0
+        has_more = True
+        while True:
+            place += 1
+            product = None
+            if promoted_count < place // every and has_more:
+                while product is None and len(passed) < MAX_PROMOTION_LOOKAHEAD:
+                    candidate = next(products, None)
+                    if candidate is None:
+                        break
+                    if candidate in self._promoted_every:
+                        product = candidate
+                    else:
+                        passed.append(candidate)
+                has_more = product is not None
+            if product is None:
+                product = passed.popleft() if passed else next(products, None)
+            if product is None:
+                return
+            promoted_count += product in self._promoted_every
+            yield product
 
     def is_pinned(self, product_id: str) -> bool:
         """Return whether the product has a fixed position in every list."""

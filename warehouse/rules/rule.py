@@ -1,10 +1,12 @@
 """The fields of a merchandising rule, and their checks."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from warehouse.errors import RecomartError
 
 RuleKind = Literal["block", "pin", "boost", "bury", "promote", "cap", "repurchase"]
 RuleScope = Literal["product", "brand", "category", "price", "new"]
@@ -152,3 +154,32 @@ class Rule(BaseModel):
         if self.value is None:
             return f"each other {self.scope}"
         return f"{self.scope} {self.value}"
+
+    def describe_lists(self) -> str:
+        """Return which lists the rule is for."""
+        parts = [
+            f"placements {', '.join(self.placements)}" if self.placements else "all placements",
+            f"favourite category {self.favourite_category}" if self.favourite_category else "",
+            f"rule set {self.rule_set}" if self.rule_set else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day (UTC) of the rule; None for no limit."""
+        return self.valid_until - timedelta(days=1) if self.valid_until else None
+
+
+def parse_rule(fields: Mapping[str, object], location: str) -> Rule:
+    """Return a rule.
+
+    Raises:
+        RecomartError: A field is wrong; the message begins with the location.
+    """
+    try:
+        return Rule.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        raise RecomartError(f"{location}: {f'{name}: ' if name else ''}{message}. Correct the rule") from error
