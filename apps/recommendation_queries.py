@@ -327,7 +327,9 @@ class RecommendationQueries:
         if allowed_products is not None:
             ranked_products = sorted(ranking.keys() & allowed_products, key=ranking.__getitem__)
             ranking = {product_id: ranking[product_id] for product_id in ranked_products}
-        best_product_ids = rules.apply(ranking, n, allowed_products=ranking, excluded_products=excluded_products)
+        best_product_ids = rules.apply(
+            ranking, n, allowed_products=ranking, excluded_products=excluded_products, is_boosted=True
+        )
         recommendations = self.serving_copy.get_popular_recommendations(best_product_ids)
         if arm is not None and arm.rule_set is not None:
             recommendations = self._add_new_pins(recommendations, best_product_ids, rules)

@@ -201,19 +201,19 @@ def test_seed_error_names_line_and_format(tmp_path: Path, monkeypatch: pytest.Mo
     settings = Settings(warehouse=tmp_path)
     settings.dbt_target_dir.mkdir(parents=True)
     failed = {
-        "unique_id": "seed.recomart.repurchases",
+        "unique_id": "seed.recomart.event_weights",
         "status": "error",
-        "message": "Runtime Error in seed repurchases (seeds/merchandising_rules/repurchases.csv)\n"
+        "message": "Runtime Error in seed event_weights (seeds/event_weights.csv)\n"
         "  Conversion Error: Could not convert string 'first' to DOUBLE",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
-    folder = tmp_path / "seeds" / "merchandising_rules"
+    folder = tmp_path / "seeds"
     folder.mkdir(parents=True)
-    (folder / "repurchases.csv").write_text("category,after_days\nbooks,9\ntoys,first\n", encoding="utf-8")
+    (folder / "event_weights.csv").write_text("event_type,weight\nview,1\nclick,first\n", encoding="utf-8")
     monkeypatch.setattr(dbt_runner, "PROJECT_DIR", tmp_path)
     message = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
     assert message.startswith(
-        "dbt build failed: dbt_project/seeds/merchandising_rules/repurchases.csv, line 3, column after_days: "
+        "dbt build failed: dbt_project/seeds/event_weights.csv, line 3, column weight: "
         "Conversion Error: Could not convert string 'first' to DOUBLE. Write numbers like 2.5 and dates "
     )
 

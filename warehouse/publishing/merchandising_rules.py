@@ -7,7 +7,6 @@ from itertools import islice
 
 import pandas as pd
 
-
 MAX_PROMOTION_LOOKAHEAD = 300
 """Products that may stand before a promoted one in the ranking, as many as the model keeps candidates of a customer."""
 
@@ -21,10 +20,8 @@ class MerchandisingRules:
         self.recommendable_products = frozenset(recommendable["product_id"])
         pinned = recommendable[recommendable["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pin_positions = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
-        boosted = recommendable[recommendable["boosted_places"] != 0]
-        self._boosted_places = dict(zip(boosted["product_id"], boosted["boosted_places"].astype(int), strict=True))
-        promoted = recommendable[recommendable["promoted_every"].notna()]
-        self._promoted_every = dict(zip(promoted["product_id"], promoted["promoted_every"].astype(int), strict=True))
+        self._boosted_places = _index_values(recommendable, "boosted_places")
+        self._promoted_every = _index_values(recommendable, "promoted_every")
         self._caps_by_product: dict[str, list[tuple[tuple[str, str], int]]] = {}
         self._max_list_length = len(recommendable)
         for facet in ("category", "brand"):
@@ -48,13 +45,14 @@ class MerchandisingRules:
         *,
         allowed_products: Container[str] | None = None,
         excluded_products: Collection[str] = (),
+        is_boosted: bool = False,
     ) -> list[str]:
         """Apply the rules to a ranking; return a list of at most `n` products, best first.
 
         The steps are those of the int_recommendations_ models. First the pinned products are selected, then the
-        products of the ranking in the order after boosts; a product is skipped if it is not recommendable or over a cap. A product
-        within the cap of its category uses a place of it, even if the cap of its brand then drops the product. At last
-        the pinned products are inserted at their positions. All pinned products take part for every `n`, so that a list
+        products of the ranking in the order after boosts; a product is skipped if it is not recommendable or over a
+        cap. A product within the cap of its category uses a place of it, even if the cap of its brand then drops the
+        product. Promoted products then move up. At last the pinned products are inserted at their positions. All pinned products take part for every `n`, so that a list
         is the beginning of every longer list.
 
         Args:
@@ -62,6 +60,7 @@ class MerchandisingRules:
             n: Maximum length of the list.
             allowed_products: If given, only these products are selected.
             excluded_products: These products are not selected.
+            is_boosted: Whether the ranking has the boosts already, as that of the popular products.
         """
         excluded = frozenset(excluded_products)
         facet_counts: Counter[tuple[str, str]] = Counter()
@@ -85,8 +84,8 @@ class MerchandisingRules:
                     yield product
 
         pinned = list(select_within_caps(self._pin_positions))
-        boosted = self._iter_boosted(product for product in ranked if product not in self._pin_positions)
-        unpinned = self._iter_promoted(select_within_caps(boosted))
+        others = (product for product in ranked if product not in self._pin_positions)
+        unpinned = self._iter_promoted(select_within_caps(others if is_boosted else self._iter_boosted(others)))
         # If the caps allow fewer than n products, this bound avoids reading the whole ranking.
         products = list(islice(unpinned, min(n, self._max_list_length - len(pinned))))
         index = -1
@@ -97,15 +96,15 @@ class MerchandisingRules:
 
     def _iter_boosted(self, ranked: Iterable[str]) -> Iterator[str]:
         """Yield the products of a ranking in the order after boosts; of two at one place, the later one first."""
-        max_places = max(self._boosted_places.values(), default=0)
-        if not self._boosted_places:
+        if not any(self._boosted_places.values()):
             yield from ranked
             return
+        max_places = max(0, *self._boosted_places.values())
         waiting: list[tuple[int, int, str]] = []
         for rank, product in enumerate(ranked, start=1):
             heapq.heappush(waiting, (rank - self._boosted_places.get(product, 0), -rank, product))
             # The next products of the ranking cannot come before this place.
-            while waiting and waiting[0][0] < rank + 1 - max(max_places, 0):
+            while waiting and waiting[0][0] < rank + 1 - max_places:
                 yield heapq.heappop(waiting)[2]
         while waiting:
             yield heapq.heappop(waiting)[2]
@@ -142,3 +141,10 @@ class MerchandisingRules:
     def is_pinned(self, product_id: str) -> bool:
         """Return whether the product has a fixed position in every list."""
         return product_id in self._pin_positions
+
+
+def _index_values(rules: pd.DataFrame, column: str) -> dict[str, int]:
+    """Return the values of a column by product, without missing ones."""
+    # A copy that an earlier version of RecoMart published has neither boosts nor promotions.
+    rows = rules[rules[column].notna()] if column in rules else rules[:0].assign(**{column: 0})
+    return dict(zip(rows["product_id"], rows[column].astype(int), strict=True))

@@ -146,6 +146,9 @@ class ServingCopy:
 
         `rule_set` is that of an experiment's arm.
         """
+        if "rec_rule_profiles" not in self.published.rows:
+            # An earlier version of RecoMart published the copy.
+            return MerchandisingRules(self.query_frame("select * from rec_product_rules"))
         profiles = self.query_frame(
             "select rule_profile from rec_rule_profiles where placement = ? and rule_set = ? and segment = ''",
             placement,
