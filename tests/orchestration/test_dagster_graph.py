@@ -126,7 +126,7 @@ def test_checks_have_descriptions(dagster_definitions: ModuleType) -> None:
     descriptions = {key.name: graph.get(key).description or "" for key in graph.asset_check_keys}
     assert [name for name, description in descriptions.items() if not description.endswith(".")] == []
     assert descriptions["warn_on_drift"] == "Warns of significant drift (audit_drift)."
-    assert descriptions["assert_blocks_valid"].startswith("No row of the seed is invalid")
+    assert descriptions["assert_placements_valid"].startswith("No row of the seed is invalid")
 
 
 def test_sensors_and_schedules_have_descriptions(dagster_definitions: ModuleType) -> None:

@@ -52,8 +52,8 @@ class MerchandisingRules:
         The steps are those of the int_recommendations_ models. First the pinned products are selected, then the
         products of the ranking in the order after boosts; a product is skipped if it is not recommendable or over a
         cap. A product within the cap of its category uses a place of it, even if the cap of its brand then drops the
-        product. Promoted products then move up. At last the pinned products are inserted at their positions. All pinned products take part for every `n`, so that a list
-        is the beginning of every longer list.
+        product. Promoted products then move up. At last the pinned products are inserted at their positions. All pinned
+        products take part for every `n`, so that a list is the beginning of every longer list.
 
         Args:
             ranked: Products, best first; only as many as necessary are read.

@@ -39,6 +39,22 @@ def list_placements(copy: ServingCopy) -> list[str]:
     return list(copy.query_frame("select distinct placement from rec_rule_profiles order by placement")["placement"])
 
 
+def find_rule_products(copy: ServingCopy, rule: Rule) -> list[str]:
+    """Return the ids of the products that a rule selects now."""
+    values: list[object]
+    match rule.scope:
+        case "product":
+            condition, values = "product_id = ?", [rule.value]
+        case "brand" | "category":
+            condition, values = f"{rule.scope} = lower(?)", [rule.value]
+        case "price":
+            condition, values = "price >= coalesce(?, 0) and (price < ?) is not false", [rule.min_price, rule.max_price]
+        case "new":
+            condition = "first_seen_at >= ?::timestamp - to_days(?)"
+            values = [copy.published.newest_row_at, rule.max_age_days]
+    return list(copy.query_frame(f"select product_id from dim_products where {condition}", *values)["product_id"])
+
+
 def _check_product_value(copy: ServingCopy, scope: str, value: str) -> None:
     column = "product_id" if scope == "product" else scope
     normalized_value = value if scope == "product" else value.lower()

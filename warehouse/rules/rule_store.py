@@ -221,3 +221,8 @@ def get_today() -> date:
 def has_ended(rule: Rule, today: date) -> bool:
     """Return whether the last day of a rule is over."""
     return rule.valid_until is not None and rule.valid_until <= today
+
+
+def has_started(rule: Rule, today: date) -> bool:
+    """Return whether the first day of a rule has begun."""
+    return rule.valid_from is None or rule.valid_from <= today
