@@ -1,5 +1,6 @@
 """The commands for merchandising rules, on a copy of the demo shop."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,22 @@ from warehouse.settings import Settings
 TODAY = get_today()
 
 
+@pytest.fixture
+def own_shop(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
+    """A writable copy of the demo shop after a complete run."""
+    settings = Settings(warehouse=dbt_folder / "warehouse")
+    ignored = shutil.ignore_patterns("partial_parse.msgpack")
+    shutil.copytree(demo_warehouse.warehouse, settings.warehouse, ignore=ignored, dirs_exist_ok=True)
+    return settings
+
+
+def run(recomart: RecomartCli, *args: str) -> str:
+    """Run a command that must succeed; return its output."""
+    result = recomart(*args)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 def read_product(settings: Settings, rank: int) -> tuple[str, str, str]:
     with open_reader(settings) as connection:
         row = connection.execute(
@@ -23,23 +40,23 @@ def read_product(settings: Settings, rank: int) -> tuple[str, str, str]:
     return row
 
 
-def test_rules_from_draft_to_lists(recomart: RecomartCli, demo_copy: Settings) -> None:
+def test_rules_from_draft_to_lists(recomart: RecomartCli, own_shop: Settings) -> None:
     """A rule waits for the next lists, is live in them, and its end is in the history."""
-    product, brand, _ = read_product(demo_copy, 1)
-    warehouse = ["--warehouse", str(demo_copy.warehouse), "--user", "ann"]
-    recomart.run("rules", "add", "bury", "--brand", brand, "--places", "200", "--draft", *warehouse)
-    recomart.run("rules", "submit", "r1", "--why", "agreed", *warehouse)
+    product, brand, _ = read_product(own_shop, 1)
+    warehouse = ["--warehouse", str(own_shop.warehouse), "--user", "ann"]
+    run(recomart, "rules", "add", "bury", "--brand", brand, "--places", "200", "--draft", *warehouse)
+    run(recomart, "rules", "submit", "r1", "--why", "agreed", *warehouse)
     later = f"{TODAY + timedelta(days=3)}"
-    recomart.run("rules", "add", "pin", "--product", product, "--position", "1", "--first-day", later, *warehouse)
-    listed = recomart.run("rules", "list", *warehouse[:2]).stdout
+    run(recomart, "rules", "add", "pin", "--product", product, "--position", "1", "--first-day", later, *warehouse)
+    listed = run(recomart, "rules", "list", *warehouse[:2])
     assert "waits for the next lists" in listed
     assert f"starts on {later}" in listed
-    applied = recomart.run("rules", "apply", *warehouse[:2]).stdout
+    applied = run(recomart, "rules", "apply", *warehouse[:2])
     assert "is live since" in applied
     assert f"bury by 200 places brand {brand}" in applied
-    with RecommendationQueries(demo_copy) as queries:
+    with RecommendationQueries(own_shop) as queries:
         assert brand not in set(queries.serving_copy.get_popular_products(10)["brand"])
-    history = recomart.run("rules", "history", "r1", *warehouse[:2]).stdout
+    history = run(recomart, "rules", "history", "r1", *warehouse[:2])
     assert "agreed" in history
     assert history.count("ann") == 2
 
@@ -60,9 +77,9 @@ def test_rules_from_draft_to_lists(recomart: RecomartCli, demo_copy: Settings) -
 def test_wrong_rule_is_not_added(
     recomart: RecomartCli, demo_warehouse: Settings, options: list[str], message: str
 ) -> None:
-    run = recomart.start("rules", "add", *options, "--warehouse", str(demo_warehouse.warehouse))
-    assert run.returncode == 1
-    assert message in run.stderr
+    result = recomart("rules", "add", *options, "--warehouse", str(demo_warehouse.warehouse))
+    assert result.returncode == 1
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -80,23 +97,23 @@ def test_wrong_file_adds_no_rule(
 ) -> None:
     file = tmp_path / "rules.csv"
     file.write_text(content, encoding="utf-8")
-    run = recomart.start("rules", "add", "--file", str(file), "--warehouse", str(demo_warehouse.warehouse))
-    assert run.returncode == 1
-    assert f"no rule added: {file}" in run.stderr
-    assert message in run.stderr
+    result = recomart("rules", "add", "--file", str(file), "--warehouse", str(demo_warehouse.warehouse))
+    assert result.returncode == 1
+    assert f"no rule added: {file}" in result.stderr
+    assert message in result.stderr
     assert not demo_warehouse.rules_file.read_bytes()
 
 
-def test_block_acts_without_build(recomart: RecomartCli, demo_copy: Settings) -> None:
+def test_block_acts_without_build(recomart: RecomartCli, own_shop: Settings) -> None:
     """An open copy leaves blocked products out of every list, and the lists stay complete."""
-    product, _, category = read_product(demo_copy, 1)
-    with RecommendationQueries(demo_copy) as queries:
+    product, _, category = read_product(own_shop, 1)
+    with RecommendationQueries(own_shop) as queries:
         customer = queries.serving_copy.search_customers().iloc[0]["user_id"]
-        basket = [read_product(demo_copy, 2)[0]]
+        basket = [read_product(own_shop, 2)[0]]
         before = queries.recommend_for_customer(customer, 10).recommendations["product_id"].tolist()
-        warehouse = ["--warehouse", str(demo_copy.warehouse)]
-        recomart.run("rules", "add", "block", "--product", before[0], *warehouse)
-        recomart.run("rules", "add", "block", "--category", category.upper(), "--why", "recalled", *warehouse)
+        warehouse = ["--warehouse", str(own_shop.warehouse)]
+        run(recomart, "rules", "add", "block", "--product", before[0], *warehouse)
+        run(recomart, "rules", "add", "block", "--category", category.upper(), "--why", "recalled", *warehouse)
         lists = [
             queries.recommend_for_customer(customer, 10),
             queries.recommend_for_customer("unknown", 10),
@@ -108,6 +125,6 @@ def test_block_acts_without_build(recomart: RecomartCli, demo_copy: Settings) ->
             assert before[0] not in set(rows["product_id"])
             assert category not in set(rows["category"])
             assert rows["rank"].tolist() == list(range(1, 11))
-        recomart.run("rules", "undo", "r1", *warehouse)
-        recomart.run("rules", "stop", "r2", *warehouse)
+        run(recomart, "rules", "undo", "r1", *warehouse)
+        run(recomart, "rules", "stop", "r2", *warehouse)
         assert queries.recommend_for_customer(customer, 10).recommendations["product_id"].tolist() == before

@@ -56,7 +56,7 @@ def test_undo_of_addition_removes_rule(store: RuleStore) -> None:
 def test_contradicting_rules_are_refused(store: RuleStore) -> None:
     """Nothing of an addition is saved, not even the rules without a contradiction."""
     store.add([PROMOTION.model_copy(update={"valid_until": TODAY + timedelta(days=7)})], "ann")
-    with pytest.raises(RecomartError, match="already have a promote rule, r1. Stop it with `recomart rules stop r1`"):
+    with pytest.raises(RecomartError, match=r"already have a promote rule, r1\. Stop it with `recomart rules stop r1`"):
         store.add([BOOST, PROMOTION], "ann")
     assert len(store.read_rules()) == 1
     store.add(
