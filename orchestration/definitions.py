@@ -11,6 +11,7 @@ from orchestration.assets.landing_days import landing_days
 from orchestration.assets.model import model_tables
 from orchestration.assets.publishing import published_copy
 from orchestration.assets.raw import raw_tables
+from orchestration.assets.rules import RULE_SPECS
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
 from orchestration.jobs import JOBS, nightly_schedule
@@ -26,6 +27,7 @@ defs = dg.Definitions(
         recommendations,
         published_copy,
         *CONSUMER_SPECS,
+        *RULE_SPECS,
     ],
     jobs=JOBS,
     sensors=[landing_files_sensor, failed_run_alert_sensor, failed_check_alert_sensor],

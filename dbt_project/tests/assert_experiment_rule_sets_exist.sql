@@ -21,8 +21,9 @@ arms as (
 
 select
     concat(
-        'experiments.csv: experiment ''', arms.experiment, ''', arm ''', arms.arm, ''': no live merchandising rule has ',
-        'the rule set ''', arms.rule_set, '''. Add its rules with `recomart rules add --rule-set ', arms.rule_set, '`'
+        'experiments.csv: experiment ''', arms.experiment, ''', arm ''', arms.arm, ''': no live merchandising rule ',
+        'has the rule set ''', arms.rule_set, '''. Add its rules with ',
+        '`recomart rules add --rule-set ', arms.rule_set, '`'
     ) as message
 from arms
 left join rule_sets on arms.rule_set = rule_sets.rule_set

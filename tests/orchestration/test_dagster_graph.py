@@ -139,6 +139,7 @@ def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     assert groups == {
         *("landing", "raw", "seeds", "staging", "intermediate", "core", "features", "ml", "model"),
+        "merchandising",
         *("recommendations", "effect", "evaluation", "audit", "serving", "apps"),
     }
 
@@ -278,9 +279,12 @@ def test_dbt_models_have_column_lineage(first_run: dg.ExecuteInProcessResult, da
         if key in models
     }
     assert set(lineages) == models
-    # The rows of audit_pii come from the project's yml files.
+    # The rows of audit_pii come from the project's yml files, the rules from a file.
     without_columns = [key for key, lineage in lineages.items() if not lineage.value.deps_by_column]
-    assert without_columns == [dg.AssetKey(["marts", "audit_pii"])]
+    assert without_columns == [
+        dg.AssetKey(["staging", "stg_merchandising__rules"]),
+        dg.AssetKey(["marts", "audit_pii"]),
+    ]
 
 
 def test_model_runs_report_ranking_metrics(first_run: dg.ExecuteInProcessResult) -> None:

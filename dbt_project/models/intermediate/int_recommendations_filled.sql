@@ -67,7 +67,8 @@ lists_with_fillers as (
         null as score,
         null as reason_product_id
     from short_lists
-    inner join {{ ref('int_filler_products') }} as filler_products on short_lists.rule_profile = filler_products.rule_profile
+    inner join {{ ref('int_filler_products') }} as filler_products
+        on short_lists.rule_profile = filler_products.rule_profile
     left join skipped_products
         on short_lists.user_id = skipped_products.user_id
         and filler_products.product_id = skipped_products.product_id

@@ -42,10 +42,10 @@ inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
 inner join products
     on (
         rules.scope = 'price'
-        and products.price >= coalesce(rules.min_price, 0)
-        and (rules.max_price is null or products.price < rules.max_price)
+        and coalesce(rules.min_price, 0) <= products.price
+        and (rules.max_price is null or rules.max_price > products.price)
     )
     or (
         rules.scope = 'new'
-        and products.first_seen_at >= {{ dbt.dateadd('day', '-rules.max_age_days', 'cutoffs.as_of') }}
+        and {{ dbt.dateadd('day', '-rules.max_age_days', 'cutoffs.as_of') }} <= products.first_seen_at
     )

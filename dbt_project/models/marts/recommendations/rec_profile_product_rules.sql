@@ -15,7 +15,9 @@ select
     rules.boosted_places,
     rules.promoted_every
 from {{ ref('int_product_rules') }} as rules
-where rules.rule_profile not in (
-    select rule_profile from {{ ref('rec_rule_profiles') }}
-    where placement = 'home' and rule_set = '' and segment = ''
-)
+left join {{ ref('rec_rule_profiles') }} as profiles
+    on rules.rule_profile = profiles.rule_profile
+    and profiles.placement = 'home'
+    and profiles.rule_set = ''
+    and profiles.segment = ''
+where profiles.placement is null
