@@ -184,6 +184,7 @@ def test_missing_raw_tables_name_next_step(tmp_path: Path, command: tuple[str, .
         run_dbt(Settings(warehouse=tmp_path), *command)
 
 
+@pytest.mark.slow
 def test_invalid_variables_stop_run(tmp_path: Path) -> None:
     """The project checks every variable."""
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))

@@ -284,6 +284,7 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         assert shop.analyst.build(SEEDS).returncode == 0
 
 
+@pytest.mark.slow
 def test_unknown_challenger_stops_scoring(shop: ExperimentShop) -> None:
     try:
         shop.forget_experiment()
@@ -296,6 +297,7 @@ def test_unknown_challenger_stops_scoring(shop: ExperimentShop) -> None:
         assert shop.analyst.build(SEEDS).returncode == 0
 
 
+@pytest.mark.slow
 def test_changed_experiment_stops_build(shop: ExperimentShop) -> None:
     """Only a proportional growth and a later end are allowed; the lists do not change otherwise."""
     test = "assert_running_experiment_unchanged"

@@ -10,6 +10,8 @@ from tests.analyst_project import AnalystProject
 from warehouse.settings import Settings
 
 EXPLORE_SHARE = 0.2
+pytestmark = pytest.mark.slow
+
 PIN_RANK = 3
 
 

@@ -374,6 +374,7 @@ def test_read_table_info_warns_when_locked(graph_shop_settings: Settings, capfd:
     assert "the tables are built, but their metadata cannot be read" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_dagster_validates_definitions(graph_shop_settings: Settings) -> None:
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
     result = subprocess.run(
