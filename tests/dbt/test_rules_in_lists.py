@@ -331,20 +331,32 @@ def test_unknown_customer_follows_rules(analyst_project: AnalystProject, rules_q
 
 
 @pytest.mark.slow
-def test_rules_test_checks_anonymous_list(analyst_project: AnalystProject) -> None:
-    blocked = "(select min(product_id) from marts.rec_product_rules where not is_recommendable)"
-    ((first_product,),) = analyst_project.query(
-        "select product_id from intermediate.int_recommendations_ranked where user_id = '' and rank = 1"
-    )
-    statement = "update intermediate.int_recommendations_ranked set product_id = {} where user_id = '' and rank = 1"
+@pytest.mark.parametrize(
+    ("test", "change"),
+    [
+        (
+            "assert_recommendations_follow_rules",
+            "product_id = (select min(product_id) from marts.rec_product_rules where not is_recommendable) "
+            "where user_id = '' and rank = 1",
+        ),
+        ("assert_recommendations_follow_boosts", "rank = 51 - rank where user_id = $customer"),
+        ("assert_recommendations_follow_promotions", "rank = (rank + 25) % 50 + 1 where user_id = $customer"),
+    ],
+)
+def test_list_tests_find_broken_rules(analyst_project: AnalystProject, test: str, change: str) -> None:
+    table = "intermediate.int_recommendations_ranked"
+    ((customer,),) = analyst_project.query(f"select max(user_id) from {table} where source = 'model' and rank = 50")
     with open_writer(analyst_project.settings) as connection:
-        connection.execute(statement.format(blocked))
-    result = analyst_project.build("assert_recommendations_follow_rules")
+        connection.execute(f"create table intermediate.kept_lists as from {table}")
+        connection.execute(f"update {table} set {change.replace('$customer', repr(customer))}")
+    broken = analyst_project.build(test)
     with open_writer(analyst_project.settings) as connection:
-        connection.execute(statement.format(f"'{first_product}'"))
-    assert result.returncode == 1
-    assert "assert_recommendations_follow_rules" in result.stdout
-    assert analyst_project.build("assert_recommendations_follow_rules").returncode == 0
+        connection.execute(f"delete from {table}")
+        connection.execute(f"insert into {table} from intermediate.kept_lists")
+        connection.execute("drop table intermediate.kept_lists")
+    assert broken.returncode == 1
+    assert f"{test}: " in broken.stdout
+    assert analyst_project.build(test).returncode == 0
 
 
 @pytest.mark.slow
