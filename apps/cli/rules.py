@@ -15,6 +15,7 @@ from orchestration.steps import apply_rules
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.published_rules import check_rule_values, read_applied_changes
+from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule, RuleKind, parse_rule
 from warehouse.rules.rule_states import get_rule_state
@@ -24,6 +25,9 @@ from warehouse.settings import Settings
 app = typer.Typer(help="Add, submit, stop, undo and list merchandising rules, and build the lists by them.")
 
 APPLY_HINT = "`recomart rules apply` builds and publishes the lists by the rules; the next run does so too"
+
+MAX_PREVIEWED_PRODUCTS = 5
+"""Maximum number of products that a preview lists as coming in, and as going out."""
 
 RuleId = Annotated[str, typer.Argument(help="Id of the rule, such as r3.")]
 User = Annotated[str | None, typer.Option(help="Your name, for the history; by default that of the system's account.")]
@@ -65,6 +69,9 @@ def add(
     ] = None,
     last_day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC).")] = None,
     is_draft: Annotated[bool, typer.Option("--draft", help="Save a draft, which changes no list.")] = False,
+    is_preview: Annotated[
+        bool, typer.Option("--preview", help="Show what the rule would change in the published lists; save nothing.")
+    ] = False,
     file: Annotated[Path | None, typer.Option(help="CSV file of rules, in place of the other options.")] = None,
     why: Why = None,
     user: User = None,
@@ -96,7 +103,27 @@ def add(
         }  # fmt: skip
         rules = [parse_rule(fields, "no rule added")]
     _check_values(settings, rules, file)
+    if is_preview:
+        for rule in rules:
+            _print_preview(settings, rule, as_json)
+        return
     _print_rules("Added", settings, RuleStore(settings).add(rules, _get_user(user), why), as_json)
+
+
+def _print_preview(settings: Settings, rule: Rule, as_json: bool) -> None:
+    with ServingCopy(settings) as copy:
+        preview = preview_rule(copy, rule)
+    if as_json:
+        console.print_json(preview)
+        return
+    console.print_line(
+        f"{rule.describe()}: changes {preview.changed_count:,} of {preview.compared_count:,} compared lists of ten. "
+        f"Its products have {preview.place_share_before:.1%} of the places without it, "
+        f"{preview.place_share_after:.1%} with it. By the model's scores, the lists lose {preview.lost_dcg_share:.1%} "
+        "of their gain (DCG)"
+    )
+    for title, products in (("Products that come in", preview.entering), ("Products that go out", preview.leaving)):
+        console.print_table(title, console.to_records(products.head(MAX_PREVIEWED_PRODUCTS)))
 
 
 def _select_products(*, new_days: int | None, **selections: Any) -> tuple[str, str | None]:

@@ -4,11 +4,15 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from apps.recommendation_queries import RecommendationQueries
 from tests.recomart_cli import RecomartCli
 from warehouse.database import open_reader
+from warehouse.publishing.rule_preview import preview_rule
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
 from warehouse.rules.rule_store import get_today
 from warehouse.settings import Settings
 
@@ -40,11 +44,28 @@ def read_product(settings: Settings, rank: int) -> tuple[str, str, str]:
     return row
 
 
+def assert_lists_equal_preview(settings: Settings, lists: pd.DataFrame, category: str) -> None:
+    """Compare the previewed lists whose earlier list had enough products of the category with the published ones."""
+    with ServingCopy(settings) as copy:
+        products = copy.query_frame("select product_id from dim_products where category = ?", category)["product_id"]
+        published = copy.query_frame("select user_id, rank, product_id from rec_top_n where rank <= 10")
+    counts = lists["product_id_after"].isin(products).groupby(lists["user_id"]).sum()
+    compared = lists[lists["user_id"].isin(counts[counts >= 5].index)].merge(published, on=["user_id", "rank"])
+    assert compared["user_id"].nunique() > 0.1 * len(counts)
+    assert (compared["product_id_before"] != compared["product_id_after"]).any()
+    assert compared["product_id_after"].tolist() == compared["product_id"].tolist()
+
+
 def test_rules_from_draft_to_lists(recomart: RecomartCli, own_shop: Settings) -> None:
     """A rule waits for the next lists, is live in them, and its end is in the history."""
-    product, brand, _ = read_product(own_shop, 1)
+    product, _, category = read_product(own_shop, 1)
     warehouse = ["--warehouse", str(own_shop.warehouse), "--user", "ann"]
-    run(recomart, "rules", "add", "bury", "--brand", brand, "--places", "200", "--draft", *warehouse)
+    rule = ["rules", "add", "promote", "--category", category, "--every", "2"]
+    preview = run(recomart, *rule, "--preview", *warehouse)
+    assert "compared lists of ten" in preview
+    with ServingCopy(own_shop) as copy:
+        previewed_lists = preview_rule(copy, Rule(kind="promote", scope="category", value=category, every=2)).lists
+    run(recomart, *rule, "--draft", *warehouse)
     run(recomart, "rules", "submit", "r1", "--why", "agreed", *warehouse)
     later = f"{TODAY + timedelta(days=3)}"
     run(recomart, "rules", "add", "pin", "--product", product, "--position", "1", "--first-day", later, *warehouse)
@@ -53,9 +74,8 @@ def test_rules_from_draft_to_lists(recomart: RecomartCli, own_shop: Settings) ->
     assert f"starts on {later}" in listed
     applied = run(recomart, "rules", "apply", *warehouse[:2])
     assert "is live since" in applied
-    assert f"bury by 200 places brand {brand}" in applied
-    with RecommendationQueries(own_shop) as queries:
-        assert brand not in set(queries.serving_copy.get_popular_products(10)["brand"])
+    assert f"promote at least every 2. place: category {category}" in applied
+    assert_lists_equal_preview(own_shop, previewed_lists, category)
     history = run(recomart, "rules", "history", "r1", *warehouse[:2])
     assert "agreed" in history
     assert history.count("ann") == 2
