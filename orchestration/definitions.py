@@ -8,10 +8,10 @@ from orchestration.assets.consumers import CONSUMER_SPECS
 from orchestration.assets.dbt import marts, recommendations
 from orchestration.assets.landing import LANDING_SPECS
 from orchestration.assets.landing_days import landing_days
+from orchestration.assets.merchandising import RULE_SPECS
 from orchestration.assets.model import model_tables
 from orchestration.assets.publishing import published_copy
 from orchestration.assets.raw import raw_tables
-from orchestration.assets.rules import RULE_SPECS
 from orchestration.assets.warehouse_resource import WarehouseResource
 from orchestration.dbt_runner import PROJECT_DIR, find_dbt_executable
 from orchestration.jobs import JOBS, nightly_schedule
