@@ -25,8 +25,11 @@ product_effects as (
         min(case when profile_rules.kind = 'pin' then profile_rules.position end) as pinned_position,
         count(case when profile_rules.kind = 'pin' and profile_rules.favourite_category is not null then 1 end) > 0
             as is_pinned_for_category,
-        sum(case profile_rules.kind when 'boost' then profile_rules.places when 'bury' then -profile_rules.places else 0 end)
-            as boosted_places,
+        sum(case
+            when profile_rules.kind = 'boost' then profile_rules.places
+            when profile_rules.kind = 'bury' then -profile_rules.places
+            else 0
+        end) as boosted_places,
         min(case when profile_rules.kind = 'promote' then profile_rules.every end) as promoted_every
     from profile_rules
     inner join {{ ref('int_rule_products') }} as rule_products on profile_rules.rule_id = rule_products.rule_id
