@@ -50,7 +50,7 @@ def add(
     max_price: Annotated[float | None, typer.Option(help="Price that the products are below.")] = None,
     new_days: Annotated[int | None, typer.Option(help="Products first seen in the last so many days of data.")] = None,
     position: Annotated[int | None, typer.Option(help="pin: position in the list, from 1.")] = None,
-    places: Annotated[int | None, typer.Option(help="boost, bury: places up or down.")] = None,
+    factor: Annotated[float | None, typer.Option(help="boost: divides the rank; bury: multiplies it.")] = None,
     every: Annotated[int | None, typer.Option(help="promote: 3 gives at least every third place.")] = None,
     max_products: Annotated[int | None, typer.Option(help="cap: products in a list; left out for no cap.")] = None,
     after_days: Annotated[
@@ -80,7 +80,7 @@ def add(
 ) -> None:
     """Add a rule, or all rules of a CSV file; all or none.
 
-    Example: `recomart rules add boost --brand acme --places 10 --last-day 2026-01-31 --why "winter campaign"`.
+    Example: `recomart rules add boost --brand acme --factor 2 --last-day 2026-01-31 --why "winter campaign"`.
     """
     settings = load_settings(warehouse=warehouse)
     if file is not None:
@@ -94,7 +94,7 @@ def add(
         )  # fmt: skip
         fields = {
             "kind": kind, "scope": scope, "value": value, "min_price": min_price, "max_price": max_price,
-            "max_age_days": new_days, "position": position, "places": places, "every": every,
+            "max_age_days": new_days, "position": position, "factor": factor, "every": every,
             "max_products": max_products, "after_days": after_days, "placements": placements,
             "favourite_category": favourite_category, "rule_set": rule_set,
             "valid_from": first_day and first_day.date(),

@@ -5,7 +5,7 @@
 with boosted_profiles as (
 
     select distinct rule_profile from {{ ref('int_product_rules') }}
-    where boosted_places != 0
+    where boost_factor != 1
 
 ),
 
@@ -26,7 +26,7 @@ places as (
         recommendations.user_id,
         recommendations.product_id,
         recommendations.rank,
-        candidates.rank - rules.boosted_places as boosted_rank
+        candidates.rank / rules.boost_factor as boosted_rank
     from {{ ref('int_recommendations_ranked') }} as recommendations
     inner join boosted_lists on recommendations.user_id = boosted_lists.user_id
     inner join {{ ref('int_product_rules') }} as rules

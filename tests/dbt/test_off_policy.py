@@ -36,7 +36,7 @@ SCHEMA = """
     create table intermediate.int_user_lists (user_id text, rule_profile text);
     create table intermediate.int_product_rules (
         product_id text, rule_profile text, is_recommendable boolean, pinned_position integer, category text,
-        brand text, category_cap integer, brand_cap integer, boosted_places integer default 0, promoted_every integer
+        brand text, category_cap integer, brand_cap integer, boost_factor double default 1, promoted_every integer
     );
     create temp table off_policy_candidates (user_id text, product_id text, rank integer);
     create temp table off_policy_window (seen_from timestamp);

@@ -89,9 +89,9 @@ def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
         {"kind": "cap", "scope": "brand", "max_products": 4},
         {"kind": "repurchase", "scope": "category", "value": "groceries", "after_days": 7},
         {"kind": "repurchase", "scope": "category", "value": "Toys", "after_days": 0},
-        {"kind": "boost", "scope": "brand", "value": boosted_brand, "places": 15},
-        {"kind": "boost", "scope": "price", "max_price": 20, "places": 3},
-        {"kind": "bury", "scope": "category", "value": "books", "places": 25},
+        {"kind": "boost", "scope": "brand", "value": boosted_brand, "factor": 2.5},
+        {"kind": "boost", "scope": "price", "max_price": 20, "factor": 1.2},
+        {"kind": "bury", "scope": "category", "value": "books", "factor": 4},
         {"kind": "promote", "scope": "category", "value": "Kitchen", "every": 5},
         {"kind": "promote", "scope": "category", "value": "computing", "every": 3, "favourite_category": "audio"},
     )  # fmt: skip
@@ -110,7 +110,7 @@ class ProductRules(NamedTuple):
     brand_cap: int | None
     pinned_position: int | None
     is_pinned_for_category: bool
-    boosted_places: int
+    boost_factor: float
     promoted_every: int | None
 
 
@@ -126,7 +126,7 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
     rules: dict[tuple[str, str], ProductRules] = {}
     for profile, product, *values in analyst.query(
         "select rule_profile, product_id, category_cap, brand_cap, pinned_position, is_pinned_for_category, "
-        "boosted_places, promoted_every from intermediate.int_product_rules where is_recommendable"
+        "boost_factor, promoted_every from intermediate.int_product_rules where is_recommendable"
     ):
         rules[profile, product] = ProductRules(*values)
     excluded = set(analyst.query("select user_id, product_id from intermediate.int_user_product_exclusions"))
@@ -151,8 +151,8 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
     def order_by_boosts(profile: str, products: Iterable[str]) -> list[str]:
         """Move each product up or down; of two at one place, the one from further behind comes first."""
         places = {
-            product: (rank - (rules[profile, product].boosted_places if (profile, product) in rules else 0), -rank)
-            for rank, product in enumerate(products)
+            product: (rank / (rules[profile, product].boost_factor if (profile, product) in rules else 1), -rank)
+            for rank, product in enumerate(products, start=1)
         }
         return sorted(places, key=places.__getitem__)
 

@@ -20,7 +20,7 @@ class MerchandisingRules:
         self.recommendable_products = frozenset(recommendable["product_id"])
         pinned = recommendable[recommendable["pinned_position"].notna()].sort_values(["pinned_position", "product_id"])
         self._pin_positions = dict(zip(pinned["product_id"], pinned["pinned_position"].astype(int), strict=True))
-        self._boosted_places = _index_values(recommendable, "boosted_places")
+        self._boost_factors = _index_values(recommendable, "boost_factor")
         self._promoted_every = _index_values(recommendable, "promoted_every")
         self._caps_by_product: dict[str, list[tuple[tuple[str, str], int]]] = {}
         self._max_list_length = len(recommendable)
@@ -96,15 +96,15 @@ class MerchandisingRules:
 
     def _iter_boosted(self, ranked: Iterable[str]) -> Iterator[str]:
         """Yield the products of a ranking in the order after boosts; of two at one place, the later one first."""
-        if not any(self._boosted_places.values()):
+        if all(factor == 1 for factor in self._boost_factors.values()):
             yield from ranked
             return
-        max_places = max(0, *self._boosted_places.values())
-        waiting: list[tuple[int, int, str]] = []
+        max_factor = max(1.0, *self._boost_factors.values())
+        waiting: list[tuple[float, int, str]] = []
         for rank, product in enumerate(ranked, start=1):
-            heapq.heappush(waiting, (rank - self._boosted_places.get(product, 0), -rank, product))
+            heapq.heappush(waiting, (rank / self._boost_factors.get(product, 1), -rank, product))
             # The next products of the ranking cannot come before this place.
-            while waiting and waiting[0][0] < rank + 1 - max_places:
+            while waiting and waiting[0][0] < (rank + 1) / max_factor:
                 yield heapq.heappop(waiting)[2]
         while waiting:
             yield heapq.heappop(waiting)[2]
@@ -114,7 +114,7 @@ class MerchandisingRules:
         if not self._promoted_every:
             yield from products
             return
-        every = next(iter(self._promoted_every.values()))
+        every = int(next(iter(self._promoted_every.values())))
         passed: deque[str] = deque()
         place, promoted_count = 0, 0
         has_more = True
@@ -143,8 +143,8 @@ class MerchandisingRules:
         return product_id in self._pin_positions
 
 
-def _index_values(rules: pd.DataFrame, column: str) -> dict[str, int]:
+def _index_values(rules: pd.DataFrame, column: str) -> dict[str, float]:
     """Return the values of a column by product, without missing ones."""
     # A copy that an earlier version of RecoMart published has neither boosts nor promotions.
     rows = rules[rules[column].notna()] if column in rules else rules[:0].assign(**{column: 0})
-    return dict(zip(rows["product_id"], rows[column].astype(int), strict=True))
+    return dict(zip(rows["product_id"], rows[column].astype(float), strict=True))

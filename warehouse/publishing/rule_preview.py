@@ -123,12 +123,13 @@ def _build_product_rules(
     def set_for_selected(kind: str, value: int | None) -> pd.Series:
         return pd.Series(value if rule.kind == kind else None, index=products.index, dtype="Int64").where(is_selected)
 
-    places = {"boost": rule.places, "bury": -(rule.places or 0)}.get(rule.kind)
+    factor = rule.factor or 1.0
+    boost_factor = 1 / factor if rule.kind == "bury" else factor
     return products.assign(
         is_recommendable=products["is_recommendable"] & ~(is_selected & (rule.kind == "block")),
         pinned_position=set_for_selected("pin", rule.position),
         promoted_every=set_for_selected("promote", rule.every),
-        boosted_places=pd.Series(places or 0, index=products.index).where(is_selected, 0),
+        boost_factor=pd.Series(boost_factor, index=products.index).where(is_selected, 1.0),
         category_cap=set_for_selected("cap", rule.max_products if rule.scope == "category" else None),
         brand_cap=set_for_selected("cap", rule.max_products if rule.scope == "brand" else None),
     )

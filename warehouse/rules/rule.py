@@ -25,8 +25,8 @@ SCOPES_BY_KIND: Mapping[RuleKind, tuple[RuleScope, ...]] = {
 
 NUMBER_BY_KIND: Mapping[RuleKind, str] = {
     "pin": "position",
-    "boost": "places",
-    "bury": "places",
+    "boost": "factor",
+    "bury": "factor",
     "promote": "every",
     "cap": "max_products",
     "repurchase": "after_days",
@@ -56,8 +56,8 @@ class Rule(BaseModel):
     """Number of days in which the products were first seen."""
     position: int | None = Field(default=None, ge=1, le=1000)
     """Position of a pinned product in the list, from 1."""
-    places: int | None = Field(default=None, ge=1, le=1000)
-    """Number of places that a boost moves a product up, or a bury down."""
+    factor: float | None = Field(default=None, gt=1, le=100)
+    """Factor by which a boost divides the rank of a product, or a bury multiplies it."""
     every: int | None = Field(default=None, ge=2, le=1000)
     """A promoted product has at least each place whose rank is a multiple of this number."""
     max_products: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -126,8 +126,8 @@ class Rule(BaseModel):
         action = {
             "block": "block",
             "pin": f"pin at position {self.position}",
-            "boost": f"boost by {self.places} places",
-            "bury": f"bury by {self.places} places",
+            "boost": f"boost by factor {self.factor:g}",
+            "bury": f"bury by factor {self.factor:g}",
             "promote": f"promote at least every {self.every}. place:",
             "cap": f"at most {self.max_products} products of" if self.max_products else "no cap for",
             "repurchase": (

@@ -10,7 +10,7 @@ with challenger_candidates as (
 
     select
         candidates.user_id,
-        candidates.rank - rules.boosted_places as list_order,
+        candidates.rank / rules.boost_factor as list_order,
         candidates.rank as candidate_rank,
         candidates.product_id,
         rules.category,

@@ -4,7 +4,7 @@ with popular_products as (
 
     select
         rules.rule_profile as user_id,
-        popular_products.rank - rules.boosted_places as list_order,
+        popular_products.rank / rules.boost_factor as list_order,
         popular_products.rank as candidate_rank,
         rules.product_id,
         rules.category,

@@ -25,11 +25,12 @@ product_effects as (
         min(case when profile_rules.kind = 'pin' then profile_rules.position end) as pinned_position,
         count(case when profile_rules.kind = 'pin' and profile_rules.favourite_category is not null then 1 end) > 0
             as is_pinned_for_category,
-        sum(case
-            when profile_rules.kind = 'boost' then profile_rules.places
-            when profile_rules.kind = 'bury' then -profile_rules.places
+        -- The product of the factors.
+        round(exp(sum(case
+            when profile_rules.kind = 'boost' then ln(profile_rules.factor)
+            when profile_rules.kind = 'bury' then -ln(profile_rules.factor)
             else 0
-        end) as boosted_places,
+        end)), 9) as boost_factor,
         min(case when profile_rules.kind = 'promote' then profile_rules.every end) as promoted_every
     from profile_rules
     inner join {{ ref('int_rule_products') }} as rule_products on profile_rules.rule_id = rule_products.rule_id
@@ -76,7 +77,7 @@ select
     repurchases.kind is not null or default_repurchase.kind is not null as has_repurchase_rule,
     product_effects.pinned_position,
     coalesce(product_effects.is_pinned_for_category, false) as is_pinned_for_category,
-    cast(coalesce(product_effects.boosted_places, 0) as {{ dbt.type_int() }}) as boosted_places,
+    coalesce(product_effects.boost_factor, 1) as boost_factor,
     product_effects.promoted_every
 from {{ ref('dim_products') }} as products
 cross join (select distinct rule_profile from {{ ref('rec_rule_profiles') }}) as profiles

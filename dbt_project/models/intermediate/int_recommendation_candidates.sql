@@ -62,7 +62,7 @@ select
     ordered_candidates.user_id,
     case
         when ordered_candidates.candidate_rank is null then ordered_candidates.list_order
-        else ordered_candidates.list_order - rules.boosted_places
+        else ordered_candidates.list_order / rules.boost_factor
     end as list_order,
     ordered_candidates.candidate_rank,
     ordered_candidates.product_id,

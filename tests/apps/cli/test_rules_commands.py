@@ -85,11 +85,11 @@ def test_rules_from_draft_to_lists(recomart: RecomartCli, own_shop: Settings) ->
     ("options", "message"),
     [
         (
-            ["boost", "--brand", "no such brand", "--places", "3"],
+            ["boost", "--brand", "no such brand", "--factor", "3"],
             "the shop has no brand 'no such brand'. Similar ones: ",
         ),
-        (["boost", "--places", "3"], "one option must select the products"),
-        (["boost", "--brand", "a", "--category", "b", "--places", "3"], "one option must select the products"),
+        (["boost", "--factor", "3"], "one option must select the products"),
+        (["boost", "--brand", "a", "--category", "b", "--factor", "3"], "one option must select the products"),
         (["block", "--max-price", "5", "--placement", "hom"], "there is no placement 'hom'. Use "),
         ([], "the kind is missing"),
     ],
@@ -106,7 +106,7 @@ def test_wrong_rule_is_not_added(
     ("content", "message"),
     [
         ("kind,scope,value,number\n", "line 1: unknown column 'number'. The columns are "),
-        ("kind,scope,value\nblock,brand,a\nboost,brand,a\n", "line 3: a rule of kind boost needs places"),
+        ("kind,scope,value\nblock,brand,a\nboost,brand,a\n", "line 3: a rule of kind boost needs factor"),
         ("kind,scope,value,last_day\nblock,brand,a,tomorrow\n", "line 2: Invalid isoformat string: 'tomorrow'. Write"),
         ("kind,scope,value\nblock,brand,a,b\n", "line 2: the line has more values than columns"),
         ("kind,scope,value\nblock,brand,no such brand\n", "line 2: the shop has no brand 'no such brand'"),

@@ -14,7 +14,7 @@ from warehouse.rules.rule_store import RuleStore, get_today
 from warehouse.settings import Settings
 
 TODAY = get_today()
-BOOST = Rule(kind="boost", scope="brand", value="Acme", places=5, reason="campaign")
+BOOST = Rule(kind="boost", scope="brand", value="Acme", factor=2, reason="campaign")
 PROMOTION = Rule(kind="promote", scope="brand", value="Acme", every=3)
 
 
@@ -88,10 +88,10 @@ def test_impossible_changes_are_refused(store: RuleStore, call: Any, message: st
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"kind": "boost", "scope": "brand", "value": "a"}, "a rule of kind boost needs places"),
-        ({"kind": "boost", "scope": "brand", "places": 3}, "the rule names no brand"),
-        ({"kind": "boost", "scope": "brand", "value": "a", "places": 0}, "places: Input should be greater than or"),
-        ({"kind": "block", "scope": "brand", "value": "a", "places": 3}, "a rule of kind block has no places"),
+        ({"kind": "boost", "scope": "brand", "value": "a"}, "a rule of kind boost needs factor"),
+        ({"kind": "boost", "scope": "brand", "factor": 3}, "the rule names no brand"),
+        ({"kind": "boost", "scope": "brand", "value": "a", "factor": 1}, "factor: Input should be greater than 1"),
+        ({"kind": "block", "scope": "brand", "value": "a", "factor": 3}, "a rule of kind block has no factor"),
         ({"kind": "pin", "scope": "brand", "value": "a", "position": 1}, "selects products by product, not brand"),
         ({"kind": "cap", "scope": "brand"}, "a rule of kind cap needs max_products"),
         ({"kind": "block", "scope": "price", "min_price": 5, "max_price": 5}, "max_price is not above min_price"),
@@ -125,7 +125,7 @@ def test_unfinished_line_does_not_count(store: RuleStore, settings: Settings) ->
     [
         (b'"number":2', b'"number":7', "line 2 has the number 7"),
         (b'"entry_id"', b'"entry', "line 1 is not a change"),
-        (b'"places":5', b'"places":0', "line 1 has no valid rule"),
+        (b'"factor":2', b'"factor":0', "line 1 has no valid rule"),
     ],
 )
 def test_damaged_line_is_an_error(store: RuleStore, settings: Settings, old: bytes, new: bytes, message: str) -> None:

@@ -9,7 +9,7 @@ select
     max_price,
     max_age_days,
     position,
-    places,
+    factor,
     every,
     max_products,
     after_days,

@@ -12,7 +12,7 @@ select
     rules.repurchase_after_days,
     rules.has_repurchase_rule,
     rules.pinned_position,
-    rules.boosted_places,
+    rules.boost_factor,
     rules.promoted_every
 from {{ ref('int_product_rules') }} as rules
 left join {{ ref('rec_rule_profiles') }} as profiles

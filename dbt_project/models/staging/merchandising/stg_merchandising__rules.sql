@@ -32,7 +32,7 @@ select
     cast({{ json_text('rule', 'max_price') }} as {{ type_double() }}) as max_price,
     cast({{ json_text('rule', 'max_age_days') }} as {{ dbt.type_int() }}) as max_age_days,
     cast({{ json_text('rule', 'position') }} as {{ dbt.type_int() }}) as position,
-    cast({{ json_text('rule', 'places') }} as {{ dbt.type_int() }}) as places,
+    cast({{ json_text('rule', 'factor') }} as {{ type_double() }}) as factor,
     cast({{ json_text('rule', 'every') }} as {{ dbt.type_int() }}) as every,
     cast({{ json_text('rule', 'max_products') }} as {{ dbt.type_int() }}) as max_products,
     cast({{ json_text('rule', 'after_days') }} as {{ dbt.type_int() }}) as after_days,
