@@ -123,11 +123,12 @@ class Rule(BaseModel):
 
     def describe(self) -> str:
         """Return what the rule does, in a few words."""
+        factor = "" if self.factor is None else f"{self.factor:g}"
         action = {
             "block": "block",
             "pin": f"pin at position {self.position}",
-            "boost": f"boost by factor {self.factor:g}",
-            "bury": f"bury by factor {self.factor:g}",
+            "boost": f"boost by factor {factor}",
+            "bury": f"bury by factor {factor}",
             "promote": f"promote at least every {self.every}. place:",
             "cap": f"at most {self.max_products} products of" if self.max_products else "no cap for",
             "repurchase": (
