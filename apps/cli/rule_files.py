@@ -12,8 +12,8 @@ COLUMNS = ("first_day", "last_day", *(name for name in Rule.model_fields if name
 """Columns of a file; placements are separated by blanks."""
 
 
-def read_rule_file(file: Path) -> list[Rule]:
-    """Read a CSV file of rules, one a line, with the column names of COLUMNS in any order.
+def read_rule_file(file: Path) -> dict[int, Rule]:
+    """Return the rules of a CSV file by the line in which they end; it has columns of COLUMNS in any order.
 
     Raises:
         RecomartError: The file cannot be read, or a line has no valid rule.
@@ -27,14 +27,14 @@ def read_rule_file(file: Path) -> list[Rule]:
                     f"no rule added: {file}, line 1: unknown column '{unknown_columns[0]}'. The columns are "
                     f"{', '.join(COLUMNS)}"
                 )
-            return [_parse_row(file, reader.line_num, row) for row in reader]
+            return dict(_parse_row(file, reader.line_num, row) for row in reader)
     except OSError as error:
         raise RecomartError(f"no rule added: {file} cannot be read: {error.strerror}. Name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise RecomartError(f"no rule added: {file} is not a CSV file in UTF-8: {error}. Save it as one") from error
 
 
-def _parse_row(file: Path, line: int, row: dict[str | None, Any]) -> Rule:
+def _parse_row(file: Path, line: int, row: dict[str | None, Any]) -> tuple[int, Rule]:
     location = f"no rule added: {file}, line {line}"
     if None in row:
         raise RecomartError(f"{location}: the line has more values than columns. Quote values with commas")
@@ -46,4 +46,4 @@ def _parse_row(file: Path, line: int, row: dict[str | None, Any]) -> Rule:
         fields["valid_until"] = last_day and date.fromisoformat(last_day) + timedelta(days=1)
     except ValueError as error:
         raise RecomartError(f"{location}: {error}. Write days like 2026-01-31") from error
-    return parse_rule(fields, location)
+    return line, parse_rule(fields, location)

@@ -48,7 +48,9 @@ def add(
     ] = False,
     min_price: Annotated[float | None, typer.Option(help="Lowest price of the products.")] = None,
     max_price: Annotated[float | None, typer.Option(help="Price that the products are below.")] = None,
-    new_days: Annotated[int | None, typer.Option(help="Products first seen in the last so many days of data.")] = None,
+    new_days: Annotated[
+        int | None, typer.Option(help="Days before the newest data in which products were first seen.")
+    ] = None,
     position: Annotated[int | None, typer.Option(help="pin: position in the list, from 1.")] = None,
     factor: Annotated[float | None, typer.Option(help="boost: divides the rank; bury: multiplies it.")] = None,
     every: Annotated[int | None, typer.Option(help="promote: 3 gives at least every third place.")] = None,
@@ -84,7 +86,7 @@ def add(
     """
     settings = load_settings(warehouse=warehouse)
     if file is not None:
-        rules = read_rule_file(file)
+        rules_by_location = {f"{file}, line {line}: ": rule for line, rule in read_rule_file(file).items()}
     else:
         if kind is None:
             raise RecomartError("no rule added: the kind is missing. Name a kind, or a CSV file with --file")
@@ -101,8 +103,9 @@ def add(
             "valid_until": last_day and last_day.date() + timedelta(days=1),
             "reason": why, "is_draft": is_draft,
         }  # fmt: skip
-        rules = [parse_rule(fields, "no rule added")]
-    _check_values(settings, rules, file)
+        rules_by_location = {"": parse_rule(fields, "no rule added")}
+    _check_values(settings, rules_by_location)
+    rules = list(rules_by_location.values())
     if is_preview:
         for rule in rules:
             _print_preview(settings, rule, as_json)
@@ -145,17 +148,16 @@ def _select_products(*, new_days: int | None, **selections: Any) -> tuple[str, s
     return named_scopes[0], value if isinstance(value, str) else None
 
 
-def _check_values(settings: Settings, rules: Sequence[Rule], file: Path | None) -> None:
+def _check_values(settings: Settings, rules_by_location: Mapping[str, Rule]) -> None:
     """Check the named products, brands, categories and placements, if a copy is published."""
     if not (settings.serving_dir / POINTER_FILE).exists():
         console.print_note("Nothing is published yet: products, brands and categories of the rules are not checked")
         return
     with ServingCopy(settings) as copy:
-        for number, rule in enumerate(rules, start=2):
+        for location, rule in rules_by_location.items():
             try:
                 check_rule_values(copy, rule)
             except RecomartError as error:
-                location = f"{file}, line {number}: " if file else ""
                 raise RecomartError(f"no rule added: {location}{error}") from error
 
 

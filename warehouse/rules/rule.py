@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -10,8 +10,6 @@ from warehouse.errors import RecomartError
 
 RuleKind = Literal["block", "pin", "boost", "bury", "promote", "cap", "repurchase"]
 RuleScope = Literal["product", "brand", "category", "price", "new"]
-
-KINDS: tuple[str, ...] = get_args(RuleKind)
 
 SCOPES_BY_KIND: Mapping[RuleKind, tuple[RuleScope, ...]] = {
     "block": ("product", "brand", "category", "price", "new"),
@@ -84,7 +82,7 @@ class Rule(BaseModel):
     @field_validator("value", "favourite_category", "rule_set", "reason")
     @classmethod
     def _strip(cls, text: str | None) -> str | None:
-        return " ".join(text.split()) or None if text is not None else None
+        return text.strip() or None if text is not None else None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

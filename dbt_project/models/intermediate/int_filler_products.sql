@@ -1,5 +1,5 @@
 -- The caps apply to one list of all popular products for each rule profile, that of a user without candidates and purchases.
--- The rule profile stands in the place of the user id, because apply_caps counts per user.
+-- apply_caps counts per user, so the rule profile is the user id here.
 with popular_products as (
 
     select

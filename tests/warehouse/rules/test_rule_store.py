@@ -110,6 +110,11 @@ def test_wrong_rules_are_refused(fields: dict[str, Any], message: str) -> None:
     assert message in str(raised.value)
 
 
+def test_value_keeps_inner_blanks() -> None:
+    """A product id can have two blanks within."""
+    assert Rule(kind="block", scope="product", value=" a  b ").value == "a  b"
+
+
 def test_unfinished_line_does_not_count(store: RuleStore, settings: Settings) -> None:
     store.add([BOOST], "ann")
     content = settings.rules_file.read_bytes()
