@@ -75,6 +75,8 @@ def read_catalog(landing: Path) -> pd.DataFrame:
         page["effective_at"] = pd.Timestamp(path.parent.name)
         pages.append(page)
     catalog = pd.concat(pages, ignore_index=True).rename(columns={"name": "product_name", "in_stock": "is_available"})
+    # No compared table has them.
+    catalog = catalog.drop(columns=["currency", "margin", "url"])
     product_id = catalog["product_id"].astype("str").str.strip()
     catalog["product_id"] = product_id.mask(product_id == "")
     for attribute in ("category", "brand"):
