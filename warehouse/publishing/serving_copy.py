@@ -13,6 +13,7 @@ from warehouse.errors import RecomartError
 from warehouse.experiments import ExperimentArm
 from warehouse.publishing.live_copy import PublishedCopy, make_copy_error, open_copy, open_live_copy
 from warehouse.publishing.merchandising_rules import MerchandisingRules
+from warehouse.publishing.reason_circles import replace_circular_reasons
 from warehouse.settings import Settings
 
 
@@ -39,7 +40,12 @@ class ServingCopy:
         """Close the connection."""
         self._connection.close()
 
-    def _query_frame(self, query: str, *parameters: Any) -> pd.DataFrame:
+    def query_frame(self, query: str, *parameters: Any) -> pd.DataFrame:
+        """Return the result of a query of the copy, with values for its question marks.
+
+        Raises:
+            RecomartError: The copy is damaged.
+        """
         # Every query has its own cursor, because several threads of the app share a copy.
         try:
             return self._connection.cursor().execute(query, list(parameters)).df()
@@ -48,7 +54,7 @@ class ServingCopy:
 
     def search_customers(self, search: str = "", limit: int = 100) -> pd.DataFrame:
         """Find customers whose id contains the text: the exact id first, then the most active; rows of `dim_users`."""
-        return self._query_frame(
+        return self.query_frame(
             """
             select *
             from dim_users
@@ -63,7 +69,7 @@ class ServingCopy:
 
     def has_customer(self, user_id: str) -> bool:
         """Return whether the customer exists."""
-        return not self._query_frame("select 1 from dim_users where user_id = ?", user_id).empty
+        return not self.query_frame("select 1 from dim_users where user_id = ?", user_id).empty
 
     def get_customer(self, user_id: str) -> dict[str, Any]:
         """Return one customer's row of `dim_users`.
@@ -71,7 +77,7 @@ class ServingCopy:
         Raises:
             RecomartError: The customer does not exist.
         """
-        rows = self._query_frame("select * from dim_users where user_id = ?", user_id)
+        rows = self.query_frame("select * from dim_users where user_id = ?", user_id)
         if rows.empty:
             raise RecomartError(
                 f"customer '{user_id}' does not exist in the copy published at "
@@ -80,19 +86,14 @@ class ServingCopy:
             )
         return {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
-    def get_timeline(self, user_id: str) -> pd.DataFrame:
-        """Return a customer's actions, newest first; rows of `rec_user_timeline`."""
-        newest_first = "order by action_at desc, _feed desc, _file desc, _line desc"
-        return self._query_frame(f"select * from rec_user_timeline where user_id = ? {newest_first}", user_id)
-
     def get_interactions(self, user_id: str) -> dict[str, float]:
         """Return the strength of a customer's interactions by product, from `rec_user_interactions`."""
-        rows = self._query_frame("select product_id, strength from rec_user_interactions where user_id = ?", user_id)
+        rows = self.query_frame("select product_id, strength from rec_user_interactions where user_id = ?", user_id)
         return dict(zip(rows["product_id"], rows["strength"], strict=True))
 
     def get_repeat_scores(self, user_id: str) -> dict[str, float]:
         """Return the repeat scores of the products that a customer may buy again, from `rec_user_interactions`."""
-        rows = self._query_frame("select * from rec_user_interactions where user_id = ?", user_id)
+        rows = self.query_frame("select * from rec_user_interactions where user_id = ?", user_id)
         # A copy that an earlier version of RecoMart published has none.
         if "repeat_score" not in rows:
             return {}
@@ -101,31 +102,32 @@ class ServingCopy:
 
     def get_shop_repeats(self) -> dict[str, Any] | None:
         """Return the row of `feat_shop_repeats` at cutoff `now`, None in a copy of an earlier version."""
-        if self._query_frame("select 1 from duckdb_tables() where table_name = 'feat_shop_repeats'").empty:
+        if self.query_frame("select 1 from duckdb_tables() where table_name = 'feat_shop_repeats'").empty:
             return None
-        rows = self._query_frame("select * from feat_shop_repeats where cutoff = 'now'")
+        rows = self.query_frame("select * from feat_shop_repeats where cutoff = 'now'")
         return None if rows.empty else {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
     def get_recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
-        """Return a customer's recommendations, best first; rows of `rec_top_n`."""
-        return self._query_frame("select * from rec_top_n where user_id = ? and rank <= ? order by rank", user_id, n)
+        """Return a customer's recommendations, best first; rows of `rec_top_n`, without reasons in a circle."""
+        recommendations = self.query_frame("select * from rec_top_n where user_id = ? order by rank", user_id)
+        return replace_circular_reasons(recommendations, self.get_reason_text)[recommendations["rank"] <= n]
 
     def get_max_list_length(self) -> int:
         """Return the length of the longest list of recommendations."""
-        return int(self._query_frame("select coalesce(max(rank), 0) as max_rank from rec_top_n")["max_rank"].iloc[0])
+        return int(self.query_frame("select coalesce(max(rank), 0) as max_rank from rec_top_n")["max_rank"].iloc[0])
 
     def get_popular_products(self, n: int = 10) -> pd.DataFrame:
         """Return the popular products, best first; rows of `rec_popular_products`."""
-        return self._query_frame("select * from rec_popular_products where rank <= ? order by rank", n)
+        return self.query_frame("select * from rec_popular_products where rank <= ? order by rank", n)
 
     def get_popularity_ranking(self) -> list[str]:
         """Return all products of `rec_popular_products`, best first."""
-        rows = self._query_frame("select product_id from rec_popular_products order by rank")
+        rows = self.query_frame("select product_id from rec_popular_products order by rank")
         return list(rows["product_id"])
 
     def get_popular_recommendations(self, product_ids: Sequence[str]) -> pd.DataFrame:
         """Return the rows of `rec_popular_products` for a given list, in its order and with its ranks."""
-        return self._query_frame(
+        return self.query_frame(
             """
             select * replace (cast(list_position(?::varchar[], product_id) as integer) as rank)
             from rec_popular_products
@@ -138,18 +140,18 @@ class ServingCopy:
 
     def get_merchandising_rules(self) -> MerchandisingRules:
         """Return the merchandising rules, which every list that is ranked in Python must apply."""
-        return MerchandisingRules(self._query_frame("select * from rec_product_rules"))
+        return MerchandisingRules(self.query_frame("select * from rec_product_rules"))
 
     def get_rules_of_rule_set(self, rule_set: str) -> MerchandisingRules:
         """Return the merchandising rules for the customers of an experiment's rule set."""
-        return MerchandisingRules(self._query_frame("select * from rec_rule_set_products where rule_set = ?", rule_set))
+        return MerchandisingRules(self.query_frame("select * from rec_rule_set_products where rule_set = ?", rule_set))
 
     def get_experiment_arms(self) -> list[ExperimentArm]:
         """Return the arms of the active experiment; none in a copy of an earlier version of RecoMart."""
         if "rec_experiments" not in self.published.rows:
             return []
         names = ", ".join(field.name for field in fields(ExperimentArm))
-        rows = self._query_frame(f"select {names} from rec_experiments order by arm")
+        rows = self.query_frame(f"select {names} from rec_experiments order by arm")
         return [
             ExperimentArm(**cast("Any", {name: None if pd.isna(value) else value for name, value in row.items()}))
             for row in rows.to_dict("records")
@@ -159,12 +161,12 @@ class ServingCopy:
         """Return a customer's row of `rec_customer_arms`; None when the customer is in no experiment."""
         if "rec_customer_arms" not in self.published.rows:
             return None
-        rows = self._query_frame("select * from rec_customer_arms where user_id = ?", user_id)
+        rows = self.query_frame("select * from rec_customer_arms where user_id = ?", user_id)
         return None if rows.empty else {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
     def get_reason_text(self, reason_key: str) -> str:
         """Return the text of a reason, from `rec_reason_texts`."""
-        rows = self._query_frame("select reason_text from rec_reason_texts where reason_key = ?", reason_key)
+        rows = self.query_frame("select reason_text from rec_reason_texts where reason_key = ?", reason_key)
         return str(rows["reason_text"].iloc[0])
 
     def build_recommendations(
@@ -178,7 +180,7 @@ class ServingCopy:
 
         `reason_key` is the key in `rec_reason_texts` of the reason that names the reason product.
         """
-        return self._query_frame(
+        return self.query_frame(
             """
             with recommendations as (
 
@@ -242,7 +244,7 @@ class ServingCopy:
 
     def get_products(self, product_ids: Sequence[str]) -> pd.DataFrame:
         """Return the rows of `dim_products` for the ids; ids that do not exist are skipped."""
-        return self._query_frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
+        return self.query_frame("select * from dim_products where product_id in (select unnest(?))", list(product_ids))
 
     def get_metrics(self, segment: str = "all", run_id: str | None = None) -> pd.DataFrame:
         """Return the ranking metrics of a model and its baselines in the test window.
@@ -277,7 +279,7 @@ class ServingCopy:
 
     def _get_run_rows(self, table: str, segment: str, run_id: str | None) -> pd.DataFrame:
         # Without a published model the run id is null, which equals no run, so the result is empty.
-        return self._query_frame(
+        return self.query_frame(
             f"""
             select *
             from {table}
@@ -290,7 +292,7 @@ class ServingCopy:
 
     def get_model_runs(self) -> pd.DataFrame:
         """Return all model runs, newest first; rows of `eval_model_runs`."""
-        runs = self._query_frame("select * from eval_model_runs")
+        runs = self.query_frame("select * from eval_model_runs")
         # A copy that an earlier version of RecoMart published has times only.
         for number, time in (("run_number", "trained_at"), ("promotion_number", "serving_started_at")):
             if number not in runs and time in runs:
@@ -299,17 +301,17 @@ class ServingCopy:
 
     def get_coverage(self) -> pd.DataFrame:
         """Return the share of the catalog in the lists, the largest category first; rows of `eval_catalog_coverage`."""
-        return self._query_frame(
+        return self.query_frame(
             "select * from eval_catalog_coverage order by segment, recommendable_product_count desc, segment_value"
         )
 
     def get_drift(self) -> pd.DataFrame:
         """Return the drift of the shop's distributions, the largest first; rows of `audit_drift`."""
-        return self._query_frame("select * from audit_drift order by psi desc, kind, name")
+        return self.query_frame("select * from audit_drift order by psi desc, kind, name")
 
     def get_feed_accounting(self) -> pd.DataFrame:
         """Return the number of rows by feed and status; rows of `audit_feeds`."""
-        return self._query_frame("select * from audit_feeds order by feed")
+        return self.query_frame("select * from audit_feeds order by feed")
 
     def get_effect(self) -> EffectReport | None:
         """Return the effect of the recommendations; None in a copy of an earlier version of RecoMart."""

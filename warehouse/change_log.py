@@ -1,0 +1,132 @@
+"""Append-only logs of changes: who changed an entry, when and why, with the entry before and after."""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from warehouse.errors import RecomartError
+from warehouse.locks import exclusive_lock
+
+
+class Change(BaseModel):
+    """One line of a change log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    number: int
+    """Number of the change, from 1 and without gaps."""
+    changed_at: datetime
+    """UTC time."""
+    user: str
+    """Name or e-mail address of the person."""
+    action: str
+    """What was done, such as add, stop or undo."""
+    why: str | None
+    """Reason for colleagues."""
+    entry_id: str
+    """Id of the changed entry."""
+    before: dict[str, Any] | None
+    """The entry before the change; None for a new one."""
+    after: dict[str, Any] | None
+    """The entry after the change; None for a removed one."""
+
+
+class EntryChange(NamedTuple):
+    """A change that is not written yet; its `before` is the entry's newest `after`."""
+
+    action: str
+    entry_id: str
+    after: dict[str, Any] | None
+    why: str | None = None
+
+
+class ChangeLog:
+    """A file of JSON lines, one for each change; the newest line of an entry has its present state."""
+
+    def __init__(self, file: Path, wait_seconds: float) -> None:
+        self._file = file
+        self._wait_seconds = wait_seconds
+
+    def read(self) -> list[Change]:
+        """Return all changes, oldest first; none without a file.
+
+        A last line without an end does not count: its process was killed, or still writes it.
+
+        Raises:
+            RecomartError: The file cannot be read, or a line is damaged.
+        """
+        try:
+            content = self._file.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RecomartError(f"{self._file} cannot be read: {error.strerror}. Make it a readable file") from error
+        lines = content[: content.rfind(b"\n") + 1].split(b"\n")[:-1]
+        return [self._parse_line(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _parse_line(self, number: int, line: bytes) -> Change:
+        try:
+            change = Change.model_validate_json(line)
+        except ValidationError as error:
+            raise self._make_damage_error(number, "is not a change") from error
+        if change.number != number:
+            raise self._make_damage_error(number, f"has the number {change.number}")
+        return change
+
+    def _make_damage_error(self, number: int, problem: str) -> RecomartError:
+        return RecomartError(
+            f"{self._file}: line {number} {problem}: the file was edited or is damaged. Restore it from a backup"
+        )
+
+    def update(self, user: str, make_changes: Callable[[list[Change]], Sequence[EntryChange]]) -> list[Change]:
+        """Write changes, all or none, and return them; no other process changes the file meanwhile.
+
+        Args:
+            user: Name or e-mail address of the person.
+            make_changes: Returns the changes to write, given all earlier changes.
+
+        Raises:
+            WarehouseBusyError: Another process changes the file.
+            RecomartError: A line is damaged.
+        """
+        with exclusive_lock(self._file.with_suffix(".lock"), f"change of {self._file.name}", self._wait_seconds):
+            earlier_changes = self.read()
+            states = {change.entry_id: change.after for change in earlier_changes}
+            changed_at = datetime.now(UTC)
+            changes = []
+            for number, new in enumerate(make_changes(earlier_changes), start=len(earlier_changes) + 1):
+                before, states[new.entry_id] = states.get(new.entry_id), new.after
+                changes.append(Change(number=number, changed_at=changed_at, user=user, before=before, **new._asdict()))
+            if changes:
+                self._append(changes)
+        return changes
+
+    def repair(self) -> None:
+        """Create a missing file, and cut off a line without an end; readers in SQL need whole lines.
+
+        Raises:
+            WarehouseBusyError: Another process changes the file.
+            RecomartError: A line is damaged.
+        """
+        with exclusive_lock(self._file.with_suffix(".lock"), f"change of {self._file.name}", self._wait_seconds):
+            self.read()
+            self._append([])
+
+    def _append(self, changes: Sequence[Change]) -> None:
+        with self._file.open("ab+") as file:
+            file.seek(0)
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)
+            file.write("".join(f"{change.model_dump_json()}\n" for change in changes).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_entries(changes: Sequence[Change]) -> dict[str, Change]:
+    """Return the newest change of each entry that exists, in the order of their first changes."""
+    newest = {change.entry_id: change for change in changes}
+    return {entry_id: change for entry_id, change in newest.items() if change.after is not None}
