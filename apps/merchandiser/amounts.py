@@ -5,7 +5,9 @@ import re
 from warehouse.errors import RecomartError
 
 PLAIN_PATTERN = re.compile(r"\d+([.,]\d+)?", re.ASCII)
-GROUPED_PATTERN = re.compile(r"\d{1,3}(?P<group>[ .,'\u2019\u00a0\u202f])\d{3}((?P=group)\d{3})*((?!(?P=group))[.,]\d+)?", re.ASCII)
+GROUPED_PATTERN = re.compile(
+    r"\d{1,3}(?P<group>[ .,'\u2019\u00a0\u202f])\d{3}((?P=group)\d{3})*((?!(?P=group))[.,]\d+)?", re.ASCII
+)
 """An amount with separated thousands, such as 1,234.50 or 1.234,50 or 1 234,50."""
 AMBIGUOUS_PATTERN = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
 """An amount such as 1,200, which is 1.2 in some countries and 1200 in others."""

@@ -25,7 +25,7 @@ def show_history(copy: ServingCopy, user_id: str) -> None:
         f"Whole history: {format_count(sum(counts.values()), 'action')}",
         action_types,
         selection_mode="multi",
-        format_func=lambda name: f"{escape_markdown(ACTION_LABELS.get(name, name))} {counts.get(name, 0):,}",
+        format_func=lambda name: f"{escape_markdown(ACTION_LABELS.get(str(name), str(name)))} {counts.get(name, 0):,}",
         key=f"actions_of_{user_id}",
         persist_state="session",
     )

@@ -38,19 +38,22 @@ PAGES = (
 
 def open_navigation() -> tuple[Page, PageEntry | None]:
     """Show the navigation; return the page of the address, and its entry or None for an unknown address."""
+    start_page, *other_pages = PAGES
     pages = [
-        st.Page(entry.path, title=entry.title, icon=entry.icon, default=entry is PAGES[0])
-        for entry in PAGES
+        # The address of the start page has no path; the path here only distinguishes it from its second address.
+        st.Page(start_page.path, title=start_page.title, icon=start_page.icon, url_path="start", default=True),
+        *(st.Page(entry.path, title=entry.title, icon=entry.icon) for entry in other_pages),
+        # A link with the name of the start page.
+        st.Page(start_page.path, title=start_page.title, url_path=start_page.name, visibility="hidden"),
     ]
     unknown_path = _find_unknown_path()
     if unknown_path is not None:
         # Without a page of this path, Streamlit would run the start page below a dialog.
-        unknown_page = st.Page(
-            show_unknown_address, title="Page not found", url_path=unknown_path, visibility="hidden"
-        )
+        unknown_page = st.Page(show_unknown_address, title="Page not found", url_path=unknown_path, visibility="hidden")
         pages.append(unknown_page)
     page = st.navigation(pages, position="top")
-    entry = next((entry for entry, candidate in zip(PAGES, pages, strict=False) if candidate is page), None)
+    entries = zip((*PAGES, start_page), pages, strict=False)
+    entry = next((entry for entry, candidate in entries if candidate is page), None)
     return page, entry
 
 

@@ -33,7 +33,7 @@ def make_price_columns(table: pd.DataFrame, width: int | None = None) -> dict[st
     """
     prices = table["price"].dropna().astype(float)
     decimals = max(map(count_decimals, prices), default=MIN_DECIMALS)
-    currencies = table["currency"].dropna().unique() if "currency" in table else []
+    currencies = list(table["currency"].dropna().unique()) if "currency" in table else []
     label = f"Price ({currencies[0]})" if len(currencies) == 1 else "Price"
     return {
         "price": st.column_config.NumberColumn(label, format=f"%.{decimals}f", width=width),

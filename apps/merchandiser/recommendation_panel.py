@@ -1,13 +1,14 @@
 """The panel of recommendations: filters, export button, and a table or cards."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.markdown import escape_markdown, shorten_text
-from apps.merchandiser.prices import format_price, list_price_columns, make_price_columns
+from apps.merchandiser.prices import MISSING_TEXT, format_price, list_price_columns, make_price_columns
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
@@ -26,6 +27,7 @@ ROW_HEIGHT = 57
 """Pixels; Streamlit wraps texts only in rows of at least this height."""
 MAX_TABLE_HEIGHT = 700
 CARD_WIDTH = 250
+MAX_CARD_TEXT = 200
 
 
 def show_recommendations(
@@ -160,12 +162,16 @@ def _show_table(visible_rows: pd.DataFrame, title: str) -> None:
 def _show_cards(visible_rows: pd.DataFrame) -> None:
     """Show the products as cards, which wrap their texts and fit narrow windows."""
     with st.container(horizontal=True, gap="small"):
-        for row in fill_product_columns(visible_rows).itertuples():
-            with st.container(border=True, width=CARD_WIDTH, gap="xxsmall"):
-                st.markdown(f"**{row.rank}\\. {escape_markdown(shorten_text(str(row.product_name), 200))}**")
-                place = " · ".join(text for text in (str(row.category), str(row.brand)) if text != "—")
-                st.caption(escape_markdown(place))
-                st.markdown(escape_markdown(format_price(row.price, getattr(row, "currency", None))))
-                score = "" if pd.isna(row.relative_score) else f" · fit {row.relative_score}"
-                st.caption(f"{escape_markdown(str(row.source))}{score}")
-                st.caption(escape_markdown(shorten_text(str(row.reason), 300)))
+        for row in fill_product_columns(visible_rows).to_dict("records"):
+            _show_card({str(name): value for name, value in row.items()})
+
+
+def _show_card(row: dict[str, Any]) -> None:
+    with st.container(border=True, width=CARD_WIDTH, gap="xxsmall"):
+        st.markdown(f"**{row['rank']}\\. {escape_markdown(shorten_text(str(row['product_name']), MAX_CARD_TEXT))}**")
+        place = " · ".join(str(row[name]) for name in ("category", "brand") if row[name] != MISSING_TEXT)
+        st.caption(escape_markdown(shorten_text(place, MAX_CARD_TEXT)))
+        st.markdown(escape_markdown(format_price(row["price"], row.get("currency"))))
+        score = "" if pd.isna(row["relative_score"]) else f" · {SCORE_LABEL.lower()}: {row['relative_score']} of 100"
+        st.caption(escape_markdown(f"{row['source']}{score}"))
+        st.caption(escape_markdown(shorten_text(str(row["reason"]), MAX_CARD_TEXT)))
