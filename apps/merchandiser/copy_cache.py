@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import streamlit as st
 
+from warehouse.audiences import Audience
 from warehouse.publishing.live_copy import PublishedCopy, open_live_copy, verify_copy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -47,6 +48,7 @@ class _NamedQuery(NamedTuple):
     hash_funcs={
         _NamedQuery: lambda named: f"{named.query.__module__}.{named.query.__qualname__}",
         ServingCopy: lambda copy: copy.published.file,
+        Audience: lambda audience: audience.model_dump_json(),
     },
 )
 def _query_cached(named: _NamedQuery, copy: ServingCopy, arguments: tuple[Any, ...]) -> Any:

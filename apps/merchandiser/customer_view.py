@@ -1,4 +1,4 @@
-"""One customer: facts, recommendations and history."""
+"""One customer: facts, recommendations, history, changes of the list, and absent products."""
 
 import streamlit as st
 
@@ -6,6 +6,7 @@ from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customer_texts import CUSTOMER_METRIC_HELP, describe_arm, describe_customer
 from apps.merchandiser.export_names import make_export_name
 from apps.merchandiser.history_view import show_history
+from apps.merchandiser.list_questions_view import show_absence, show_changes
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.recommendation_panel import show_recommendations
 from warehouse.publishing.customer_queries import add_currency
@@ -20,7 +21,12 @@ def show_customer(copy: ServingCopy, user_id: str) -> None:
     with st.container(border=True, horizontal=True, gap="medium"):
         for name, value in describe_customer(copy.get_customer(user_id)).items():
             st.metric(name, value, width="content", help=CUSTOMER_METRIC_HELP.get(name))
-    views = {"Recommendations": _show_list, "History": show_history}
+    views = {
+        "Recommendations": _show_list,
+        "History": show_history,
+        "What changed": show_changes,
+        "Why not?": show_absence,
+    }
     tabs = st.tabs(list(views), key="view", bind="query-params")
     for tab, show_view in zip(tabs, views.values(), strict=True):
         if tab.open:
