@@ -29,6 +29,7 @@ class PageEntry(NamedTuple):
 
 
 PAGES = (
+    PageEntry("today", "Today", ":material/today:"),
     PageEntry("customers", "Customers", ":material/person_search:"),
     PageEntry("effect", "Effect", ":material/trending_up:"),
     PageEntry("quality", "Quality", ":material/monitoring:"),

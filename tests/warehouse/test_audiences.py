@@ -46,7 +46,7 @@ def test_killed_half_line_is_repaired(store: AudienceStore, tmp_path: Path) -> N
 
 def test_damaged_line_is_named(store: AudienceStore, tmp_path: Path) -> None:
     (tmp_path / "audiences.jsonl").write_text("{}\n", encoding="utf-8")
-    with pytest.raises(RecomartError, match="audiences.jsonl: line 1 is not a change"):
+    with pytest.raises(RecomartError, match="line 1 is not a change"):
         store.list_audiences()
 
 

@@ -28,10 +28,18 @@ def get_recommendations_table(app: AppTest) -> pd.DataFrame:
     return app.dataframe[-1].value
 
 
-def test_quality_shows_published_figures(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+def test_quality_answers_first(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     app = open_app("quality")
     assert not app.exception
-    ranking, certainty, runs, coverage, feeds = (table.value for table in app.dataframe)
+    answers = [answer.value for answer in (*app.success, *app.warning, *app.error)]
+    assert escape_markdown(f"No: all {len(demo_copy.get_drift())} checks are normal.") in answers
+    assert not app.dataframe
+
+
+def test_quality_shows_published_figures(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app("quality", part="Model")
+    assert not app.exception
+    ranking, certainty, runs = (table.value for table in app.dataframe)
     published = demo_copy.get_metrics()
     model = published[(published["method"] == "als") & (published["cutoff"] == "test")].set_index("k")
     shown = ranking.set_index("method").loc["This model"]
@@ -45,16 +53,21 @@ def test_quality_shows_published_figures(open_app: OpenApp, demo_copy: ServingCo
     shown_difference = certainty.set_index("method").loc["Popularity", "NDCG"]
     assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
     assert list(runs["run_id"][runs["is_published"] == "published"]) == [demo_copy.published.run_id]
+    assert app.metric[1].value == demo_copy.published.run_id
+
+
+def test_quality_shows_coverage_and_rows(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    (coverage,) = (table.value for table in open_app("quality", part="Lists").dataframe)
+    (feeds,) = (table.value for table in open_app("quality", part="Data").dataframe)
     by_category = demo_copy.get_coverage().query("segment == 'category'")
     assert list(coverage["coverage"]) == pytest.approx(list(100 * by_category["coverage"]))
     assert list(feeds["feed"]) == list(demo_copy.get_feed_accounting()["feed"])
     assert (feeds["lines"] == feeds["loaded"] + feeds["rejected"]).all()
     assert (feeds["loaded"] == feeds["clean"] + feeds["duplicates"] + feeds["quarantined"]).all()
-    assert app.metric[1].value == demo_copy.published.run_id
 
 
 def test_quality_shows_variety_of_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
-    app = open_app("quality")
+    app = open_app("quality", part="Lists")
     # The demo shop has no repeat purchases.
     (lists,) = (table.value.set_index("Metric") for table in app.table)
     published = demo_copy.get_metrics().query("k == 10").set_index("method")
@@ -80,11 +93,12 @@ def test_quality_shows_new_and_repeat_products(
                 [value, recall],
             )
     publish(writable_warehouse, published_tables)
-    app = open_app("quality", writable_warehouse)
+    app = open_app("quality", writable_warehouse, part="Lists")
     assert not app.exception
     purchases = app.table[1].value.set_index("Metric")
     assert purchases.loc["New products: recall", "This model"] == "12.5%"
     assert purchases.loc["Repeat products: recall", "Popularity"] == "87.5%"
+    app = open_app("quality", writable_warehouse, part="Model")
     assert [caption.value for caption in app.caption if "new and repeat products" in caption.value]
 
 
@@ -96,7 +110,7 @@ def test_quality_shows_copy_without_list_metrics(
         for column in ("category_match", "calibration_error", "serendipity", "diversity"):
             connection.execute(f"alter table marts.eval_ranking_metrics drop column {column}")
     publish(writable_warehouse, [table for table in published_tables if table != "feat_shop_repeats"])
-    app = open_app("quality", writable_warehouse)
+    app = open_app("quality", writable_warehouse, part="Lists")
     assert not app.exception
     assert "Coverage" in set(app.table[0].value["Metric"])
     assert "Diversity" not in set(app.table[0].value["Metric"])
@@ -129,13 +143,14 @@ def test_effect_without_experiment_says_so(open_app: OpenApp) -> None:
     assert not app.exception
     assert [header.value for header in app.subheader] == ["Recommendations"]
     assert any(caption.value.startswith("No experiment is declared.") for caption in app.caption)
+    assert app.info[0].value.startswith("The effect of the recommendations is not known yet.")
 
 
 def test_effect_of_earlier_copy(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:
     publish(writable_warehouse, [table for table in published_tables if not table.startswith("effect_")])
     app = open_app("effect", writable_warehouse)
     assert not app.exception
-    assert "An earlier version of RecoMart published this copy" in app.info[0].value
+    assert app.info[0].value.startswith("The effect of the recommendations is not published.")
 
 
 @pytest.mark.parametrize("page", [entry.name for entry in PAGES])
@@ -217,7 +232,7 @@ def test_quality_explains_missing_metrics(
         connection.execute("delete from ml.ranking_metrics")
     run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs")
     publish(writable_warehouse, published_tables)
-    app = open_app("quality", writable_warehouse)
+    app = open_app("quality", writable_warehouse, part="Model")
     assert not app.exception
     assert [info.value for info in app.info if info.value.startswith("The published model could not be evaluated: ")]
 
@@ -243,15 +258,18 @@ def test_quality_shows_trend_and_drift(
             """
         )
     publish(writable_warehouse, published_tables)
-    app = open_app("quality", writable_warehouse)
+    app = open_app("quality", writable_warehouse, part="Model")
     assert not app.exception
     assert "Quality over time" in [heading.value for heading in app.subheader]
+    app = open_app("quality", writable_warehouse, part="Data")
     (drift,) = (table.value for table in app.dataframe if "largest_shift" in table.value)
     assert drift[["name", "drift_level", "largest_shift"]].to_numpy().tolist() == [
         ["Devices", "significant", "web: all"]
     ]
     periods = "Actions: 29 Jan to 04 Feb 2026 compared with 01 Jan to 28 Jan 2026."
     assert [caption.value for caption in app.caption if caption.value.endswith(periods)]
+    answers = [answer.value for answer in open_app("quality", writable_warehouse).error]
+    assert escape_markdown("Yes: 1 of 1 check is unusual: Devices. The tab Data has the shifts.") in answers
 
 
 def test_every_drift_subject_has_a_label(demo_copy: ServingCopy) -> None:

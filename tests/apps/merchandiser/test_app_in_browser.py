@@ -90,8 +90,10 @@ def test_back_and_reload_keep_customer(browser_page: BrowserPage, app_url: str, 
     wait_for_list(browser_page, demo_copy, second)
 
     browser_page.find_elements("a[href$='/quality']")[0].click()
-    browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stTable]"))
-    browser_page.find_elements("[data-testid=stTopNavLink]")[0].click()
+    browser_page.wait_for(
+        lambda: "Anything unusual this week?" in " ".join(read_texts(browser_page, "[data-testid=stAlert]"))
+    )
+    browser_page.find_elements("a[href$='/customers']")[0].click()
     wait_for_list(browser_page, demo_copy, second)
     browser_page.wait_for(lambda: browser_page.driver.current_url.endswith(f"customer={second}"))
     browser_page.driver.refresh()
@@ -133,7 +135,9 @@ def test_unknown_address_has_links_only(browser_page: BrowserPage, app_url: str,
     assert not browser_page.find_elements("[data-testid=stDataFrame], [data-testid=stMetric], [role=dialog]")
     selector = "[data-testid=stMain] [data-testid=stPageLink] a"
     browser_page.wait_for(lambda: browser_page.find_elements(selector))[-1].click()
-    browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stTable]"))
+    browser_page.wait_for(
+        lambda: "Anything unusual this week?" in " ".join(read_texts(browser_page, "[data-testid=stAlert]"))
+    )
     browser_page.assert_no_failure()
 
 
@@ -157,7 +161,7 @@ def test_open_page_shows_new_publication(
         browser_page.driver.get("about:blank")
 
 
-def test_navigation_opens_every_page(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
+def test_navigation_opens_every_page(browser_page: BrowserPage, app_url: str) -> None:
     browser_page.open(app_url)
     for entry in PAGES:
         path = "/" if entry is PAGES[0] else f"/{entry.name}"
@@ -174,9 +178,14 @@ def test_navigation_opens_every_page(browser_page: BrowserPage, app_url: str, de
             lambda: browser_page.find_elements("[data-testid=stApp][data-test-script-state=notRunning]")
         )
         browser_page.assert_no_failure()
+
+
+def test_quality_tabs_show_figures(browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy) -> None:
+    browser_page.open(f"{app_url}/quality?part=Data")
     browser_page.wait_for(
         lambda: len(browser_page.read_rows("Rows by feed and status")) == len(demo_copy.get_feed_accounting())
     )
+    browser_page.open(f"{app_url}/quality?part=Model")
     browser_page.wait_for(
         lambda: (
             len(browser_page.find_elements("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"))
@@ -191,8 +200,7 @@ def test_quality_table_fits_narrow_window(browser_page: BrowserPage, app_url: st
     window_size = browser_page.driver.get_window_size()
     browser_page.driver.set_window_size(800, 1000)
     try:
-        browser_page.open(app_url)
-        browser_page.wait_for(lambda: browser_page.find_elements("a[href$='/quality']"))[0].click()
+        browser_page.open(f"{app_url}/quality?part=Lists")
         (table,) = browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stTable] table"))
         text = " ".join(table.text.split())
         model = demo_copy.get_metrics().query("method == 'als' and k == 10").iloc[0]
@@ -234,7 +242,7 @@ def test_link_text_is_escaped(browser_page: BrowserPage, app_url: str) -> None:
 
 def test_all_requests_go_to_localhost(browser_page: BrowserPage, app_url: str) -> None:
     browser_page.read_log("performance")
-    for path in ("/customers?section=New+customers", "/quality"):
+    for path in ("/customers?section=New+customers", "/quality?part=Model"):
         browser_page.open(app_url + path)
         browser_page.wait_for(lambda: browser_page.find_elements("[data-testid=stDataFrame] canvas"))
     messages = [json.loads(entry["message"])["message"] for entry in browser_page.read_log("performance")]
