@@ -56,9 +56,7 @@ class ArmModels:
         """Return the merchandising rules of an arm."""
         rule_set = arm.rule_set if arm else None
         if rule_set not in self._rules:
-            copy = self._serving_copy
-            rules = copy.get_merchandising_rules() if rule_set is None else copy.get_rules_of_rule_set(rule_set)
-            self._rules[rule_set] = rules
+            self._rules[rule_set] = self._serving_copy.get_merchandising_rules(rule_set=rule_set)
         return self._rules[rule_set]
 
     def get_recommender(self, arm: ExperimentArm | None) -> Recommender:

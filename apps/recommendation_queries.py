@@ -11,6 +11,7 @@ from typing import Self
 import pandas as pd
 
 from apps.arm_models import NO_LIST_POLICY, POPULARITY_POLICY, ArmModels
+from apps.live_blocks import LiveBlocks
 from models_ml.inference.baskets import Basket
 from models_ml.inference.recommender import Recommender
 from models_ml.inference.results import Recommendation, Recommendations
@@ -84,6 +85,7 @@ class RecommendationQueries:
         """
         self.serving_copy = ServingCopy(settings, published)
         self.arm_models = ArmModels(self.serving_copy, settings.models_dir)
+        self._live_blocks = LiveBlocks(settings, self.serving_copy)
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +119,7 @@ class RecommendationQueries:
     def _recommend_for_customer(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
         if arm is not None and arm.policy == NO_LIST_POLICY:
             return self._build_holdout_list(f"customer '{user_id}'", arm)
-        recommendations = _remove_pinned_scores(self.serving_copy.get_recommendations(user_id, n))
+        recommendations = _remove_pinned_scores(self._get_published_list(user_id, n))
         if recommendations.empty and not self.serving_copy.has_customer(user_id):
             if arm is None or arm.policy != POPULARITY_POLICY:
                 recommender = self.arm_models.find_recommender(arm)
@@ -128,6 +130,15 @@ class RecommendationQueries:
             )
         notes = _note_short_list(recommendations, n, "the merchandising rules or the dbt variable top_n")
         return RecommendationList(recommendations, is_fallback=False, notes=notes)
+
+    def _get_published_list(self, user_id: str, n: int) -> pd.DataFrame:
+        """Return a customer's published list, without products that were blocked since."""
+        blocked_products = self._live_blocks.get_products()
+        if not blocked_products:
+            return self.serving_copy.get_recommendations(user_id, n)
+        recommendations = self.serving_copy.get_recommendations(user_id, n + len(blocked_products))
+        recommendations = recommendations[~recommendations["product_id"].isin(blocked_products)].head(n)
+        return recommendations.assign(rank=range(1, len(recommendations) + 1))
 
     def _recommend_by_features(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
         """Rank products for a new customer, who has declared features and is not in the copy."""
@@ -203,7 +214,10 @@ class RecommendationQueries:
         if arm is not None and arm.policy == POPULARITY_POLICY:
             result = self._recommend_popular(n, [], arm, excluded_products=[product_id])
             return replace(result, is_fallback=False)
-        similar_products = self.arm_models.get_recommender(arm).find_similar_products(product_id, n)
+        blocked_products = self._live_blocks.get_products()
+        similar_products = self.arm_models.get_recommender(arm).find_similar_products(
+            product_id, n + len(blocked_products)
+        )
         if similar_products.source == "popularity":
             return self._recommend_popular(
                 n,
@@ -211,7 +225,8 @@ class RecommendationQueries:
                 arm,
                 excluded_products=[product_id],
             )
-        return self._build_list(n, similar_products.items, [product_id] * len(similar_products.items), "similar", [])
+        items = [item for item in similar_products.items if item.product_id not in blocked_products][:n]
+        return self._build_list(n, items, [product_id] * len(items), "similar", [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
         """Return what each past product of a customer or of a basket, and each feature, adds to a product's score.
@@ -276,6 +291,7 @@ class RecommendationQueries:
     ) -> tuple[Recommendations, list[Recommendation]]:
         """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products."""
         recommender, rules = self.arm_models.get_recommender(arm), self.arm_models.get_rules(arm)
+        excluded_products = [*excluded_products, *self._live_blocks.get_products()]
         ranking = recommender.iter_ranking(
             basket,
             n,
@@ -320,6 +336,7 @@ class RecommendationQueries:
         excluded_products: Collection[str] = (),
     ) -> RecommendationList:
         ranking, rules = self._popularity_ranks, self.arm_models.get_rules(arm)
+        excluded_products = [*excluded_products, *self._live_blocks.get_products()]
         if arm is not None and arm.rule_set is not None:
             # The ranking has the pins for all customers only.
             new_pins = sorted(rules.pinned_products - ranking.keys())
@@ -327,7 +344,9 @@ class RecommendationQueries:
         if allowed_products is not None:
             ranked_products = sorted(ranking.keys() & allowed_products, key=ranking.__getitem__)
             ranking = {product_id: ranking[product_id] for product_id in ranked_products}
-        best_product_ids = rules.apply(ranking, n, allowed_products=ranking, excluded_products=excluded_products)
+        best_product_ids = rules.apply(
+            ranking, n, allowed_products=ranking, excluded_products=excluded_products, is_boosted=True
+        )
         recommendations = self.serving_copy.get_popular_recommendations(best_product_ids)
         if arm is not None and arm.rule_set is not None:
             recommendations = self._add_new_pins(recommendations, best_product_ids, rules)

@@ -1,4 +1,4 @@
-"""A plugin of dbt-duckdb that checks the database files once, before dbt opens them.
+"""A plugin of dbt-duckdb that checks the files that dbt reads once, before dbt opens them.
 
 dbt opens the warehouse in twelve connections, one after the other. With dbt-duckdb's own retries, each of them waits
 for a minute before the command fails, and it retries a missing folder as well.
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from warehouse.database import retry_while_locked
 from warehouse.errors import RecomartError
+from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
 from warehouse.validation_messages import describe_validation_error
 
@@ -57,3 +58,5 @@ def _check_files(creds: DuckDBCredentials, config: dict[str, Any]) -> None:
     for file in [Path(creds.path), *attached_files]:
         open_file = partial(duckdb.connect, str(file), read_only=file in attached_files, config=config)
         retry_while_locked(Settings(warehouse=file.parent), open_file).close()
+    # dbt reads the rules store in SQL, which cannot read a missing file or a line without an end.
+    RuleStore(Settings(warehouse=Path(creds.path).parent)).repair()

@@ -8,6 +8,7 @@ from orchestration.assets.consumers import CONSUMER_SPECS
 from orchestration.assets.dbt import marts, recommendations
 from orchestration.assets.landing import LANDING_SPECS
 from orchestration.assets.landing_days import landing_days
+from orchestration.assets.merchandising import RULE_SPECS
 from orchestration.assets.model import model_tables
 from orchestration.assets.publishing import published_copy
 from orchestration.assets.raw import raw_tables
@@ -26,6 +27,7 @@ defs = dg.Definitions(
         recommendations,
         published_copy,
         *CONSUMER_SPECS,
+        *RULE_SPECS,
     ],
     jobs=JOBS,
     sensors=[landing_files_sensor, failed_run_alert_sensor, failed_check_alert_sensor],

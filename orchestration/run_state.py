@@ -15,6 +15,7 @@ from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.regular_files import read_regular_file
+from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import PROJECT_ROOT, Settings
 from warehouse.sources.columns import LOG_KINDS
 
@@ -45,6 +46,8 @@ class RunInputs(BaseModel):
     """Hash of the dbt project (models, macros, tests, seeds) and the Python packages."""
     settings: str
     """The training settings and the policy, as JSON."""
+    rules: str = ""
+    """Size and change time of the rules store."""
 
 
 class RunResults(BaseModel):
@@ -77,6 +80,7 @@ CHANGE_REASONS = {
     "loads": "files were loaded, or their declaration was changed",
     "code": "the dbt project or the code was changed",
     "settings": "the policy or the training settings were changed",
+    "rules": "the merchandising rules were changed",
     "database": "the tables were changed",
     "models": "the files of a model were changed",
     "live_copy": "another copy is live",
@@ -143,6 +147,8 @@ def _read_inputs(settings: Settings, config: TrainConfig) -> RunInputs:
         loads=_hash_load_tables(settings),
         code=_hash_files(_find_code_files()),
         settings=config.model_dump_json() + read_policy(settings).model_dump_json(),
+        # dbt creates an empty store.
+        rules=_describe_files(settings, settings.rules_file) if RuleStore(settings).read_history() else "",
     )
 
 

@@ -10,6 +10,7 @@ from orchestration.dbt_runner import (
     BUILD_COMMAND,
     LIST_INPUT_SELECTION,
     LIST_OUTPUT_SELECTION,
+    RULES_OUTPUT_SELECTION,
     TRAINING_INPUT_SELECTION,
     TRAINING_OUTPUT_SELECTION,
     DbtProgress,
@@ -96,6 +97,17 @@ def build_recommendations(
     """
     selection = LIST_OUTPUT_SELECTION if is_lists_only else TRAINING_OUTPUT_SELECTION
     return _build(settings, selection, on_progress, started_process)
+
+
+def apply_rules(
+    settings: Settings, on_progress: Callable[[DbtProgress], None] = lambda _: None
+) -> tuple[DbtResult, PublishedCopy]:
+    """Build the lists by the rules of the rules store, with the serving model, and publish them.
+
+    Raises:
+        RecomartError: A test of the tables failed, or their build did not finish; or see `publish`.
+    """
+    return _build(settings, RULES_OUTPUT_SELECTION, on_progress, None), publish_copy(settings)
 
 
 def publish_copy(

@@ -1,4 +1,4 @@
-"""An analyst's own copy of a warehouse and of the dbt project, with seeds to edit and build."""
+"""An analyst's own copy of a warehouse and of the dbt project, with seeds and rules to change, and builds."""
 
 import csv
 import os
@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from orchestration.dbt_runner import PROJECT_DIR, build_dbt_environment, find_dbt_executable
 from warehouse.database import open_reader
+from warehouse.rules.rule import Rule
+from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
 
 DEFAULT_TOP_N = 50
@@ -20,13 +22,7 @@ DEFAULT_TOP_N = 50
 class AnalystProject:
     """An analyst's own copy of a warehouse and of the dbt project, with seeds to edit."""
 
-    seed_columns: ClassVar = {
-        "blocks": ("scope", "value", "reason", "valid_from", "valid_until", "rule_set"),
-        "pins": ("position", "product_id", "favourite_category", "valid_from", "valid_until", "rule_set"),
-        "caps": ("scope", "value", "max_products", "rule_set"),
-        "repurchases": ("category", "after_days", "rule_set"),
-        "experiments": ("name", "arm", "share", "policy", "starts_on", "ends_on"),
-    }
+    seed_columns: ClassVar = {"experiments": ("name", "arm", "share", "policy", "starts_on", "ends_on")}
 
     def __init__(self, source_settings: Settings, folder: Path) -> None:
         self.settings = Settings(warehouse=folder / "warehouse")
@@ -37,16 +33,21 @@ class AnalystProject:
 
     def write(self, seed: str, *rows: Sequence[object]) -> None:
         """Write a seed as a spreadsheet may: with a byte order mark, Windows line ends and another column order."""
-        folder = "experiments" if seed == "experiments" else "merchandising_rules"
-        path = self.project / "seeds" / folder / f"{seed}.csv"
+        path = self.project / "seeds" / seed / f"{seed}.csv"
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             table = csv.DictWriter(file, sorted(self.seed_columns[seed]))
             table.writeheader()
-            # A row without the last columns, such as rule_set, has no value in them.
+            # A row without the last columns has no value in them.
             table.writerows(dict(zip_longest(self.seed_columns[seed], row, fillvalue="")) for row in rows)
 
+    def write_rules(self, *rules: dict[str, Any]) -> list[str]:
+        """Replace the merchandising rules; return their ids."""
+        self.settings.rules_file.unlink(missing_ok=True)
+        stored = RuleStore(self.settings).add([Rule.model_validate(rule) for rule in rules], "analyst")
+        return [entry.rule_id for entry in stored]
+
     def build(
-        self, select: str = "merchandising_rules+", top_n: int = DEFAULT_TOP_N
+        self, select: str = "source:merchandising+", top_n: int = DEFAULT_TOP_N
     ) -> subprocess.CompletedProcess[str]:
         """Run the `dbt build` command that the docs about rules name, or build less."""
         # The results of a command with --vars are not recorded, and its tables are not published.

@@ -39,6 +39,7 @@ def test_clean_keeps_decisions_of_users(tmp_path: Path) -> None:
     (warehouse / "landing" / "events").mkdir(parents=True)
     kept_files = {"policy.json", "accepted_failures.jsonl", "api_keys.json", "forgotten_customers.json", "sources.yml"}
     kept_files.add("audiences.jsonl")
+    kept_files.add("merchandising_rules.jsonl")
     generated_files = {"recomart.duckdb", "recomart.duckdb.wal", "run_state.json", "load_reading.json", "erasing.lock"}
     for name in kept_files | generated_files:
         (warehouse / name).touch()

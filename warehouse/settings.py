@@ -304,6 +304,11 @@ class Settings(BaseSettings):
         return self.warehouse / "audiences.jsonl"
 
     @property
+    def rules_file(self) -> Path:
+        """All changes of the merchandising rules (docs/merchandising_rules.md)."""
+        return self.warehouse / "merchandising_rules.jsonl"
+
+    @property
     def forgotten_customers_file(self) -> Path:
         """Salted hashes of the ids of forgotten customers, whose rows each load rejects."""
         return self.warehouse / "forgotten_customers.json"

@@ -52,6 +52,9 @@ COMMANDS = {
     "explain": CommandEntry(
         "recommendations", "Show how much each product of a history or basket adds to a product's score."
     ),
+    "rules": CommandEntry(
+        "rules", "Add, submit, stop, undo and list merchandising rules, and build the lists by them."
+    ),
     "customers": CommandEntry("published_copies", "List customers, the most active first."),
     "publish": CommandEntry("published_copies", "Publish the current recommendations."),
     "published": CommandEntry("published_copies", "Show which published copy is live, with its data and model."),

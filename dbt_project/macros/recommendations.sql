@@ -3,6 +3,10 @@
     and ({{ rules }}.valid_until is null or {{ rules }}.valid_until > {{ day }})
 {%- endmacro %}
 
+{% macro today() -%}
+    cast({{ dbt.current_timestamp() }} as date)
+{%- endmacro %}
+
 {% macro normalized_rule_value(scope, value) -%}
     case when {{ scope }} = 'product' then {{ clean_id(value) }} else lower({{ clean_text(value) }}) end
 {%- endmacro %}
@@ -31,7 +35,7 @@ category_ranks as (
 
     select
         *,
-        row_number() over (partition by user_id, category order by list_order) as category_rank
+        row_number() over (partition by user_id, category order by list_order, candidate_rank desc) as category_rank
     from {{ lists }}
 
 ),
@@ -40,7 +44,7 @@ brand_ranks as (
 
     select
         *,
-        row_number() over (partition by user_id, brand order by list_order) as brand_rank
+        row_number() over (partition by user_id, brand order by list_order, candidate_rank desc) as brand_rank
     from category_ranks
     where category_cap is null or category_rank <= category_cap
 
@@ -50,6 +54,44 @@ within_caps as (
 
     select * from brand_ranks
     where brand_cap is null or brand_rank <= brand_cap
+
+)
+{%- endmacro %}
+
+{#- The g-th promoted product of a list has at most g * (promoted_every - 1) other products before it, pins aside, and is
+    therefore at place g * promoted_every or before. The others keep their order. -#}
+{% macro apply_promotions(lists) -%}
+promotion_counts as (
+
+    select
+        *,
+        promoted_every is not null and pinned_position is null as is_promoted,
+        sum(case when promoted_every is null and pinned_position is null then 1 else 0 end) over (
+            partition by user_id order by list_order, candidate_rank desc
+            rows between unbounded preceding and current row
+        ) as other_count,
+        sum(case when promoted_every is not null and pinned_position is null then 1 else 0 end) over (
+            partition by user_id order by list_order, candidate_rank desc
+            rows between unbounded preceding and current row
+        ) as promoted_count
+    from {{ lists }}
+
+),
+
+promoted_lists as (
+
+    select
+        *,
+        row_number() over (
+            partition by user_id
+            order by
+                case when pinned_position is null then 1 else 0 end,
+                case when is_promoted then least(other_count, promoted_count * (promoted_every - 1)) else other_count end,
+                is_promoted,
+                promoted_count,
+                list_order
+        ) as promoted_rank
+    from promotion_counts
 
 )
 {%- endmacro %}

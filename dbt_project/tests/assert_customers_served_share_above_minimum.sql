@@ -6,8 +6,8 @@ select
     concat(
         'only ', count(lists.user_id), ' of ', count(*), ' customers have a list: the minimum share is ',
         '{{ var('min_customers_served_share') }} (min_customers_served_share in dbt_project/dbt_project.yml). ',
-        'Blocks and caps exclude too many products, or customers have bought everything and repurchases.csv allows ',
-        'no product again. Check the rules in dbt_project/seeds/merchandising_rules'
+        'Blocks and caps exclude too many products, or customers have bought everything and no repurchase rule ',
+        'allows a product again. Check the rules with `recomart rules list`'
     ) as message
 from {{ ref('int_user_policies') }} as users
 left join (select distinct user_id from {{ ref('rec_top_n') }}) as lists on users.user_id = lists.user_id

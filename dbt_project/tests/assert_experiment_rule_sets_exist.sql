@@ -5,13 +5,7 @@
 -- depends_on: {{ ref('int_product_rules') }}
 with rule_sets as (
 
-    select {{ normalized_rule_set('rule_set') }} as rule_set from {{ ref('blocks') }}
-    union
-    select {{ normalized_rule_set('rule_set') }} as rule_set from {{ ref('pins') }}
-    union
-    select {{ normalized_rule_set('rule_set') }} as rule_set from {{ ref('caps') }}
-    union
-    select {{ normalized_rule_set('rule_set') }} as rule_set from {{ ref('repurchases') }}
+    select distinct rule_set from {{ ref('rec_active_rules') }}
 
 ),
 
@@ -27,8 +21,9 @@ arms as (
 
 select
     concat(
-        'experiments.csv: experiment ''', arms.experiment, ''', arm ''', arms.arm, ''': no merchandising rule has the ',
-        'rule_set ''', arms.rule_set, '''. Add its rules in dbt_project/seeds/merchandising_rules'
+        'experiments.csv: experiment ''', arms.experiment, ''', arm ''', arms.arm, ''': no live merchandising rule ',
+        'has the rule set ''', arms.rule_set, '''. Add its rules with ',
+        '`recomart rules add --rule-set ', arms.rule_set, '`'
     ) as message
 from arms
 left join rule_sets on arms.rule_set = rule_sets.rule_set

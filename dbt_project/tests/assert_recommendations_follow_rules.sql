@@ -9,7 +9,7 @@ with recommendations as (
         recommendations.user_id,
         recommendations.product_id,
         recommendations.rank,
-        policies.has_list,
+        lists.has_list,
         rules.is_recommendable,
         rules.category_cap,
         rules.brand_cap,
@@ -17,10 +17,10 @@ with recommendations as (
         count(*) over (partition by recommendations.user_id, rules.brand) as brand_count,
         count(*) over (partition by recommendations.user_id) as list_length
     from {{ ref('int_recommendations_ranked') }} as recommendations
-    inner join {{ ref('int_user_policies') }} as policies on recommendations.user_id = policies.user_id
+    inner join {{ ref('int_user_lists') }} as lists on recommendations.user_id = lists.user_id
     inner join {{ ref('int_product_rules') }} as rules
         on recommendations.product_id = rules.product_id
-        and policies.rule_set = rules.rule_set
+        and lists.rule_profile = rules.rule_profile
 
 ),
 

@@ -23,7 +23,7 @@ from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import extract_date_from_path
-from warehouse.publishing import serving_copy
+from warehouse.publishing import published_rules, serving_copy
 from warehouse.settings import Settings
 from warehouse.sources.columns import LOG_KINDS, RAW_COLUMNS
 
@@ -90,7 +90,8 @@ def test_models_read_by_python_have_contracts(manifest_models: list[dict[str, An
 
 
 def test_published_tables_equal_read_tables(parsed_settings: Settings) -> None:
-    source = Path(serving_copy.__file__).read_text(encoding="utf-8")
+    modules = (serving_copy, published_rules)
+    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in modules)
     read_tables = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", source))
     read_tables |= set(re.findall(r"\bfrom (effect_\w+)", Path(effect_report.__file__).read_text(encoding="utf-8")))
 
@@ -183,6 +184,7 @@ def test_missing_raw_tables_name_next_step(tmp_path: Path, command: tuple[str, .
         run_dbt(Settings(warehouse=tmp_path), *command)
 
 
+@pytest.mark.slow
 def test_invalid_variables_stop_run(tmp_path: Path) -> None:
     """The project checks every variable."""
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
@@ -201,19 +203,19 @@ def test_seed_error_names_line_and_format(tmp_path: Path, monkeypatch: pytest.Mo
     settings = Settings(warehouse=tmp_path)
     settings.dbt_target_dir.mkdir(parents=True)
     failed = {
-        "unique_id": "seed.recomart.repurchases",
+        "unique_id": "seed.recomart.event_weights",
         "status": "error",
-        "message": "Runtime Error in seed repurchases (seeds/merchandising_rules/repurchases.csv)\n"
+        "message": "Runtime Error in seed event_weights (seeds/event_weights.csv)\n"
         "  Conversion Error: Could not convert string 'first' to DOUBLE",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
-    folder = tmp_path / "seeds" / "merchandising_rules"
+    folder = tmp_path / "seeds"
     folder.mkdir(parents=True)
-    (folder / "repurchases.csv").write_text("category,after_days\nbooks,9\ntoys,first\n", encoding="utf-8")
+    (folder / "event_weights.csv").write_text("event_type,weight\nview,1\nclick,first\n", encoding="utf-8")
     monkeypatch.setattr(dbt_runner, "PROJECT_DIR", tmp_path)
     message = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
     assert message.startswith(
-        "dbt build failed: dbt_project/seeds/merchandising_rules/repurchases.csv, line 3, column after_days: "
+        "dbt build failed: dbt_project/seeds/event_weights.csv, line 3, column weight: "
         "Conversion Error: Could not convert string 'first' to DOUBLE. Write numbers like 2.5 and dates "
     )
 

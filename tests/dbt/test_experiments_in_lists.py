@@ -23,7 +23,7 @@ from warehouse.settings import Settings
 POOR_CONFIG = TrainConfig(factors=1, max_epochs=1, graph_weights=())
 """A model that fails the gates, and ranks otherwise than the serving model."""
 
-SEEDS = "experiments+ merchandising_rules+"
+SEEDS = "experiments+ source:merchandising+"
 POLICIES = {"control": "model", "holdout": "none", "popular": "popularity", "ruled": "rules:Shoes"}
 SHARES = {"challenger": 0.2, "control": 0.2, "holdout": 0.1, "popular": 0.2, "ruled": 0.2}
 EXPERIMENT = "ranking"
@@ -68,8 +68,10 @@ def shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
         "select min(product_id) from marts.rec_product_rules where is_recommendable and product_id not in "
         "(select product_id from marts.rec_popular_products) and category <> 'shoes'"
     )
-    analyst.write("blocks", ("category", "Shoes", "test", "", "", "Shoes"))
-    analyst.write("pins", (2, new_pin, "", "", "", "shoes"))
+    analyst.write_rules(
+        {"kind": "block", "scope": "category", "value": "Shoes", "reason": "test", "rule_set": "Shoes"},
+        {"kind": "pin", "scope": "product", "value": new_pin, "position": 2, "rule_set": "shoes"},
+    )
     unscored = ExperimentShop(analyst, serving_run.run_id, challenger.run_id, lists_before, "", {}, new_pin)
     unscored.write_experiments()
     first_result = analyst.build(SEEDS)
@@ -275,13 +277,14 @@ def test_invalid_experiments_stop_build(shop: ExperimentShop) -> None:
         shop.forget_experiment()
         shop.write_experiments(ruled="rules:unknown")
         result = shop.analyst.build(SEEDS)
-        assert "arm 'ruled': no merchandising rule has the rule_set 'unknown'" in result.stdout
+        assert "arm 'ruled': no live merchandising rule has the rule set 'unknown'" in result.stdout
         assert shop.analyst.read_lists() == lists
     finally:
         shop.write_experiments()
         assert shop.analyst.build(SEEDS).returncode == 0
 
 
+@pytest.mark.slow
 def test_unknown_challenger_stops_scoring(shop: ExperimentShop) -> None:
     try:
         shop.forget_experiment()
@@ -294,6 +297,7 @@ def test_unknown_challenger_stops_scoring(shop: ExperimentShop) -> None:
         assert shop.analyst.build(SEEDS).returncode == 0
 
 
+@pytest.mark.slow
 def test_changed_experiment_stops_build(shop: ExperimentShop) -> None:
     """Only a proportional growth and a later end are allowed; the lists do not change otherwise."""
     test = "assert_running_experiment_unchanged"

@@ -10,6 +10,8 @@ from tests.analyst_project import AnalystProject
 from warehouse.settings import Settings
 
 EXPLORE_SHARE = 0.2
+pytestmark = pytest.mark.slow
+
 PIN_RANK = 3
 
 
@@ -55,8 +57,8 @@ def set_explore_share(analyst: AnalystProject, share: float) -> None:
 def shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> ExploredShop:
     analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("exploration"))
     ((pinned,),) = analyst.query("select min(product_id) from marts.rec_product_rules where is_recommendable")
-    analyst.write("pins", (PIN_RANK, pinned))
-    result = analyst.build("merchandising_rules+,+rec_top_n")
+    analyst.write_rules({"kind": "pin", "scope": "product", "value": pinned, "position": PIN_RANK})
+    result = analyst.build("source:merchandising+,+rec_top_n")
     assert result.returncode == 0, result.stdout[-3000:]
     lists_before = analyst.read_lists()
     assert analyst.query("select distinct propensity, is_explored from intermediate.int_recommendations_ranked") == [

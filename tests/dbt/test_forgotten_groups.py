@@ -4,6 +4,8 @@ import csv
 import io
 import random
 
+import pytest
+
 from orchestration.dbt_runner import run_dbt
 from tests.three_feed_shop import PURCHASES_CSV, Shop
 from warehouse.loading.forgotten_customers import add_forgotten_customer
@@ -32,6 +34,7 @@ def write_rows(rng: random.Random) -> str:
     return text.getvalue()
 
 
+@pytest.mark.slow
 def test_rows_of_random_groups(shop: Shop) -> None:
     rng = random.Random(1)
     for feed in FEEDS:

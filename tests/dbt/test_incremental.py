@@ -135,6 +135,7 @@ def test_keys_and_joins_equal_full_refresh(shop: Shop) -> None:
     assert find_differences(incremental_tables, build_only(shop, *tables, options=["--full-refresh"])) == {}
 
 
+@pytest.mark.slow
 def test_late_events_change_session_customer(shop: Shop) -> None:
     """Events bring the customer of a session's impressions; those of a second customer take it away."""
     tables = ("int_impressions_classified",)
@@ -157,6 +158,7 @@ def test_late_events_change_session_customer(shop: Shop) -> None:
     assert shop.query(users) == [("s1", "u1", True), ("s2", "u2", True)]
 
 
+@pytest.mark.slow
 def test_late_list_ends_earlier_list(shop: Shop) -> None:
     """Only the customer's lists around a new, changed or removed one get another end."""
     periods = """

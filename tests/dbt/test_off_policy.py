@@ -33,11 +33,10 @@ SCHEMA = """
         action_type text
     );
     create table marts.fct_served_lists (recommendation_id text, placement text, product_ids text[]);
-    create table intermediate.int_user_policies (user_id text, rule_set text, favourite_category text);
-    create table intermediate.int_active_pins (rule_set text, product_id text, favourite_category text);
+    create table intermediate.int_user_lists (user_id text, rule_profile text);
     create table intermediate.int_product_rules (
-        product_id text, rule_set text, is_recommendable boolean, pinned_position integer, category text, brand text,
-        category_cap integer, brand_cap integer
+        product_id text, rule_profile text, is_recommendable boolean, pinned_position integer, category text,
+        brand text, category_cap integer, brand_cap integer, boost_factor double default 1, promoted_every integer
     );
     create temp table off_policy_candidates (user_id text, product_id text, rank integer);
     create temp table off_policy_window (seen_from timestamp);
@@ -67,7 +66,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Seq
 
 def insert_products(connection: duckdb.DuckDBPyConnection, *products: str, is_recommendable: bool = True) -> None:
     rows = [(product, "", is_recommendable) for product in products]
-    insert(connection, "intermediate.int_product_rules", rows, "product_id, rule_set, is_recommendable")
+    insert(connection, "intermediate.int_product_rules", rows, "product_id, rule_profile, is_recommendable")
 
 
 def insert_list(
@@ -95,9 +94,11 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
 
     u1 sees the exchanged c at place 1 (weight 10), u2 sees a there. Both see b (weight 1 / 0.8 = 1.25).
     """
-    insert(warehouse, "intermediate.int_user_policies", [(user, "", "x") for user in ("u1", "u2", "u3", "old")])
-    insert(warehouse, "intermediate.int_active_pins", [("", "pin", None), ("", "favourite", "x"), ("", "b", "y")])
+    insert(warehouse, "intermediate.int_user_lists", [(user, "") for user in ("u1", "u2", "u3", "old")])
     insert_products(warehouse, "a", "b", "c", "pin", "favourite")
+    warehouse.execute(
+        "update intermediate.int_product_rules set pinned_position = 1 where product_id in ('pin', 'favourite')"
+    )
     insert_products(warehouse, "gone", is_recommendable=False)
     ranking = enumerate(("gone", "favourite", "c", "b"))
     candidates = [(user, product, rank) for rank, product in ranking for user in ("u1", "u2")]
@@ -162,13 +163,13 @@ def test_estimates_by_hand(warehouse: duckdb.DuckDBPyConnection, query: str) -> 
 
 
 def test_caps_apply_to_model(warehouse: duckdb.DuckDBPyConnection, query: str) -> None:
-    insert(warehouse, "intermediate.int_user_policies", [("u", "", None)])
+    insert(warehouse, "intermediate.int_user_lists", [("u", "")])
     rules = [(product, "", True, category, 1) for product, category in (("a", "x"), ("b", "x"), ("c", "y"))]
     insert(
         warehouse,
         "intermediate.int_product_rules",
         rules,
-        "product_id, rule_set, is_recommendable, category, category_cap",
+        "product_id, rule_profile, is_recommendable, category, category_cap",
     )
     insert(warehouse, "off_policy_candidates", [("u", "a", 1), ("u", "b", 2), ("u", "c", 3)])
     insert_list(warehouse, "u", ["a", "c"], [0.9, 0.9])
@@ -244,10 +245,10 @@ def simulate_log(
     connection.register("views", pd.concat(views).assign(is_clicked=is_clicked.ravel()))
     for table in ("fct_recommendation_lists", "fct_impressions", "fct_recommended_actions"):
         connection.execute(f"delete from marts.{table}")
-    connection.execute("delete from intermediate.int_user_policies; delete from intermediate.int_product_rules")
+    connection.execute("delete from intermediate.int_user_lists; delete from intermediate.int_product_rules")
     connection.execute("delete from off_policy_candidates")
     insert_products(connection, *products)
-    connection.execute("insert into intermediate.int_user_policies select distinct user_id, '', null from places")
+    connection.execute("insert into intermediate.int_user_lists select distinct user_id, '' from places")
     connection.execute("insert into off_policy_candidates select user_id, model_product_id, rank from places")
     connection.execute(
         "insert into marts.fct_recommendation_lists select user_id, 'customer', ?, null, "

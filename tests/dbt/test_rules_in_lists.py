@@ -1,9 +1,11 @@
-"""Merchandising rules in the recommendation lists: an analyst edits the seeds of a trained shop and builds."""
+"""Merchandising rules in the recommendation lists: an analyst changes the rules of a trained shop and builds."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -11,6 +13,7 @@ from apps.recommendation_queries import RecommendationQueries
 from orchestration.steps import publish_copy
 from tests.analyst_project import DEFAULT_TOP_N, AnalystProject
 from warehouse.database import open_writer
+from warehouse.rules.rule_store import get_today
 from warehouse.settings import Settings
 
 TOP_N = DEFAULT_TOP_N
@@ -50,38 +53,65 @@ def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
     analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("analyst"))
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
-    ((now,),) = analyst.query("select cast(as_of as date) from intermediate.int_feature_cutoffs where cutoff = 'now'")
+    today = get_today()
     (recalled,), (blocked_later,), (pinned,), (pinned_in_toys,), (blocked_pin,), (popular,) = analyst.query(
         "select product_id from marts.rec_popular_products order by rank limit 6"
     )
     ((unavailable,),) = analyst.query("select min(product_id) from marts.dim_products where not is_available")
-    brand, *_ = analyst.query("select brand from marts.dim_products group by brand order by count(*), brand")[0]
+    brands = analyst.query("select brand from marts.dim_products group by brand order by count(*), brand")
+    brand, boosted_brand = brands[0][0], brands[-1][0]
     with open_writer(analyst.settings) as connection:
         connection.execute(ADD_IMPRESSIONS, {"products": [pinned, popular]})
-    analyst.write(
-        "blocks",
-        ("product", f" {recalled}", "recalled, again", "", ""),
-        ("product", blocked_later, "not yet", f"{now:%Y}-12-31", ""),
-        ("product", blocked_pin, "", now, ""),
-        ("brand", str(brand).upper(), "dispute", "", ""),
-        ("category", "Garden", "out of season", "2020-01-01", f"{now.year + 1}-01-01"),
-    )
-    analyst.write(
-        "pins",
-        (3, pinned, "", "", ""),
-        (1, blocked_pin, "", "", ""),
-        (1, unavailable, "", "", ""),
-        (3, pinned_in_toys, "Toys", now, ""),
-        (2, blocked_later, "books", "", now),
-    )
-    analyst.write("caps", ("category", "", 6), ("category", "Shoes", 1), ("category", "audio", ""), ("brand", "", 4))
-    analyst.write("repurchases", ("groceries", 7), ("Toys", 0))
+    analyst.write_rules(
+        {"kind": "block", "scope": "product", "value": f" {recalled}", "reason": "recalled, again"},
+        {"kind": "block", "scope": "product", "value": blocked_later, "valid_from": today + timedelta(days=1)},
+        {"kind": "block", "scope": "product", "value": blocked_pin, "valid_from": today},
+        {"kind": "block", "scope": "brand", "value": str(brand).upper(), "reason": "dispute"},
+        {
+            "kind": "block", "scope": "category", "value": "Garden", "reason": "out of season",
+            "valid_from": "2020-01-01", "valid_until": today + timedelta(days=1),
+        },
+        {"kind": "block", "scope": "category", "value": "toys", "is_draft": True},
+        {"kind": "pin", "scope": "product", "value": pinned, "position": 3},
+        {"kind": "pin", "scope": "product", "value": blocked_pin, "position": 1},
+        {"kind": "pin", "scope": "product", "value": unavailable, "position": 1},
+        {
+            "kind": "pin", "scope": "product", "value": pinned_in_toys, "position": 3, "favourite_category": "Toys",
+            "valid_from": today,
+        },
+        {
+            "kind": "pin", "scope": "product", "value": blocked_later, "position": 2, "favourite_category": "books",
+            "valid_until": today,
+        },
+        {"kind": "cap", "scope": "category", "max_products": 6},
+        {"kind": "cap", "scope": "category", "value": "Shoes", "max_products": 1},
+        {"kind": "cap", "scope": "category", "value": "audio"},
+        {"kind": "cap", "scope": "brand", "max_products": 4},
+        {"kind": "repurchase", "scope": "category", "value": "groceries", "after_days": 7},
+        {"kind": "repurchase", "scope": "category", "value": "Toys", "after_days": 0},
+        {"kind": "boost", "scope": "brand", "value": boosted_brand, "factor": 2.5},
+        {"kind": "boost", "scope": "price", "max_price": 20, "factor": 1.2},
+        {"kind": "bury", "scope": "category", "value": "books", "factor": 4},
+        {"kind": "promote", "scope": "category", "value": "Kitchen", "every": 5},
+        {"kind": "promote", "scope": "category", "value": "computing", "every": 3, "favourite_category": "audio"},
+    )  # fmt: skip
     texts = analyst.project / "seeds" / "reason_texts.csv"
     texts.write_text(texts.read_text(encoding="utf-8").replace("Chosen by the shop", PINNED_REASON), encoding="utf-8")
-    result = analyst.build("merchandising_rules+ reason_texts+")
+    result = analyst.build("source:merchandising+ reason_texts+")
     assert result.returncode == 0, result.stdout[-3000:]
     assert "WARN=0" in result.stdout
     return analyst
+
+
+class ProductRules(NamedTuple):
+    """Rules of a product in the lists of a profile."""
+
+    category_cap: int | None
+    brand_cap: int | None
+    pinned_position: int | None
+    is_pinned_for_category: bool
+    boost_factor: float
+    promoted_every: int | None
 
 
 def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
@@ -90,10 +120,16 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
         product: (category, brand)
         for product, category, brand in analyst.query("select product_id, category, brand from marts.dim_products")
     }
-    caps_query = "select product_id, category_cap, brand_cap from marts.rec_product_rules where is_recommendable"
-    caps = {product: product_caps for product, *product_caps in analyst.query(caps_query)}
+    profile_of_segment = dict(
+        analyst.query("select segment, rule_profile from marts.rec_rule_profiles where placement = 'home'")
+    )
+    rules: dict[tuple[str, str], ProductRules] = {}
+    for profile, product, *values in analyst.query(
+        "select rule_profile, product_id, category_cap, brand_cap, pinned_position, is_pinned_for_category, "
+        "boost_factor, promoted_every from intermediate.int_product_rules where is_recommendable"
+    ):
+        rules[profile, product] = ProductRules(*values)
     excluded = set(analyst.query("select user_id, product_id from intermediate.int_user_product_exclusions"))
-    pins = analyst.query("select product_id, favourite_category, position from intermediate.int_active_pins")
     popular = [
         product
         for (product,) in analyst.query(
@@ -106,37 +142,80 @@ def simulate_lists(analyst: AnalystProject) -> dict[str, list[str]]:
     for user, product in analyst.query("select user_id, product_id from ml.candidates order by user_id, rank"):
         candidates.setdefault(user, []).append(product)
     users = dict(analyst.query("select user_id, favourite_category from marts.dim_users"))
+    fillers: dict[str, list[str]] = {}
+    general_products = {product for profile, product in rules if profile == profile_of_segment[""]}
 
-    def select_within_caps(user: str, products: Iterable[str], n: int) -> list[str]:
+    def rules_allow(product: str) -> bool:
+        return product in general_products
+
+    def order_by_boosts(profile: str, products: Iterable[str]) -> list[str]:
+        """Move each product up or down; of two at one place, the one from further behind comes first."""
+        places = {
+            product: (rank / (rules[profile, product].boost_factor if (profile, product) in rules else 1), -rank)
+            for rank, product in enumerate(products, start=1)
+        }
+        return sorted(places, key=places.__getitem__)
+
+    def promote(profile: str, products: list[str]) -> list[str]:
+        """Take the next promoted product where a place would otherwise have too few before it."""
+        every = next(
+            (rule.promoted_every for (name, _), rule in rules.items() if name == profile and rule.promoted_every), 0
+        )
+        waiting, promoted = list(products), 0
+        ordered: list[str] = []
+        while waiting:
+            next_promoted = next((product for product in waiting if rules[profile, product].promoted_every), None)
+            is_due = every and promoted < (len(ordered) + 1) // every
+            product = next_promoted if is_due and next_promoted else waiting[0]
+            promoted += rules[profile, product].promoted_every is not None
+            waiting.remove(product)
+            ordered.append(product)
+        return ordered
+
+    def select_within_caps(user: str, profile: str, products: Iterable[str]) -> list[str]:
         counts: Counter[str] = Counter()
         selected: list[str] = []
         for product in dict.fromkeys(products):
-            if product not in caps or (user, product) in excluded:
+            rule = rules.get((profile, product))
+            if rule is None or (user, product) in excluded:
                 continue
             # The category first; only a product within its cap counts for the brand.
-            for name, cap in zip(attributes[product], caps[product], strict=True):
+            for name, cap in zip(attributes[product], (rule.category_cap, rule.brand_cap), strict=True):
                 if cap is not None:
                     counts[name] += 1
                     if counts[name] > cap:
                         break
             else:
                 selected.append(product)
-        return selected[:n]
-
-    fillers = select_within_caps(ANONYMOUS_USER_ID, popular, FILLER_PRODUCTS)
+        return selected
 
     def simulate_list(user: str, favourite_category: str | None) -> list[str]:
-        user_pins = sorted(
-            (position, category is None, product)
-            for product, category, position in pins
-            if category is None or category == favourite_category
+        profile = profile_of_segment.get(favourite_category or "", profile_of_segment[""])
+        if profile not in fillers:
+            recommendable = [product for product in popular if rules_allow(product)]
+            ordered = order_by_boosts(profile, recommendable)
+            fillers[profile] = select_within_caps(ANONYMOUS_USER_ID, profile, ordered)[:FILLER_PRODUCTS]
+        pins = sorted(
+            (rule.pinned_position, not rule.is_pinned_for_category, product)
+            for (name, product), rule in rules.items()
+            if name == profile and rule.pinned_position
         )
-        positions = {product: position for position, _, product in user_pins}
-        selected = select_within_caps(user, chain(positions, candidates.get(user, [])), TOP_N)
-        selected = select_within_caps(user, chain(selected, fillers), TOP_N)
+        positions = {product: position for position, _, product in pins}
+
+        def select(products: Iterable[str]) -> list[str]:
+            selected = select_within_caps(user, profile, products)
+            pinned = [product for product in selected if product in positions]
+            unpinned = [product for product in selected if product not in positions]
+            return [*pinned, *promote(profile, unpinned)][:TOP_N]
+
+        selected = select(chain(positions, order_by_boosts(profile, candidates.get(user, []))))
+        if len(selected) < TOP_N:
+            selected = select(chain(selected, fillers[profile]))
         pinned = [product for product in selected if product in positions]
         unpinned = [product for product in selected if product not in positions]
-        unpinned.sort(key=lambda product: (user, product) in fatigued)
+        unpinned.sort(
+            key=lambda product: (user, product) in fatigued and rules[profile, product].promoted_every is None
+        )
         ranked: list[str] = []
         while pinned or unpinned:
             is_pin_next = pinned and (positions[pinned[0]] <= len(ranked) + 1 or not unpinned)
@@ -252,20 +331,32 @@ def test_unknown_customer_follows_rules(analyst_project: AnalystProject, rules_q
 
 
 @pytest.mark.slow
-def test_rules_test_checks_anonymous_list(analyst_project: AnalystProject) -> None:
-    blocked = "(select min(product_id) from marts.rec_product_rules where not is_recommendable)"
-    ((first_product,),) = analyst_project.query(
-        "select product_id from intermediate.int_recommendations_ranked where user_id = '' and rank = 1"
-    )
-    statement = "update intermediate.int_recommendations_ranked set product_id = {} where user_id = '' and rank = 1"
+@pytest.mark.parametrize(
+    ("test", "change"),
+    [
+        (
+            "assert_recommendations_follow_rules",
+            "product_id = (select min(product_id) from marts.rec_product_rules where not is_recommendable) "
+            "where user_id = '' and rank = 1",
+        ),
+        ("assert_recommendations_follow_boosts", "rank = 51 - rank where user_id = $customer"),
+        ("assert_recommendations_follow_promotions", "rank = (rank + 25) % 50 + 1 where user_id = $customer"),
+    ],
+)
+def test_list_tests_find_broken_rules(analyst_project: AnalystProject, test: str, change: str) -> None:
+    table = "intermediate.int_recommendations_ranked"
+    ((customer,),) = analyst_project.query(f"select max(user_id) from {table} where source = 'model' and rank = 50")
     with open_writer(analyst_project.settings) as connection:
-        connection.execute(statement.format(blocked))
-    result = analyst_project.build("assert_recommendations_follow_rules")
+        connection.execute(f"create table intermediate.kept_lists as from {table}")
+        connection.execute(f"update {table} set {change.replace('$customer', repr(customer))}")
+    broken = analyst_project.build(test)
     with open_writer(analyst_project.settings) as connection:
-        connection.execute(statement.format(f"'{first_product}'"))
-    assert result.returncode == 1
-    assert "assert_recommendations_follow_rules" in result.stdout
-    assert analyst_project.build("assert_recommendations_follow_rules").returncode == 0
+        connection.execute(f"delete from {table}")
+        connection.execute(f"insert into {table} from intermediate.kept_lists")
+        connection.execute("drop table intermediate.kept_lists")
+    assert broken.returncode == 1
+    assert f"{test}: " in broken.stdout
+    assert analyst_project.build(test).returncode == 0
 
 
 @pytest.mark.slow
@@ -289,18 +380,21 @@ def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) ->
             f"from ({newest}) as pair cross join unnest(?) as books(book)",
             [customer, bought],
         )
-    blocked_rows = analyst.query(
-        "select distinct 'category', category, '', '', '' from marts.dim_products where category <> 'books' union "
-        "select 'product', product_id, '', '', '' from marts.dim_products where category is null"
-    )
-    analyst.write("blocks", *blocked_rows)
+    blocks = [
+        {"kind": "block", "scope": scope, "value": value}
+        for scope, value in analyst.query(
+            "select distinct 'category', category from marts.dim_products where category <> 'books' union "
+            "select 'product', product_id from marts.dim_products where category is null"
+        )
+    ]
+    analyst.write_rules(*blocks)
     result = analyst.build(top_n=5)
     assert result.returncode == 0, result.stdout[-3000:]
     lists = analyst.read_lists()
     assert lists[ANONYMOUS_USER_ID] == [(book, "popularity") for book in books[:5]]
     assert lists[customer] == [(book, "popularity") for book in books[14:19]]
-    analyst.write("caps", ("category", "books", 2))
-    result = analyst.build("caps+", top_n=5)
+    analyst.write_rules(*blocks, {"kind": "cap", "scope": "category", "value": "books", "max_products": 2})
+    result = analyst.build(top_n=5)
     assert result.returncode == 0, result.stdout[-3000:]
     lists = analyst.read_lists()
     assert lists[ANONYMOUS_USER_ID] == [(book, "popularity") for book in books[:2]]
@@ -310,77 +404,35 @@ def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) ->
     assert lengths == Counter(len(lists.get(user, [])) for (user,) in users)
 
 
-@pytest.fixture
-def restored_project(analyst_project: AnalystProject) -> Iterator[AnalystProject]:
-    """The analyst's project; the seeds are restored after the test."""
-    seeds = analyst_project.project / "seeds" / "merchandising_rules"
-    contents = {path: path.read_bytes() for path in seeds.glob("*.csv")}
-    yield analyst_project
-    for path, content in contents.items():
-        path.write_bytes(content)
-
-
-def test_unknown_names_in_rules_give_warnings(restored_project: AnalystProject) -> None:
-    restored_project.write("blocks", ("brand", "Acmee", "", "", ""), ("product", "p-1", "", "", ""))
-    restored_project.write("pins", (1, "p-2", "Toyz", "", ""))
-    result = restored_project.build("merchandising_rules+1")
+def test_unknown_names_in_rules_give_warnings(analyst_project: AnalystProject) -> None:
+    """A file of rules can name products that come later."""
+    content = analyst_project.settings.rules_file.read_bytes()
+    analyst_project.write_rules(
+        {"kind": "block", "scope": "brand", "value": "Acmee"},
+        {"kind": "pin", "scope": "product", "value": "p-2", "position": 1, "favourite_category": "Toyz"},
+    )
+    result = analyst_project.build("source:merchandising+2")
+    analyst_project.settings.rules_file.write_bytes(content)
     assert result.returncode == 0, result.stdout[-3000:]
     for warning in (
-        "blocks.csv: the shop has no brand 'acmee'",
-        "blocks.csv: the shop has no product 'p-1'",
-        "pins.csv: the shop has no product 'p-2'",
-        "pins.csv: the shop has no category 'toyz'",
+        "rule r1: the shop has no brand 'acmee'",
+        "rule r2: the shop has no product 'p-2'",
+        "rule r2: the shop has no category 'toyz'",
     ):
         assert warning in result.stdout
 
 
-@pytest.mark.slow
-def test_unreadable_rules_stop_build(restored_project: AnalystProject) -> None:
-    """The build succeeds when the files are corrected."""
-    seeds = restored_project.project / "seeds" / "merchandising_rules"
-    contents = {name: (seeds / f"{name}.csv").read_bytes() for name in ("caps", "repurchases")}
-    previous_rows = restored_project.query("from seeds.repurchases")
-    (seeds / "caps.csv").write_text("scope;value;max_products\ncategory;toys;3\n", encoding="utf-8")
-    restored_project.write("repurchases", ("toys", "first"))
-    result = restored_project.build("merchandising_rules")
-    assert result.returncode == 1
-    assert "caps.csv has no column scope, value, max_products, rule_set. " in result.stdout
-    assert "Split at commas, it has the columns 'scope;" in result.stdout
-    assert "Could not convert string 'first'" in result.stdout
-    assert restored_project.query("from seeds.repurchases") == previous_rows
-    for name, content in contents.items():
-        (seeds / f"{name}.csv").write_bytes(content)
-    assert restored_project.build("merchandising_rules").returncode == 0
-
-
-def test_invalid_rules_stop_build(
-    restored_project: AnalystProject,
-) -> None:
-    """The message names the line and the error of every invalid rule; the lists do not change."""
-    previous_lists = restored_project.read_lists()
-    restored_project.write("blocks", ("shop", "mine", "", "2026-02-01", "2026-02-01"))
-    restored_project.write("pins", (0, "", "", "", ""), (1.5, "p", "", "", ""))
-    restored_project.write(
-        "caps", ("category", "Toys", -1), ("category", "toys ", 2.5), ("brand", "", ""), ("brand", "Acme", "inf")
-    )
-    restored_project.write("repurchases", ("toys", -7), ("books", ""), ("shoes", 0.4))
-    result = restored_project.build()
-    assert result.returncode == 1
-    for error in (
-        "blocks.csv, line 'shop,mine,,2026-02-01,2026-02-01,': scope must be product, category or brand; "
-        "valid_until must be later than valid_from",
-        "pins.csv, line '0,,,,,': position must be between 1 and the length of a list (variable top_n); "
-        "product_id must name the product to pin",
-        "line 'category,Toys,-1,': max_products must be at least 1 (to recommend none, add a block); "
-        "there is more than one cap for this value",
-        "caps.csv, line 'brand,,,': max_products is missing, and there is no cap for all others to lift",
-        "line '1.5,p,,,,': position must be a whole number",
-        "line 'category,toys ,2.5,': max_products must be a whole number, and 1000000 at most; "
-        "there is more than one cap",
-        "line 'brand,Acme,inf,': max_products must be a whole number, and 1000000 at most",
-        "repurchases.csv, line 'books,,': after_days is missing, and there is no rule for all others",
-        "line 'toys,-7,': after_days must be 0 or more",
-        "line 'shoes,0.4,': after_days must be a whole number, and 1000000 at most",
-    ):
-        assert error in result.stdout
-    assert restored_project.read_lists() == previous_lists
+def test_damaged_rules_stop_build(analyst_project: AnalystProject) -> None:
+    """The message names the line, and the lists do not change. A half line of a killed process does not count."""
+    file = analyst_project.settings.rules_file
+    content = file.read_bytes()
+    previous_lists = analyst_project.read_lists()
+    file.write_bytes(content.replace(b'"kind":"cap"', b'"kind":"cup"', 1))
+    result = analyst_project.build("stg_merchandising__rules")
+    file.write_bytes(content + b'{"number":')
+    repaired = analyst_project.build("stg_merchandising__rules")
+    assert result.returncode != 0
+    assert "merchandising_rules.jsonl: line 12 has no valid rule" in result.stdout
+    assert repaired.returncode == 0, repaired.stdout[-3000:]
+    assert file.read_bytes() == content
+    assert analyst_project.read_lists() == previous_lists

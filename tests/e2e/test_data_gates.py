@@ -287,7 +287,12 @@ def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
     execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
     with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list: the minimum share is 0.9") as raised:
         run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
-    for text in ("min_customers_served_share", "Blocks and caps exclude too", "bought everything", "repurchases.csv"):
+    for text in (
+        "min_customers_served_share",
+        "Blocks and caps exclude too",
+        "bought everything",
+        "no repurchase rule",
+    ):
         assert text in str(raised.value)
 
 

@@ -45,6 +45,7 @@ def test_audit_equals_planted_days(demo_warehouse: Settings, demo_truth: DemoTru
         assert sum(days[key]["rejected_by_reason"].values()) == truth.rejected
 
 
+@pytest.mark.slow
 def test_columns_with_customer_ids_are_marked(demo_warehouse: Settings) -> None:
     """Each column in which an id of a customer occurs, also within a longer text, is in audit_pii."""
     with open_reader(demo_warehouse) as connection:

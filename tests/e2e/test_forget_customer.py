@@ -65,7 +65,7 @@ def find_values(database: Path, text: str) -> list[str]:
 def read_lists(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return the published products of each customer, best first."""
     with ServingCopy(settings) as copy:
-        rows = copy._query_frame("select user_id, list(product_id order by rank) as products from rec_top_n group by 1")
+        rows = copy.query_frame("select user_id, list(product_id order by rank) as products from rec_top_n group by 1")
     return dict(zip(rows["user_id"], map(tuple, rows["products"]), strict=True))
 
 

@@ -81,6 +81,7 @@ def test_warm_start_continues_serving_model(tuning_settings: Settings, recomart:
     assert sum(shared_counts) / len(shared_counts) > 7
 
 
+@pytest.mark.slow
 def test_invalid_settings_are_named(tuning_settings: Settings, recomart: RecomartCli, tmp_path: Path) -> None:
     options = ("--warehouse", tuning_settings.warehouse)
     file = tmp_path / "config.json"

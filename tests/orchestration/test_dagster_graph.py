@@ -126,7 +126,7 @@ def test_checks_have_descriptions(dagster_definitions: ModuleType) -> None:
     descriptions = {key.name: graph.get(key).description or "" for key in graph.asset_check_keys}
     assert [name for name, description in descriptions.items() if not description.endswith(".")] == []
     assert descriptions["warn_on_drift"] == "Warns of significant drift (audit_drift)."
-    assert descriptions["assert_blocks_valid"].startswith("No row of the seed is invalid")
+    assert descriptions["assert_placements_valid"].startswith("No row of the seed is invalid")
 
 
 def test_sensors_and_schedules_have_descriptions(dagster_definitions: ModuleType) -> None:
@@ -139,6 +139,7 @@ def test_assets_are_grouped_by_layer(dagster_definitions: ModuleType) -> None:
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     assert groups == {
         *("landing", "raw", "seeds", "staging", "intermediate", "core", "features", "ml", "model"),
+        "merchandising",
         *("recommendations", "effect", "evaluation", "audit", "serving", "apps"),
     }
 
@@ -278,9 +279,12 @@ def test_dbt_models_have_column_lineage(first_run: dg.ExecuteInProcessResult, da
         if key in models
     }
     assert set(lineages) == models
-    # The rows of audit_pii come from the project's yml files.
+    # The rows of audit_pii come from the project's yml files, the rules from a file.
     without_columns = [key for key, lineage in lineages.items() if not lineage.value.deps_by_column]
-    assert without_columns == [dg.AssetKey(["marts", "audit_pii"])]
+    assert without_columns == [
+        dg.AssetKey(["staging", "stg_merchandising__rules"]),
+        dg.AssetKey(["marts", "audit_pii"]),
+    ]
 
 
 def test_model_runs_report_ranking_metrics(first_run: dg.ExecuteInProcessResult) -> None:
@@ -370,6 +374,7 @@ def test_read_table_info_warns_when_locked(graph_shop_settings: Settings, capfd:
     assert "the tables are built, but their metadata cannot be read" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_dagster_validates_definitions(graph_shop_settings: Settings) -> None:
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate"]
     result = subprocess.run(

@@ -114,6 +114,7 @@ def test_promotion_rejects_waiting_models(demo_copy: Settings) -> None:
     assert not any(states.values())
 
 
+@pytest.mark.slow
 def test_clock_ahead_does_not_delay_later_models(demo_copy: Settings) -> None:
     """A model that was trained and promoted with the clock a year ahead is older than the next model."""
     with open_writer(demo_copy) as connection:
@@ -145,6 +146,7 @@ def test_earlier_warehouse_gets_run_numbers(demo_copy: Settings) -> None:
     assert numbers[0][2] == 4
 
 
+@pytest.mark.slow
 def test_scoring_restarts_after_promotion(demo_copy: Settings) -> None:
     """A scoring starts again when another model is promoted while it runs."""
     serving_run_id = get_serving_run_id(demo_copy)

@@ -62,6 +62,7 @@ def run_volume_test(settings: Settings, lines: int) -> None:
     run_dbt(settings, "test", "--select", VOLUME_TEST)
 
 
+@pytest.mark.slow
 def test_failed_test_refuses_until_accepted(demo_copy: Settings, recomart: RecomartCli) -> None:
     """Other failing rows need another acceptance; a passed test ends the refusal."""
     previous_copy, previous_runs = read_pointer(demo_copy), list_model_runs(demo_copy)

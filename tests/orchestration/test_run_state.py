@@ -34,6 +34,7 @@ def put_served_log(settings: Settings, name: str) -> None:
     file.write_text('{"recommendation_id": "a", "served_at": "2026-01-05T10:00:00Z", "product_ids": []}\n')
 
 
+@pytest.mark.slow
 def test_loaded_logs_are_no_reason_to_run(demo_copy: Settings) -> None:
     """A run loads the logs; the next delivery of the shop brings them into the tables."""
     load(demo_copy)

@@ -65,24 +65,50 @@ def explain_absence(copy: ServingCopy, user_id: str, product_id: str) -> list[st
     arm = copy.get_customer_arm(user_id)
     if arm and arm["policy"] == "none":
         return [f"The arm “{arm['arm']}” of the experiment “{arm['experiment']}” gives no recommendations."]
-    rules = copy.query_frame("select * from rec_product_rules where product_id = ?", product_id)
-    if rules.empty:
+    rule = _get_rule(copy, user_id, product_id, arm)
+    if rule is None:
         return ["The published copy has no such product."]
-    rule = {str(name): value for name, value in rules.iloc[0].to_dict().items()}
     if not rule["is_recommendable"]:
         return [f"{_capitalize(rule['exclusion_reason'] or 'not available')}."]
     reasons = [
         *_explain_purchase(copy, user_id, product_id, rule),
         *_explain_caps(recommendations, rule),
     ]
-    if arm and str(arm["policy"]).startswith("rules"):
-        reasons.append("The customer's arm of the experiment has its own merchandising rules, which may exclude it.")
     if recommendations.empty:
         return [*reasons, "The customer has no list."]
     return reasons or [
         f"The list is full: each of its {len(recommendations)} products fits this customer better, or a merchandising "
         "rule gives it the place."
     ]
+
+
+def _get_rule(copy: ServingCopy, user_id: str, product_id: str, arm: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the rules of the customer's list do with a product; None for an unknown product."""
+    rules = copy.query_frame("select * from rec_product_rules where product_id = ?", product_id)
+    # A copy of an earlier version has the same rules for all lists.
+    if "rec_rule_profiles" in copy.published.rows:
+        rule_sets = {other.arm: other.rule_set for other in copy.get_experiment_arms()}
+        rule_set = rule_sets.get(arm["arm"]) if arm else None
+        special_rules = copy.query_frame(
+            """
+            select product_rules.*
+            from rec_profile_product_rules as product_rules
+            inner join (
+                select rule_profile
+                from rec_rule_profiles
+                where placement = 'home' and rule_set = ? and segment in ('', ?)
+                order by segment desc
+                limit 1
+            ) as profiles on product_rules.rule_profile = profiles.rule_profile
+            where product_rules.product_id = ?
+            """,
+            rule_set or "",
+            copy.get_customer(user_id)["favourite_category"],
+            product_id,
+        )
+        # The rules of most customers are only in rec_product_rules.
+        rules = rules if special_rules.empty else special_rules
+    return None if rules.empty else {str(name): value for name, value in rules.iloc[0].to_dict().items()}
 
 
 def _explain_purchase(copy: ServingCopy, user_id: str, product_id: str, rule: Mapping[str, Any]) -> list[str]:

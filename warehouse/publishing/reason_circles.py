@@ -22,6 +22,9 @@ def replace_circular_reasons(recommendations: pd.DataFrame, get_reason_text: Cal
         recommendations: One list with the columns of `rec_top_n`, best first.
         get_reason_text: Returns the text of a reason key, from `rec_reason_texts`.
     """
+    # A copy of an earlier version has no keys of reasons.
+    if "reason_key" not in recommendations:
+        return recommendations
     ranks = dict(zip(recommendations["product_id"], recommendations["rank"], strict=True))
     naming_rows = recommendations[recommendations["reason_key"].isin(NAMING_KEYS)]
     action_keys = dict(zip(naming_rows["reason_product_id"], naming_rows["reason_key"], strict=True))

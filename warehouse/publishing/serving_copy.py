@@ -138,13 +138,24 @@ class ServingCopy:
             list(product_ids),
         )
 
-    def get_merchandising_rules(self) -> MerchandisingRules:
-        """Return the merchandising rules, which every list that is ranked in Python must apply."""
-        return MerchandisingRules(self.query_frame("select * from rec_product_rules"))
+    def get_merchandising_rules(self, placement: str = "home", rule_set: str | None = None) -> MerchandisingRules:
+        """Return the merchandising rules of a placement, which every list that is ranked in Python must apply.
 
-    def get_rules_of_rule_set(self, rule_set: str) -> MerchandisingRules:
-        """Return the merchandising rules for the customers of an experiment's rule set."""
-        return MerchandisingRules(self.query_frame("select * from rec_rule_set_products where rule_set = ?", rule_set))
+        `rule_set` is that of an experiment's arm.
+        """
+        if "rec_rule_profiles" not in self.published.rows:
+            # An earlier version of RecoMart published the copy.
+            return MerchandisingRules(self.query_frame("select * from rec_product_rules"))
+        profiles = self.query_frame(
+            "select rule_profile from rec_rule_profiles where placement = ? and rule_set = ? and segment = ''",
+            placement,
+            rule_set or "",
+        )
+        rules = self.query_frame(
+            "select * from rec_profile_product_rules where rule_profile in (select unnest(?::varchar[]))",
+            list(profiles["rule_profile"]),
+        )
+        return MerchandisingRules(self.query_frame("select * from rec_product_rules") if rules.empty else rules)
 
     def get_experiment_arms(self) -> list[ExperimentArm]:
         """Return the arms of the active experiment; none in a copy of an earlier version of RecoMart."""

@@ -24,7 +24,7 @@ with ordered_products as (
         1000000 + fillers.rank as rank
     from {{ ref('rec_customer_arms') }} as arms
     cross join {{ ref('int_filler_products') }} as fillers
-    where fillers.rule_set = ''
+    where fillers.rule_profile = ''
 
 ),
 
@@ -37,7 +37,7 @@ ranked as (
     from ordered_products
     inner join {{ ref('int_product_rules') }} as rules
         on ordered_products.product_id = rules.product_id
-        and rules.rule_set = ''
+        and rules.rule_profile = ''
         and rules.is_recommendable
     left join {{ ref('int_user_product_exclusions') }} as exclusions
         on ordered_products.user_id = exclusions.user_id

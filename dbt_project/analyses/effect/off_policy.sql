@@ -10,35 +10,37 @@ with challenger_candidates as (
 
     select
         candidates.user_id,
-        candidates.rank as list_order,
+        candidates.rank / rules.boost_factor as list_order,
+        candidates.rank as candidate_rank,
         candidates.product_id,
         rules.category,
         rules.brand,
         rules.category_cap,
-        rules.brand_cap
+        rules.brand_cap,
+        rules.pinned_position,
+        rules.promoted_every
     from off_policy_candidates as candidates
-    inner join {{ ref('int_user_policies') }} as policies on candidates.user_id = policies.user_id
+    inner join {{ ref('int_user_lists') }} as lists on candidates.user_id = lists.user_id
     inner join {{ ref('int_product_rules') }} as rules
         on candidates.product_id = rules.product_id
-        and policies.rule_set = rules.rule_set
-    left join {{ ref('int_active_pins') }} as pins
-        on rules.product_id = pins.product_id
-        and rules.rule_set = pins.rule_set
-        and (pins.favourite_category is null or policies.favourite_category = pins.favourite_category)
-    where rules.is_recommendable and pins.product_id is null
+        and lists.rule_profile = rules.rule_profile
+    where rules.is_recommendable and rules.pinned_position is null
 
 ),
 
 {{ apply_caps('challenger_candidates') }},
 
--- apply_caps ends in within_caps. The place counts the products of a list without its pins, which every model has.
+-- apply_caps ends in within_caps.
+{{ apply_promotions('within_caps') }},
+
+-- The place counts the products of a list without its pins, which every model has.
 challenger_lists as (
 
     select
         user_id,
         product_id,
-        row_number() over (partition by user_id order by list_order) as place
-    from within_caps
+        promoted_rank as place
+    from promoted_lists
 
 ),
 

@@ -1,77 +1,100 @@
-with caps as (
+with profile_rules as (
 
-    select
-        applied_rule_set as rule_set,
-        scope,
-        lower({{ clean_text('value') }}) as value,
-        cast(max_products as {{ dbt.type_int() }}) as max_products
-    from ({{ rules_by_rule_set(ref('caps'), 'rules.scope, lower(' ~ clean_text('rules.value') ~ ')') }}) as caps
+    select distinct
+        profiles.rule_profile,
+        rules.*
+    from {{ ref('rec_rule_profiles') }} as profiles
+    inner join {{ ref('int_rule_profile_members') }} as members
+        on profiles.placement = members.placement
+        and profiles.rule_set = members.rule_set
+        and profiles.segment = members.segment
+    inner join {{ ref('rec_active_rules') }} as rules on members.rule_id = rules.rule_id
 
 ),
 
-repurchases as (
+-- What the rules that name the product do to it.
+product_effects as (
 
     select
-        applied_rule_set as rule_set,
-        lower({{ clean_text('category') }}) as category,
-        cast(after_days as {{ dbt.type_int() }}) as after_days,
-        true as is_rule
-    from ({{ rules_by_rule_set(ref('repurchases'), 'lower(' ~ clean_text('rules.category') ~ ')') }}) as repurchases
+        profile_rules.rule_profile,
+        rule_products.product_id,
+        min(case
+            when profile_rules.kind = 'block'
+                then 'blocked ' || profile_rules.scope || coalesce(': ' || profile_rules.reason, '')
+        end) as block_reason,
+        min(case when profile_rules.kind = 'pin' then profile_rules.position end) as pinned_position,
+        count(case when profile_rules.kind = 'pin' and profile_rules.favourite_category is not null then 1 end) > 0
+            as is_pinned_for_category,
+        -- The product of the factors.
+        round(exp(sum(case
+            when profile_rules.kind = 'boost' then ln(profile_rules.factor)
+            when profile_rules.kind = 'bury' then -ln(profile_rules.factor)
+            else 0
+        end)), 9) as boost_factor,
+        min(case when profile_rules.kind = 'promote' then profile_rules.every end) as promoted_every
+    from profile_rules
+    inner join {{ ref('int_rule_products') }} as rule_products on profile_rules.rule_id = rule_products.rule_id
+    where profile_rules.kind not in ('cap', 'repurchase')
+    group by profile_rules.rule_profile, rule_products.product_id
+
+),
+
+limits as (
+
+    select
+        rule_profile,
+        kind,
+        scope,
+        value,
+        coalesce(max_products, after_days) as number
+    from profile_rules
+    where kind in ('cap', 'repurchase')
 
 )
 
--- A rule of one category or brand replaces the default, even if it has no number.
+-- A rule of one category or brand replaces the rule for all others, even if it has no number.
 select
-    rule_sets.rule_set,
+    profiles.rule_profile,
     products.product_id,
-    products.is_available and blocked.product_id is null as is_recommendable,
-    case when not products.is_available then 'not available' else blocked.exclusion_reason end as exclusion_reason,
+    products.is_available and product_effects.block_reason is null as is_recommendable,
+    case when not products.is_available then 'not available' else product_effects.block_reason end as exclusion_reason,
     products.category,
     products.brand,
     case
         when products.category is null then null
-        when category_caps.value is not null then category_caps.max_products
-        else default_category_cap.max_products
+        when category_caps.value is not null then category_caps.number
+        else default_category_cap.number
     end as category_cap,
     case
         when products.brand is null then null
-        when brand_caps.value is not null then brand_caps.max_products
-        else default_brand_cap.max_products
+        when brand_caps.value is not null then brand_caps.number
+        else default_brand_cap.number
     end as brand_cap,
     case
-        when category_repurchases.category is not null then category_repurchases.after_days
-        else default_repurchase.after_days
+        when repurchases.value is not null then repurchases.number
+        else default_repurchase.number
     end as repurchase_after_days,
-    coalesce(category_repurchases.is_rule, default_repurchase.is_rule, false) as has_repurchase_rule,
-    pins.position as pinned_position
+    repurchases.kind is not null or default_repurchase.kind is not null as has_repurchase_rule,
+    product_effects.pinned_position,
+    coalesce(product_effects.is_pinned_for_category, false) as is_pinned_for_category,
+    coalesce(product_effects.boost_factor, 1) as boost_factor,
+    product_effects.promoted_every
 from {{ ref('dim_products') }} as products
-cross join {{ ref('int_rule_sets') }} as rule_sets
-left join {{ ref('int_blocked_products') }} as blocked
-    on products.product_id = blocked.product_id
-    and rule_sets.rule_set = blocked.rule_set
-left join caps as category_caps
-    on category_caps.scope = 'category'
-    and products.category = category_caps.value
-    and rule_sets.rule_set = category_caps.rule_set
-left join caps as default_category_cap
-    on default_category_cap.scope = 'category'
-    and default_category_cap.value is null
-    and rule_sets.rule_set = default_category_cap.rule_set
-left join caps as brand_caps
-    on brand_caps.scope = 'brand'
-    and products.brand = brand_caps.value
-    and rule_sets.rule_set = brand_caps.rule_set
-left join caps as default_brand_cap
-    on default_brand_cap.scope = 'brand'
-    and default_brand_cap.value is null
-    and rule_sets.rule_set = default_brand_cap.rule_set
-left join repurchases as category_repurchases
-    on products.category = category_repurchases.category
-    and rule_sets.rule_set = category_repurchases.rule_set
-left join repurchases as default_repurchase
-    on default_repurchase.category is null
-    and rule_sets.rule_set = default_repurchase.rule_set
-left join {{ ref('int_active_pins') }} as pins
-    on products.product_id = pins.product_id
-    and pins.favourite_category is null
-    and rule_sets.rule_set = pins.rule_set
+cross join (select distinct rule_profile from {{ ref('rec_rule_profiles') }}) as profiles
+left join product_effects
+    on products.product_id = product_effects.product_id
+    and profiles.rule_profile = product_effects.rule_profile
+{%- for limit, kind, attribute, is_default in [
+    ('category_caps', 'cap', 'category', false),
+    ('default_category_cap', 'cap', 'category', true),
+    ('brand_caps', 'cap', 'brand', false),
+    ('default_brand_cap', 'cap', 'brand', true),
+    ('repurchases', 'repurchase', 'category', false),
+    ('default_repurchase', 'repurchase', 'category', true),
+] %}
+left join limits as {{ limit }}
+    on {{ limit }}.kind = '{{ kind }}'
+    and {{ limit }}.scope = '{{ attribute }}'
+    and {{ limit }}.value {{ 'is null' if is_default else '= products.' ~ attribute }}
+    and profiles.rule_profile = {{ limit }}.rule_profile
+{%- endfor %}

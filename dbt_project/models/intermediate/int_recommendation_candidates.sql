@@ -2,39 +2,35 @@
 
 with users as (
 
-    select user_id, favourite_category, rule_set, run_id from {{ ref('int_user_policies') }}
+    select user_id, rule_profile, run_id from {{ ref('int_user_lists') }}
     where has_list
 
 ),
 
--- A product can have a pin for all users and one for the user's favourite category. It is for all users only without the
--- latter, which comes first among pins of the same position.
 user_pins as (
 
     select
         users.user_id,
-        users.rule_set,
-        pins.product_id,
-        min(pins.position) as pinned_position,
-        count(pins.favourite_category) = 0 as is_for_all_users
-    from {{ ref('int_active_pins') }} as pins
-    inner join users
-        on pins.rule_set = users.rule_set
-        and (pins.favourite_category is null or pins.favourite_category = users.favourite_category)
-    group by users.user_id, users.rule_set, pins.product_id
+        users.rule_profile,
+        rules.product_id,
+        rules.pinned_position,
+        rules.is_pinned_for_category
+    from {{ ref('int_product_rules') }} as rules
+    inner join users on rules.rule_profile = users.rule_profile
+    where rules.pinned_position is not null
 
 ),
 
--- Pins have list_order 0 and below, candidates 1 and above, so that pins come first.
+-- Pins come before all boosted candidates. A pin for the user's favourite category comes first among pins of the same position.
 ordered_candidates as (
 
     select
         user_id,
-        rule_set,
+        rule_profile,
         product_id,
-        row_number() over (partition by user_id order by pinned_position, is_for_all_users, product_id)
-        - count(*) over (partition by user_id) as list_order,
-        pinned_position,
+        row_number() over (partition by user_id order by pinned_position, not is_pinned_for_category, product_id)
+        - 1000000 as list_order,
+        cast(null as {{ dbt.type_bigint() }}) as candidate_rank,
         cast(null as {{ type_double() }}) as score,
         cast(null as {{ dbt.type_string() }}) as reason_product_id
     from user_pins
@@ -43,10 +39,10 @@ ordered_candidates as (
 
     select
         candidates.user_id,
-        users.rule_set,
+        users.rule_profile,
         candidates.product_id,
         candidates.rank as list_order,
-        cast(null as {{ dbt.type_int() }}) as pinned_position,
+        candidates.rank as candidate_rank,
         candidates.score,
         candidates.reason_product_id
     from {{ ref('stg_ml__candidates') }} as candidates
@@ -64,19 +60,24 @@ ordered_candidates as (
 -- Candidates that are recommendable and that the user may get.
 select
     ordered_candidates.user_id,
-    ordered_candidates.list_order,
+    case
+        when ordered_candidates.candidate_rank is null then ordered_candidates.list_order
+        else ordered_candidates.list_order / rules.boost_factor
+    end as list_order,
+    ordered_candidates.candidate_rank,
     ordered_candidates.product_id,
     rules.category,
     rules.brand,
     rules.category_cap,
     rules.brand_cap,
-    ordered_candidates.pinned_position,
+    case when ordered_candidates.candidate_rank is null then rules.pinned_position end as pinned_position,
+    rules.promoted_every,
     ordered_candidates.score,
     ordered_candidates.reason_product_id
 from ordered_candidates
 inner join {{ ref('int_product_rules') }} as rules
     on ordered_candidates.product_id = rules.product_id
-    and ordered_candidates.rule_set = rules.rule_set
+    and ordered_candidates.rule_profile = rules.rule_profile
 left join {{ ref('int_user_product_exclusions') }} as exclusions
     on ordered_candidates.user_id = exclusions.user_id
     and ordered_candidates.product_id = exclusions.product_id

@@ -2,7 +2,7 @@
 
 with users as (
 
-    select user_id, rule_set from {{ ref('int_user_policies') }}
+    select user_id, rule_profile from {{ ref('int_user_lists') }}
     where has_list
 
 ),
@@ -15,7 +15,7 @@ capped_lists as (
 
 short_lists as (
 
-    select users.user_id, users.rule_set
+    select users.user_id, users.rule_profile
     from users
     left join capped_lists
         on users.user_id = capped_lists.user_id
@@ -39,12 +39,14 @@ lists_with_fillers as (
     select
         user_id,
         capped_rank as list_order,
+        candidate_rank,
         product_id,
         category,
         brand,
         category_cap,
         brand_cap,
         pinned_position,
+        promoted_every,
         score,
         reason_product_id
     from capped_lists
@@ -54,16 +56,19 @@ lists_with_fillers as (
     select
         short_lists.user_id,
         {{ var('top_n') }} + filler_products.rank as list_order,
+        null as candidate_rank,
         filler_products.product_id,
         filler_products.category,
         filler_products.brand,
         filler_products.category_cap,
         filler_products.brand_cap,
         null as pinned_position,
+        filler_products.promoted_every,
         null as score,
         null as reason_product_id
     from short_lists
-    inner join {{ ref('int_filler_products') }} as filler_products on short_lists.rule_set = filler_products.rule_set
+    inner join {{ ref('int_filler_products') }} as filler_products
+        on short_lists.rule_profile = filler_products.rule_profile
     left join skipped_products
         on short_lists.user_id = skipped_products.user_id
         and filler_products.product_id = skipped_products.product_id
@@ -74,18 +79,15 @@ lists_with_fillers as (
 {{ apply_caps('lists_with_fillers') }},
 
 -- apply_caps ends in within_caps.
-ranked as (
+{{ apply_promotions('within_caps') }}
 
-    select
-        user_id,
-        row_number() over (partition by user_id order by list_order) as filled_rank,
-        product_id,
-        pinned_position,
-        score,
-        reason_product_id
-    from within_caps
-
-)
-
-select * from ranked
-where filled_rank <= {{ var('top_n') }}
+select
+    user_id,
+    promoted_rank as filled_rank,
+    product_id,
+    pinned_position,
+    is_promoted,
+    score,
+    reason_product_id
+from promoted_lists
+where promoted_rank <= {{ var('top_n') }}

@@ -1,7 +1,8 @@
 -- depends_on: {{ ref('int_feature_cutoffs') }}
 {% set is_exploring = var('explore_share') > 0 %}
 
--- Fatigue: a product that the customer saw often without an action goes behind the other products of the list. Pins stay.
+-- Fatigue: a product that the customer saw often without an action goes behind the other products of the list. Pinned and
+-- promoted products stay.
 with lists as (
 
     select
@@ -13,6 +14,7 @@ with lists as (
         on filled_lists.user_id = impressions.user_id
         and filled_lists.product_id = impressions.product_id
         and filled_lists.pinned_position is null
+        and not filled_lists.is_promoted
         and impressions.cutoff = 'now'
         and impressions.is_fatigued
 

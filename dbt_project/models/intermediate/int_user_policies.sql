@@ -1,20 +1,13 @@
 {{ config(materialized='view') }}
 
-with users as (
-
-    select user_id, favourite_category from {{ ref('dim_users') }}
-    union all
-    select {{ anonymous_user_id() }} as user_id, null as favourite_category
-
-)
-
 select
     users.user_id,
     users.favourite_category,
+    users.segment,
     coalesce(assignments.rule_set, '') as rule_set,
     coalesce(assignments.policy != 'none', true) as has_list,
     case when assignments.user_id is null then runs.run_id else arms.run_id end as run_id
-from users
+from {{ ref('int_user_segments') }} as users
 left join {{ ref('int_experiment_assignments') }} as assignments on users.user_id = assignments.user_id
 left join {{ ref('rec_experiments') }} as arms
     on assignments.experiment = arms.experiment

@@ -2,11 +2,8 @@
 
 with customers as (
 
-    select
-        users.user_id,
-        coalesce(assignments.rule_set, '') as rule_set
-    from {{ ref('dim_users') }} as users
-    left join {{ ref('int_experiment_assignments') }} as assignments on users.user_id = assignments.user_id
+    select user_id, rule_profile from {{ ref('int_user_lists') }}
+    where user_id != {{ anonymous_user_id() }}
 
 ),
 
@@ -19,7 +16,7 @@ repurchases as (
         {{ dbt.dateadd('day', 'min(rules.repurchase_after_days)', 'max(purchases.purchased_at)') }} as exclusion_ends_at
     from {{ ref('fct_transactions') }} as purchases
     inner join {{ ref('int_product_rules') }} as rules on purchases.product_id = rules.product_id
-    inner join customers on purchases.user_id = customers.user_id and rules.rule_set = customers.rule_set
+    inner join customers on purchases.user_id = customers.user_id and rules.rule_profile = customers.rule_profile
     where not purchases.is_return and rules.repurchase_after_days is not null
     group by purchases.user_id, purchases.product_id
 
@@ -37,7 +34,7 @@ repeats as (
     inner join customers on repeats.user_id = customers.user_id
     inner join {{ ref('int_product_rules') }} as rules
         on repeats.product_id = rules.product_id
-        and customers.rule_set = rules.rule_set
+        and customers.rule_profile = rules.rule_profile
     where repeats.cutoff = 'now' and repeats.is_repeat_shop and not rules.has_repurchase_rule
 
 ),

@@ -79,6 +79,7 @@ def test_ranking_on_dataset_version(demo_warehouse: Settings, recomart: Recomart
     ]
 
 
+@pytest.mark.slow
 def test_invalid_options(split_files: dict[str, Path], tmp_path: Path) -> None:
     files = ["--train", split_files["train"], "--test", split_files["test"]]
     for arguments, message in (

@@ -304,7 +304,7 @@ def test_hostile_names_are_shown_as_text(
     assert not app.exception
     texts = [element.value for element in app.markdown]
     assert f"**1\\. {escape_markdown(HOSTILE_TEXTS[0])}**" in texts
-    assert escape_markdown("0.001") in texts
+    assert any(text.startswith(escape_markdown("0.001")) for text in texts)
 
 
 def test_new_customers_get_popular_products(open_app: OpenApp, demo_copy: ServingCopy) -> None:

@@ -80,6 +80,7 @@ def test_page_is_self_contained(demo_profile: ProfileSummary) -> None:
     assert "url(" not in demo_profile.path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_page_is_deterministic(demo_profile: ProfileSummary, demo_warehouse: Settings, tmp_path: Path) -> None:
     second_profile = write(demo_warehouse, tmp_path / "again.html")
     assert second_profile.path.read_bytes() == demo_profile.path.read_bytes()

@@ -333,6 +333,7 @@ def test_sigterm_does_not_wait_for_half_sent_request(demo_warehouse: Settings, t
         assert time.monotonic() - start_seconds < 2
 
 
+@pytest.mark.slow
 def test_million_keys_cost_no_memory(demo_warehouse: Settings, tmp_path: Path) -> None:
     """A basket item with a million unknown keys, 13 MB, is refused while `/health` keeps answering."""
     body = json.dumps({"basket": [{f"unknown{number}": 1 for number in range(1_000_000)}]}).encode()

@@ -33,7 +33,7 @@ from warehouse.loading.forgotten_customers import (
 )
 from warehouse.settings import Settings
 
-REPEATABLE_NAMES = {"landing", "target", "logs", "backup.lock", "erasing.lock"}
+REPEATABLE_NAMES = {"landing", "target", "logs", "backup.lock", "erasing.lock", "merchandising_rules.lock"}
 """Entries of a warehouse folder that a run writes again, and the landing folder."""
 
 

@@ -55,6 +55,7 @@ def test_rejected_files_of_earlier_version_are_tried_again(shop: Shop) -> None:
     assert list(load(shop.settings).rejected_files) == ["purchases/b.csv"]
 
 
+@pytest.mark.slow
 def test_too_small_memory_rejects_one_file(shop: Shop) -> None:
     """One record whose key is an object with a large text needs more memory than DuckDB may use."""
     shop.put("events/a.jsonl", EVENT)

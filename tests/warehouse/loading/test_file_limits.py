@@ -47,6 +47,7 @@ def test_blocks_have_limited_lines() -> None:
     assert max(block.count(b"\n") for block in blocks) == MAX_BLOCK_LINES
 
 
+@pytest.mark.slow
 def test_short_lines_need_limited_memory(shop: Shop) -> None:
     """Blocks of bytes alone, without a limit of lines, need 890 MiB for these lines; with it, 560 MiB."""
     count = 1_500_000

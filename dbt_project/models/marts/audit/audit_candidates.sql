@@ -8,8 +8,20 @@ with allowed_candidates as (
         product_id,
         list_order,
         category_cap,
-        row_number() over (partition by user_id, category order by list_order) as category_rank
+        row_number() over (partition by user_id, category order by list_order, candidate_rank desc) as category_rank
     from {{ ref('int_recommendation_candidates') }}
+
+),
+
+-- The last product, apart from promoted ones, of each list that pins and candidates fill.
+last_products as (
+
+    select
+        user_id,
+        max(case when promoted_every is null then list_order end) as list_order
+    from {{ ref('int_recommendations_capped') }}
+    group by user_id
+    having count(*) = {{ var('top_n') }}
 
 )
 
@@ -29,19 +41,16 @@ select
     end as outcome,
     coalesce(recommendations.is_fatigued, false) as is_fatigued
 from {{ ref('stg_ml__candidates') }} as candidates
-inner join {{ ref('int_user_policies') }} as policies
-    on candidates.user_id = policies.user_id
-    and candidates.run_id = policies.run_id
+inner join {{ ref('int_user_lists') }} as lists
+    on candidates.user_id = lists.user_id
+    and candidates.run_id = lists.run_id
 inner join {{ ref('int_product_rules') }} as rules
     on candidates.product_id = rules.product_id
-    and policies.rule_set = rules.rule_set
+    and lists.rule_profile = rules.rule_profile
 left join allowed_candidates
     on candidates.user_id = allowed_candidates.user_id
     and candidates.product_id = allowed_candidates.product_id
--- The last product of each list that pins and candidates fill.
-left join {{ ref('int_recommendations_capped') }} as last_products
-    on candidates.user_id = last_products.user_id
-    and last_products.capped_rank = {{ var('top_n') }}
+left join last_products on candidates.user_id = last_products.user_id
 left join {{ ref('int_recommendations_ranked') }} as recommendations
     on candidates.user_id = recommendations.user_id
     and candidates.product_id = recommendations.product_id

@@ -1,0 +1,49 @@
+"""CSV files of merchandising rules."""
+
+import csv
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import RecomartError
+from warehouse.rules.rule import Rule, parse_rule
+
+COLUMNS = ("first_day", "last_day", *(name for name in Rule.model_fields if name not in ("valid_from", "valid_until")))
+"""Columns of a file; placements are separated by blanks."""
+
+
+def read_rule_file(file: Path) -> list[Rule]:
+    """Read a CSV file of rules, one a line, with the column names of COLUMNS in any order.
+
+    Raises:
+        RecomartError: The file cannot be read, or a line has no valid rule.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as content:
+            reader = csv.DictReader(content)
+            unknown_columns = [name for name in reader.fieldnames or [] if name not in COLUMNS]
+            if unknown_columns:
+                raise RecomartError(
+                    f"no rule added: {file}, line 1: unknown column '{unknown_columns[0]}'. The columns are "
+                    f"{', '.join(COLUMNS)}"
+                )
+            return [_parse_row(file, reader.line_num, row) for row in reader]
+    except OSError as error:
+        raise RecomartError(f"no rule added: {file} cannot be read: {error.strerror}. Name a CSV file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RecomartError(f"no rule added: {file} is not a CSV file in UTF-8: {error}. Save it as one") from error
+
+
+def _parse_row(file: Path, line: int, row: dict[str | None, Any]) -> Rule:
+    location = f"no rule added: {file}, line {line}"
+    if None in row:
+        raise RecomartError(f"{location}: the line has more values than columns. Quote values with commas")
+    fields: dict[str, Any] = {name: value.strip() for name, value in row.items() if name and value and value.strip()}
+    fields["placements"] = fields.get("placements", "").split()
+    first_day, last_day = fields.pop("first_day", None), fields.pop("last_day", None)
+    try:
+        fields["valid_from"] = first_day and date.fromisoformat(first_day)
+        fields["valid_until"] = last_day and date.fromisoformat(last_day) + timedelta(days=1)
+    except ValueError as error:
+        raise RecomartError(f"{location}: {error}. Write days like 2026-01-31") from error
+    return parse_rule(fields, location)

@@ -1,0 +1,284 @@
+"""Commands for the merchandising rules."""
+
+import getpass
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apps.cli import console
+from apps.cli.options import Json, Warehouse, load_settings
+from apps.cli.rule_files import read_rule_file
+from orchestration.steps import apply_rules
+from warehouse.errors import RecomartError
+from warehouse.publishing.live_copy import POINTER_FILE
+from warehouse.publishing.published_rules import check_rule_values, read_applied_changes
+from warehouse.publishing.rule_preview import preview_rule
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule, RuleKind, parse_rule
+from warehouse.rules.rule_states import get_rule_state
+from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
+from warehouse.settings import Settings
+
+app = typer.Typer(help="Add, submit, stop, undo and list merchandising rules, and build the lists by them.")
+
+APPLY_HINT = "`recomart rules apply` builds and publishes the lists by the rules; the next run does so too"
+
+MAX_PREVIEWED_PRODUCTS = 5
+"""Maximum number of products that a preview lists as coming in, and as going out."""
+
+RuleId = Annotated[str, typer.Argument(help="Id of the rule, such as r3.")]
+User = Annotated[str | None, typer.Option(help="Your name, for the history; by default that of the system's account.")]
+Why = Annotated[str | None, typer.Option(help="Reason, for colleagues.")]
+
+
+@app.command()
+def add(
+    kind: Annotated[RuleKind | None, typer.Argument(help="What the rule does.")] = None,
+    product: Annotated[str | None, typer.Option(help="Product id.")] = None,
+    brand: Annotated[str | None, typer.Option(help="Brand, in any casing.")] = None,
+    category: Annotated[str | None, typer.Option(help="Category, in any casing.")] = None,
+    other_brands: Annotated[
+        bool, typer.Option("--other-brands", help="All brands without a cap of their own.")
+    ] = False,
+    other_categories: Annotated[
+        bool, typer.Option("--other-categories", help="All categories without a rule of their own.")
+    ] = False,
+    min_price: Annotated[float | None, typer.Option(help="Lowest price of the products.")] = None,
+    max_price: Annotated[float | None, typer.Option(help="Price that the products are below.")] = None,
+    new_days: Annotated[int | None, typer.Option(help="Products first seen in the last so many days of data.")] = None,
+    position: Annotated[int | None, typer.Option(help="pin: position in the list, from 1.")] = None,
+    factor: Annotated[float | None, typer.Option(help="boost: divides the rank; bury: multiplies it.")] = None,
+    every: Annotated[int | None, typer.Option(help="promote: 3 gives at least every third place.")] = None,
+    max_products: Annotated[int | None, typer.Option(help="cap: products in a list; left out for no cap.")] = None,
+    after_days: Annotated[
+        int | None, typer.Option(help="repurchase: days after a purchase; left out for never.")
+    ] = None,
+    # A list is the only default that Typer takes for an option that may be repeated; it is never changed.
+    placements: Annotated[list[str], typer.Option("--placement", help="Placement; may be repeated.")] = [],  # noqa: B006
+    favourite_category: Annotated[
+        str | None, typer.Option(help="Only for customers of this favourite category.")
+    ] = None,
+    rule_set: Annotated[
+        str | None, typer.Option(help="Only for an experiment's arm with policy rules:RULE_SET.")
+    ] = None,
+    first_day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day (UTC), such as 2026-01-31.")
+    ] = None,
+    last_day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC).")] = None,
+    is_draft: Annotated[bool, typer.Option("--draft", help="Save a draft, which changes no list.")] = False,
+    is_preview: Annotated[
+        bool, typer.Option("--preview", help="Show what the rule would change in the published lists; save nothing.")
+    ] = False,
+    file: Annotated[Path | None, typer.Option(help="CSV file of rules, in place of the other options.")] = None,
+    why: Why = None,
+    user: User = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Add a rule, or all rules of a CSV file; all or none.
+
+    Example: `recomart rules add boost --brand acme --factor 2 --last-day 2026-01-31 --why "winter campaign"`.
+    """
+    settings = load_settings(warehouse=warehouse)
+    if file is not None:
+        rules = read_rule_file(file)
+    else:
+        if kind is None:
+            raise RecomartError("no rule added: the kind is missing. Name a kind, or a CSV file with --file")
+        scope, value = _select_products(
+            product=product, brand=brand, category=category, other_brands=other_brands,
+            other_categories=other_categories, min_price=min_price, max_price=max_price, new_days=new_days,
+        )  # fmt: skip
+        fields = {
+            "kind": kind, "scope": scope, "value": value, "min_price": min_price, "max_price": max_price,
+            "max_age_days": new_days, "position": position, "factor": factor, "every": every,
+            "max_products": max_products, "after_days": after_days, "placements": placements,
+            "favourite_category": favourite_category, "rule_set": rule_set,
+            "valid_from": first_day and first_day.date(),
+            "valid_until": last_day and last_day.date() + timedelta(days=1),
+            "reason": why, "is_draft": is_draft,
+        }  # fmt: skip
+        rules = [parse_rule(fields, "no rule added")]
+    _check_values(settings, rules, file)
+    if is_preview:
+        for rule in rules:
+            _print_preview(settings, rule, as_json)
+        return
+    _print_rules("Added", settings, RuleStore(settings).add(rules, _get_user(user), why), as_json)
+
+
+def _print_preview(settings: Settings, rule: Rule, as_json: bool) -> None:
+    with ServingCopy(settings) as copy:
+        preview = preview_rule(copy, rule)
+    if as_json:
+        console.print_json(preview)
+        return
+    console.print_line(
+        f"{rule.describe()}: changes {preview.changed_count:,} of {preview.compared_count:,} compared lists of ten. "
+        f"Its products have {preview.place_share_before:.1%} of the places without it, "
+        f"{preview.place_share_after:.1%} with it. By the model's scores, the lists lose {preview.lost_dcg_share:.1%} "
+        "of their gain (DCG)"
+    )
+    for title, products in (("Products that come in", preview.entering), ("Products that go out", preview.leaving)):
+        console.print_table(title, console.to_records(products.head(MAX_PREVIEWED_PRODUCTS)))
+
+
+def _select_products(*, new_days: int | None, **selections: Any) -> tuple[str, str | None]:
+    """Return the scope and the value of a rule; exactly one option must select the products."""
+    scopes = {
+        "product": selections["product"],
+        "brand": selections["brand"] or (selections["other_brands"] or None),
+        "category": selections["category"] or (selections["other_categories"] or None),
+        "price": True if (selections["min_price"], selections["max_price"]) != (None, None) else None,
+        "new": new_days,
+    }
+    named_scopes = [scope for scope, value in scopes.items() if value is not None]
+    if len(named_scopes) != 1:
+        raise RecomartError(
+            "no rule added: one option must select the products: --product, --brand, --category, --other-brands, "
+            "--other-categories, --min-price and --max-price, or --new-days"
+        )
+    value = scopes[named_scopes[0]]
+    return named_scopes[0], value if isinstance(value, str) else None
+
+
+def _check_values(settings: Settings, rules: Sequence[Rule], file: Path | None) -> None:
+    """Check the named products, brands, categories and placements, if a copy is published."""
+    if not (settings.serving_dir / POINTER_FILE).exists():
+        console.print_note("Nothing is published yet: products, brands and categories of the rules are not checked")
+        return
+    with ServingCopy(settings) as copy:
+        for number, rule in enumerate(rules, start=2):
+            try:
+                check_rule_values(copy, rule)
+            except RecomartError as error:
+                location = f"{file}, line {number}: " if file else ""
+                raise RecomartError(f"no rule added: {location}{error}") from error
+
+
+@app.command("list")
+def list_rules(
+    has_ended: Annotated[bool, typer.Option("--all", help="Ended rules as well.")] = False,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """List the rules with their states: draft, waiting, live or ended, and what they wait for."""
+    settings = load_settings(warehouse=warehouse)
+    stored = list(RuleStore(settings).read_rules().values())
+    rows = [row for row in _describe_rules(settings, stored) if has_ended or row["state"] != "ended"]
+    _print_rows("Merchandising rules", rows, as_json)
+
+
+@app.command()
+def submit(
+    rule_id: RuleId, why: Why = None, user: User = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """Make a draft a rule that the next lists follow."""
+    settings = load_settings(warehouse=warehouse)
+    _print_rules("Submitted", settings, [RuleStore(settings).submit(rule_id, _get_user(user), why)], as_json)
+
+
+@app.command()
+def stop(
+    rule_id: RuleId, why: Why = None, user: User = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """End a rule today."""
+    settings = load_settings(warehouse=warehouse)
+    _print_rules("Stopped", settings, [RuleStore(settings).stop(rule_id, _get_user(user), why)], as_json)
+
+
+@app.command()
+def undo(
+    rule_id: RuleId, why: Why = None, user: User = None, warehouse: Warehouse = None, as_json: Json = False
+) -> None:
+    """Undo the newest change of a rule; a second undo restores it."""
+    settings = load_settings(warehouse=warehouse)
+    stored = RuleStore(settings).undo(rule_id, _get_user(user), why)
+    if stored is None and not as_json:
+        console.print_line(f"rule {rule_id} is removed. {APPLY_HINT}")
+    else:
+        _print_rules("Undone", settings, [stored] if stored else [], as_json)
+
+
+@app.command()
+def history(
+    rule_id: Annotated[str | None, typer.Argument(help="Id of a rule; by default all rules.")] = None,
+    warehouse: Warehouse = None,
+    as_json: Json = False,
+) -> None:
+    """Show who changed which rule, when and why, with the rule before and after."""
+    changes = RuleStore(load_settings(warehouse=warehouse)).read_history(rule_id)
+    if as_json:
+        console.print_json({"changes": changes})
+        return
+    rows = [
+        {
+            "changed_at": change.changed_at,
+            "user": change.user,
+            "rule": change.entry_id,
+            "action": change.action,
+            "before": Rule.model_validate(change.before).describe() if change.before else None,
+            "after": Rule.model_validate(change.after).describe() if change.after else None,
+            "why": change.why,
+        }
+        for change in changes
+    ]
+    console.print_table("Changes of the merchandising rules", rows)
+
+
+@app.command()
+def apply(warehouse: Warehouse = None) -> None:
+    """Build the lists by the rules, with the serving model, and publish them."""
+    settings = load_settings(warehouse=warehouse)
+    result, published = apply_rules(settings)
+    for warning in result.warnings:
+        console.print_warning(warning)
+    console.print_line(f"{published.file} is live since {published.published_at:%Y-%m-%d %H:%M:%S} UTC")
+    stored = list(RuleStore(settings).read_rules().values())
+    _print_rows("Live rules", [row for row in _describe_rules(settings, stored) if row["state"] == "live"], False)
+
+
+def _get_user(user: str | None) -> str:
+    return user or getpass.getuser()
+
+
+def _describe_rules(settings: Settings, stored: Sequence[StoredRule]) -> list[dict[str, Any]]:
+    applied_changes: Mapping[str, int] = {}
+    if (settings.serving_dir / POINTER_FILE).exists():
+        with ServingCopy(settings) as copy:
+            applied_changes = read_applied_changes(copy)
+    today = get_today()
+    rows = []
+    for entry in stored:
+        state = get_rule_state(entry, applied_changes, today)
+        rule = entry.rule
+        rows.append(
+            {
+                "rule": entry.rule_id,
+                "state": state.name,
+                "note": state.note,
+                "effect": rule.describe(),
+                "lists": rule.describe_lists(),
+                "first_day": rule.valid_from,
+                "last_day": rule.last_day,
+                "reason": rule.reason,
+                "changed_by": entry.change.user,
+            }
+        )
+    return rows
+
+
+def _print_rules(action: str, settings: Settings, stored: Sequence[StoredRule], as_json: bool) -> None:
+    _print_rows(action, _describe_rules(settings, stored), as_json)
+    if not as_json:
+        console.print_line(APPLY_HINT)
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        console.print_json({"rules": rows})
+    else:
+        console.print_table(title, rows)

@@ -1,0 +1,55 @@
+"""Blocks of the rules store that act before the next lists, so that a product can be stopped at once."""
+
+import logging
+from datetime import date
+
+from warehouse.errors import RecomartError
+from warehouse.publishing.published_rules import find_rule_products
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule_states import is_immediate_block
+from warehouse.rules.rule_store import RuleStore, get_today, has_ended, has_started
+from warehouse.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+
+class LiveBlocks:
+    """The products that blocks exclude now from the lists of a published copy."""
+
+    def __init__(self, settings: Settings, copy: ServingCopy) -> None:
+        self._store = RuleStore(settings)
+        self._file = settings.rules_file
+        self._copy = copy
+        self._version: tuple[int, int, date] | None = None
+        self._products: frozenset[str] = frozenset()
+
+    def get_products(self) -> frozenset[str]:
+        """Return the blocked products; the rules store is read again when it has changed or a day has begun.
+
+        When the store is damaged, the blocks of before stay, and a warning is logged.
+        """
+        today = get_today()
+        try:
+            status = self._file.stat()
+            version = (status.st_mtime_ns, status.st_size, today)
+        except OSError:
+            version = (0, 0, today)
+        if version != self._version:
+            try:
+                self._products = self._find_products(today)
+            except RecomartError as error:
+                LOG.warning("new blocks are not followed: %s", error)
+            self._version = version
+        return self._products
+
+    def _find_products(self, today: date) -> frozenset[str]:
+        rules = [
+            stored.rule
+            for stored in self._store.read_rules().values()
+            if is_immediate_block(stored.rule)
+            and has_started(stored.rule, today)
+            and not has_ended(stored.rule, today)
+            and not stored.rule.is_draft
+            and not stored.rule.is_stopped
+        ]
+        return frozenset(product for rule in rules for product in find_rule_products(self._copy, rule))

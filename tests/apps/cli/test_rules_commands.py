@@ -1,0 +1,150 @@
+"""The commands for merchandising rules, on a copy of the demo shop."""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from apps.recommendation_queries import RecommendationQueries
+from tests.recomart_cli import RecomartCli
+from warehouse.database import open_reader
+from warehouse.publishing.rule_preview import preview_rule
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
+from warehouse.rules.rule_store import get_today
+from warehouse.settings import Settings
+
+TODAY = get_today()
+
+
+@pytest.fixture
+def own_shop(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
+    """A writable copy of the demo shop after a complete run."""
+    settings = Settings(warehouse=dbt_folder / "warehouse")
+    ignored = shutil.ignore_patterns("partial_parse.msgpack")
+    shutil.copytree(demo_warehouse.warehouse, settings.warehouse, ignore=ignored, dirs_exist_ok=True)
+    return settings
+
+
+def run(recomart: RecomartCli, *args: str) -> str:
+    """Run a command that must succeed; return its output."""
+    result = recomart(*args)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def read_product(settings: Settings, rank: int) -> tuple[str, str, str]:
+    with open_reader(settings) as connection:
+        row = connection.execute(
+            "select product_id, brand, category from marts.rec_popular_products where rank = ?", [rank]
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def assert_lists_equal_preview(settings: Settings, lists: pd.DataFrame, category: str) -> None:
+    """Compare the previewed lists whose earlier list had enough products of the category with the published ones."""
+    with ServingCopy(settings) as copy:
+        products = copy.query_frame("select product_id from dim_products where category = ?", category)["product_id"]
+        published = copy.query_frame("select user_id, rank, product_id from rec_top_n where rank <= 10")
+    counts = lists["product_id_after"].isin(products).groupby(lists["user_id"]).sum()
+    compared = lists[lists["user_id"].isin(counts[counts >= 5].index)].merge(published, on=["user_id", "rank"])
+    assert compared["user_id"].nunique() > 0.1 * len(counts)
+    assert (compared["product_id_before"] != compared["product_id_after"]).any()
+    assert compared["product_id_after"].tolist() == compared["product_id"].tolist()
+
+
+def test_rules_from_draft_to_lists(recomart: RecomartCli, own_shop: Settings) -> None:
+    """A rule waits for the next lists, is live in them, and its end is in the history."""
+    product, _, category = read_product(own_shop, 1)
+    warehouse = ["--warehouse", str(own_shop.warehouse), "--user", "ann"]
+    rule = ["rules", "add", "promote", "--category", category, "--every", "2"]
+    preview = run(recomart, *rule, "--preview", *warehouse)
+    assert "compared lists of ten" in preview
+    with ServingCopy(own_shop) as copy:
+        previewed_lists = preview_rule(copy, Rule(kind="promote", scope="category", value=category, every=2)).lists
+    run(recomart, *rule, "--draft", *warehouse)
+    run(recomart, "rules", "submit", "r1", "--why", "agreed", *warehouse)
+    later = f"{TODAY + timedelta(days=3)}"
+    run(recomart, "rules", "add", "pin", "--product", product, "--position", "1", "--first-day", later, *warehouse)
+    listed = run(recomart, "rules", "list", *warehouse[:2])
+    assert "waits for the next lists" in listed
+    assert f"starts on {later}" in listed
+    applied = run(recomart, "rules", "apply", *warehouse[:2])
+    assert "is live since" in applied
+    assert f"promote at least every 2. place: category {category}" in applied
+    assert_lists_equal_preview(own_shop, previewed_lists, category)
+    history = run(recomart, "rules", "history", "r1", *warehouse[:2])
+    assert "agreed" in history
+    assert history.count("ann") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["boost", "--brand", "no such brand", "--factor", "3"],
+            "the shop has no brand 'no such brand'. Similar ones: ",
+        ),
+        (["boost", "--factor", "3"], "one option must select the products"),
+        (["boost", "--brand", "a", "--category", "b", "--factor", "3"], "one option must select the products"),
+        (["block", "--max-price", "5", "--placement", "hom"], "there is no placement 'hom'. Use "),
+        ([], "the kind is missing"),
+    ],
+)
+def test_wrong_rule_is_not_added(
+    recomart: RecomartCli, demo_warehouse: Settings, options: list[str], message: str
+) -> None:
+    result = recomart("rules", "add", *options, "--warehouse", str(demo_warehouse.warehouse))
+    assert result.returncode == 1
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("kind,scope,value,number\n", "line 1: unknown column 'number'. The columns are "),
+        ("kind,scope,value\nblock,brand,a\nboost,brand,a\n", "line 3: a rule of kind boost needs factor"),
+        ("kind,scope,value,last_day\nblock,brand,a,tomorrow\n", "line 2: Invalid isoformat string: 'tomorrow'. Write"),
+        ("kind,scope,value\nblock,brand,a,b\n", "line 2: the line has more values than columns"),
+        ("kind,scope,value\nblock,brand,no such brand\n", "line 2: the shop has no brand 'no such brand'"),
+    ],
+)
+def test_wrong_file_adds_no_rule(
+    recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path, content: str, message: str
+) -> None:
+    file = tmp_path / "rules.csv"
+    file.write_text(content, encoding="utf-8")
+    result = recomart("rules", "add", "--file", str(file), "--warehouse", str(demo_warehouse.warehouse))
+    assert result.returncode == 1
+    assert f"no rule added: {file}" in result.stderr
+    assert message in result.stderr
+    assert not demo_warehouse.rules_file.read_bytes()
+
+
+def test_block_acts_without_build(recomart: RecomartCli, own_shop: Settings) -> None:
+    """An open copy leaves blocked products out of every list, and the lists stay complete."""
+    product, _, category = read_product(own_shop, 1)
+    with RecommendationQueries(own_shop) as queries:
+        customer = queries.serving_copy.search_customers().iloc[0]["user_id"]
+        basket = [read_product(own_shop, 2)[0]]
+        before = queries.recommend_for_customer(customer, 10).recommendations["product_id"].tolist()
+        warehouse = ["--warehouse", str(own_shop.warehouse)]
+        run(recomart, "rules", "add", "block", "--product", before[0], *warehouse)
+        run(recomart, "rules", "add", "block", "--category", category.upper(), "--why", "recalled", *warehouse)
+        lists = [
+            queries.recommend_for_customer(customer, 10),
+            queries.recommend_for_customer("unknown", 10),
+            queries.recommend_for_basket(basket, 10),
+            queries.find_similar(product, 10),
+        ]
+        for result in lists:
+            rows = result.recommendations
+            assert before[0] not in set(rows["product_id"])
+            assert category not in set(rows["category"])
+            assert rows["rank"].tolist() == list(range(1, 11))
+        run(recomart, "rules", "undo", "r1", *warehouse)
+        run(recomart, "rules", "stop", "r2", *warehouse)
+        assert queries.recommend_for_customer(customer, 10).recommendations["product_id"].tolist() == before

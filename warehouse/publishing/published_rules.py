@@ -1,0 +1,77 @@
+"""Queries of the published copy about rules: which ones its lists follow, and which values products have."""
+
+from warehouse.errors import RecomartError
+from warehouse.formatting import format_names
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
+
+MAX_SUGGESTIONS = 3
+
+
+def read_applied_changes(copy: ServingCopy) -> dict[str, int]:
+    """Return the number of the applied change of each rule that the lists follow; none in an older copy."""
+    if "rec_active_rules" not in copy.published.rows:
+        return {}
+    rows = copy.query_frame("select rule_id, change_number from rec_active_rules")
+    return dict(zip(rows["rule_id"], rows["change_number"].astype(int), strict=True))
+
+
+def check_rule_values(copy: ServingCopy, rule: Rule) -> None:
+    """Check that the shop has the product, brand, category and placements that a rule names.
+
+    Raises:
+        RecomartError: The shop has no such value; the message has similar ones.
+    """
+    if rule.value is not None:
+        _check_product_value(copy, rule.scope, rule.value)
+    if rule.favourite_category is not None:
+        _check_product_value(copy, "category", rule.favourite_category)
+    placements = list_placements(copy)
+    for placement in rule.placements:
+        if placement not in placements:
+            raise RecomartError(f"there is no placement '{placement}'. Use {format_names(placements)}")
+
+
+def list_placements(copy: ServingCopy) -> list[str]:
+    """Return the names of the placements that rules can be for."""
+    if "rec_rule_profiles" not in copy.published.rows:
+        return []
+    return list(copy.query_frame("select distinct placement from rec_rule_profiles order by placement")["placement"])
+
+
+def find_rule_products(copy: ServingCopy, rule: Rule) -> list[str]:
+    """Return the ids of the products that a rule selects now."""
+    values: list[object]
+    match rule.scope:
+        case "product":
+            condition, values = "product_id = ?", [rule.value]
+        case "brand" | "category":
+            condition, values = f"{rule.scope} = lower(?)", [rule.value]
+        case "price":
+            condition, values = "price >= coalesce(?, 0) and (price < ?) is not false", [rule.min_price, rule.max_price]
+        case "new":
+            condition = "first_seen_at >= ?::timestamp - to_days(?)"
+            values = [copy.published.newest_row_at, rule.max_age_days]
+    return list(copy.query_frame(f"select product_id from dim_products where {condition}", *values)["product_id"])
+
+
+def _check_product_value(copy: ServingCopy, scope: str, value: str) -> None:
+    column = "product_id" if scope == "product" else scope
+    normalized_value = value if scope == "product" else value.lower()
+    if not copy.query_frame(f"select 1 from dim_products where {column} = ? limit 1", normalized_value).empty:
+        return
+    similar_values = copy.query_frame(
+        f"""
+        select {column} as value
+        from dim_products
+        where {column} is not null
+        group by {column}
+        order by jaro_winkler_similarity(lower({column}), lower(?)) desc, {column}
+        limit ?
+        """,
+        value,
+        MAX_SUGGESTIONS,
+    )
+    raise RecomartError(
+        f"the shop has no {scope} '{value}'. Similar ones: {format_names(list(similar_values['value']))}"
+    )

@@ -1,0 +1,167 @@
+"""Preview of a merchandising rule: what it would change in the published lists, without a build."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from warehouse.errors import RecomartError
+from warehouse.publishing.merchandising_rules import MerchandisingRules
+from warehouse.publishing.published_rules import find_rule_products
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
+
+MAX_CUSTOMERS = 2000
+"""Customers whose lists are compared: the share of changed lists is then exact to two percentage points."""
+
+PREVIEW_DEPTH = 10
+"""Ranks of a list that are compared; the published list has the products that follow."""
+
+
+@dataclass(frozen=True)
+class RulePreview:
+    """What a rule changes in the first ten places of the compared lists."""
+
+    compared_count: int
+    """Number of compared lists; at most `MAX_CUSTOMERS`."""
+    changed_count: int
+    """Number of lists with another order or other products."""
+    place_share_before: float
+    """Share of the places that the products of the rule have without it."""
+    place_share_after: float
+    """Share of the places that the products of the rule have with it."""
+    lost_dcg_share: float
+    """Share of the discounted cumulative gain that the lists lose, with the model's scores as gains."""
+    entering: pd.DataFrame
+    """Columns product_id, product_name and list_count: products that come into lists, the most frequent first."""
+    leaving: pd.DataFrame
+    """The same of products that go out of lists."""
+    lists: pd.DataFrame
+    """Columns user_id, rank, product_id_before and product_id_after of the compared lists."""
+
+
+def preview_rule(copy: ServingCopy, rule: Rule, max_customers: int = MAX_CUSTOMERS) -> RulePreview:
+    """Return what a rule would change in the published lists of the customers that it is for.
+
+    The rule applies on top of the rules that the lists follow already. Products behind the published lists do not come
+    into the preview. The customers are a sample by the hash of their ids, the same in each call.
+
+    Raises:
+        RecomartError: The rule is for purchases or an experiment, which lists do not show; or no customer has a list.
+    """
+    if rule.kind == "repurchase" or rule.rule_set:
+        raise RecomartError("the rule has no preview: repurchases and rule sets show in the next lists only")
+    lists = _read_lists(copy, rule, max_customers)
+    if lists.empty:
+        raise RecomartError("the rule has no preview: no published list is of its customers")
+    rule_products = frozenset(find_rule_products(copy, rule) if _names_products(rule) else _list_capped(lists, rule))
+    rules = MerchandisingRules(_build_product_rules(copy, lists, rule, rule_products))
+    comparisons = pd.concat(
+        [_compare_list(str(user), rows, rules) for user, rows in lists.groupby("user_id", sort=True)], ignore_index=True
+    )
+    before, after = comparisons["product_id_before"], comparisons["product_id_after"]
+    is_different = (before != after) & ~(before.isna() & after.isna())
+    discount = 1 / np.log2(comparisons["rank"] + 1)
+    gain_before = float((comparisons["score_before"] * discount).sum())
+    gain_after = float((comparisons["score_after"] * discount).sum())
+    return RulePreview(
+        compared_count=comparisons["user_id"].nunique(),
+        changed_count=comparisons.loc[is_different, "user_id"].nunique(),
+        place_share_before=float(before.isin(rule_products).sum() / before.notna().sum()),
+        place_share_after=float(after.isin(rule_products).sum() / max(1, after.notna().sum())),
+        lost_dcg_share=1 - gain_after / gain_before if gain_before > 0 else 0.0,
+        entering=_count_changes(copy, comparisons, "product_id_after", "product_id_before"),
+        leaving=_count_changes(copy, comparisons, "product_id_before", "product_id_after"),
+        lists=comparisons[["user_id", "rank", "product_id_before", "product_id_after"]],
+    )
+
+
+def _names_products(rule: Rule) -> bool:
+    return rule.value is not None or rule.scope in ("price", "new")
+
+
+def _list_capped(lists: pd.DataFrame, rule: Rule) -> list[str]:
+    """Return the listed products of a cap for all categories or brands."""
+    return list(lists.loc[lists[rule.scope].notna(), "product_id"].unique())
+
+
+def _read_lists(copy: ServingCopy, rule: Rule, max_customers: int) -> pd.DataFrame:
+    return copy.query_frame(
+        """
+        with customers as (
+
+            select user_id from dim_users
+            where (? is null or favourite_category = lower(?)) and user_id in (select user_id from rec_top_n)
+            order by md5(user_id)
+            limit ?
+
+        )
+
+        select user_id, rank, product_id, category, brand, score, source
+        from rec_top_n
+        where user_id in (select user_id from customers)
+        order by user_id, rank
+        """,
+        rule.favourite_category,
+        rule.favourite_category,
+        max_customers,
+    )
+
+
+def _build_product_rules(
+    copy: ServingCopy, lists: pd.DataFrame, rule: Rule, rule_products: frozenset[str]
+) -> pd.DataFrame:
+    """Return rows like those of `rec_product_rules` with the effect of one rule on the listed and its own products."""
+    products = copy.query_frame(
+        "select product_id, category, brand, is_recommendable from rec_product_rules "
+        "where product_id in (select unnest(?::varchar[]))",
+        sorted({*lists["product_id"], *rule_products}),
+    )
+    is_selected = products["product_id"].isin(rule_products)
+
+    def set_for_selected(kind: str, value: int | None) -> pd.Series:
+        return pd.Series(value if rule.kind == kind else None, index=products.index, dtype="Int64").where(is_selected)
+
+    factor = rule.factor or 1.0
+    boost_factor = 1 / factor if rule.kind == "bury" else factor
+    return products.assign(
+        is_recommendable=products["is_recommendable"] & ~(is_selected & (rule.kind == "block")),
+        pinned_position=set_for_selected("pin", rule.position),
+        promoted_every=set_for_selected("promote", rule.every),
+        boost_factor=pd.Series(boost_factor, index=products.index).where(is_selected, 1.0),
+        category_cap=set_for_selected("cap", rule.max_products if rule.scope == "category" else None),
+        brand_cap=set_for_selected("cap", rule.max_products if rule.scope == "brand" else None),
+    )
+
+
+def _compare_list(user_id: str, rows: pd.DataFrame, rules: MerchandisingRules) -> pd.DataFrame:
+    """Return the first places of a list before and after the rule; pins of the list stay at their places."""
+    is_pinned = rows["source"] == "pinned"
+    after = rules.apply(rows.loc[~is_pinned, "product_id"], PREVIEW_DEPTH)
+    for product, rank in rows.loc[is_pinned, ["product_id", "rank"]].itertuples(index=False, name=None):
+        if product in rules.recommendable_products and not rules.is_pinned(product):
+            after.insert(rank - 1, product)
+    scores = dict(zip(rows["product_id"], rows["score"].where(rows["source"] == "model", 0.0), strict=True))
+    before = list(rows["product_id"].head(PREVIEW_DEPTH))
+    comparison = pd.DataFrame({"user_id": user_id, "rank": range(1, PREVIEW_DEPTH + 1)})
+    for name, products in (("before", before), ("after", after[:PREVIEW_DEPTH])):
+        comparison[f"product_id_{name}"] = pd.Series(products, dtype="object")
+        comparison[f"score_{name}"] = comparison[f"product_id_{name}"].map(scores).fillna(0.0).astype(float)
+    return comparison
+
+
+def _count_changes(copy: ServingCopy, comparisons: pd.DataFrame, column: str, other_column: str) -> pd.DataFrame:
+    """Return the number of lists that have a product in one column only, by product."""
+    pairs = set(zip(comparisons["user_id"], comparisons[column], strict=True))
+    other_pairs = set(zip(comparisons["user_id"], comparisons[other_column], strict=True))
+    counts = Counter(product for _, product in pairs - other_pairs if isinstance(product, str))
+    ordered = sorted(counts, key=lambda product: (-counts[product], product))
+    names = copy.get_products(ordered).set_index("product_id")["product_name"]
+    return pd.DataFrame(
+        {
+            "product_id": ordered,
+            "product_name": [names.get(product) for product in ordered],
+            "list_count": [counts[product] for product in ordered],
+        }
+    )

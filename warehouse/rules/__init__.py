@@ -1,0 +1,1 @@
+"""The merchandising rules of a shop: their fields, their store and their states."""

@@ -1,0 +1,186 @@
+"""The fields of a merchandising rule, and their checks."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from warehouse.errors import RecomartError
+
+RuleKind = Literal["block", "pin", "boost", "bury", "promote", "cap", "repurchase"]
+RuleScope = Literal["product", "brand", "category", "price", "new"]
+
+KINDS: tuple[str, ...] = get_args(RuleKind)
+
+SCOPES_BY_KIND: Mapping[RuleKind, tuple[RuleScope, ...]] = {
+    "block": ("product", "brand", "category", "price", "new"),
+    "pin": ("product",),
+    "boost": ("product", "brand", "category", "price", "new"),
+    "bury": ("product", "brand", "category", "price", "new"),
+    "promote": ("product", "brand", "category", "price", "new"),
+    "cap": ("category", "brand"),
+    "repurchase": ("category",),
+}
+
+NUMBER_BY_KIND: Mapping[RuleKind, str] = {
+    "pin": "position",
+    "boost": "factor",
+    "bury": "factor",
+    "promote": "every",
+    "cap": "max_products",
+    "repurchase": "after_days",
+}
+"""The field with the number of each kind of rule."""
+
+KINDS_WITHOUT_VALUE = ("cap", "repurchase")
+"""Kinds whose rule without a value is for all categories or brands without a rule of their own."""
+
+
+class Rule(BaseModel):
+    """A merchandising rule; docs/merchandising_rules.md describes the kinds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    kind: RuleKind
+    """What the rule does: block, pin, boost, bury, promote, cap or repurchase."""
+    scope: RuleScope
+    """What selects the products: one product, a brand, a category, a range of prices, or new products."""
+    value: str | None = None
+    """Product id, brand or category; none for all brands or categories, and for prices and new products."""
+    min_price: float | None = Field(default=None, ge=0)
+    """Lowest price of the products."""
+    max_price: float | None = Field(default=None, ge=0)
+    """Price that the products are below."""
+    max_age_days: int | None = Field(default=None, ge=1, le=3650)
+    """Number of days in which the products were first seen."""
+    position: int | None = Field(default=None, ge=1, le=1000)
+    """Position of a pinned product in the list, from 1."""
+    factor: float | None = Field(default=None, gt=1, le=100)
+    """Factor by which a boost divides the rank of a product, or a bury multiplies it."""
+    every: int | None = Field(default=None, ge=2, le=1000)
+    """A promoted product has at least each place whose rank is a multiple of this number."""
+    max_products: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Maximum number of products of the category or brand in a list; none for no cap where all others have one."""
+    after_days: int | None = Field(default=None, ge=0, le=1_000_000)
+    """Days from a purchase until the product may be recommended again; none for never where all others may."""
+    placements: tuple[str, ...] = ()
+    """Placements of the rule; none for all."""
+    favourite_category: str | None = None
+    """Favourite category of the customers that the rule is for; none for all."""
+    rule_set: str | None = None
+    """Rule set of an experiment's arm that the rule is for; none for all lists."""
+    valid_from: date | None = None
+    """First day (UTC); none for no limit."""
+    valid_until: date | None = None
+    """Day after the last day (UTC); none for no limit."""
+    reason: str | None = None
+    """Reason of the rule, for colleagues."""
+    is_draft: bool = False
+    """Whether the rule changes no list until it is submitted."""
+    is_stopped: bool = False
+    """Whether the rule was stopped before its last day."""
+
+    @field_validator("value", "favourite_category", "rule_set", "reason")
+    @classmethod
+    def _strip(cls, text: str | None) -> str | None:
+        return " ".join(text.split()) or None if text is not None else None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        scopes = SCOPES_BY_KIND[self.kind]
+        if self.scope not in scopes:
+            raise ValueError(f"a rule of kind {self.kind} selects products by {' or '.join(scopes)}, not {self.scope}")
+        self._check_selection()
+        self._check_number()
+        if self.valid_from is not None and self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise ValueError("the last day is before the first day")
+        return self
+
+    def _check_selection(self) -> None:
+        has_value = self.scope in ("product", "brand", "category")
+        if has_value and self.value is None and self.kind not in KINDS_WITHOUT_VALUE:
+            raise ValueError(f"the rule names no {self.scope}")
+        if not has_value and self.value is not None:
+            raise ValueError(f"a rule with scope {self.scope} has no value")
+        has_price = self.min_price is not None or self.max_price is not None
+        if has_price != (self.scope == "price"):
+            raise ValueError("a rule with scope price has min_price or max_price, and no other rule has")
+        if self.min_price is not None and self.max_price is not None and self.max_price <= self.min_price:
+            raise ValueError("max_price is not above min_price")
+        if (self.max_age_days is not None) != (self.scope == "new"):
+            raise ValueError("a rule with scope new has max_age_days, and no other rule has")
+
+    def _check_number(self) -> None:
+        number = NUMBER_BY_KIND.get(self.kind)
+        for name in sorted(set(NUMBER_BY_KIND.values())):
+            if name != number and getattr(self, name) is not None:
+                raise ValueError(f"a rule of kind {self.kind} has no {name}")
+        # A cap or repurchase rule without a number lifts the rule for all others.
+        is_optional = self.kind in KINDS_WITHOUT_VALUE and self.value is not None
+        if number is not None and getattr(self, number) is None and not is_optional:
+            raise ValueError(f"a rule of kind {self.kind} needs {number}")
+
+    def describe(self) -> str:
+        """Return what the rule does, in a few words."""
+        factor = "" if self.factor is None else f"{self.factor:g}"
+        action = {
+            "block": "block",
+            "pin": f"pin at position {self.position}",
+            "boost": f"boost by factor {factor}",
+            "bury": f"bury by factor {factor}",
+            "promote": f"promote at least every {self.every}. place:",
+            "cap": f"at most {self.max_products} products of" if self.max_products else "no cap for",
+            "repurchase": (
+                "never recommend again after a purchase:"
+                if self.after_days is None
+                else f"recommend again {self.after_days} days after a purchase:"
+            ),
+        }[self.kind]
+        return f"{action} {self.describe_products()}"
+
+    def describe_products(self) -> str:
+        """Return which products the rule selects."""
+        if self.scope == "price":
+            return " and ".join(
+                text
+                for text in (
+                    f"prices from {self.min_price:g}" if self.min_price is not None else "",
+                    f"prices below {self.max_price:g}" if self.max_price is not None else "",
+                )
+                if text
+            )
+        if self.scope == "new":
+            return f"products first seen in the last {self.max_age_days} days"
+        if self.value is None:
+            return f"each other {self.scope}"
+        return f"{self.scope} {self.value}"
+
+    def describe_lists(self) -> str:
+        """Return which lists the rule is for."""
+        parts = [
+            f"placements {', '.join(self.placements)}" if self.placements else "all placements",
+            f"favourite category {self.favourite_category}" if self.favourite_category else "",
+            f"rule set {self.rule_set}" if self.rule_set else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day (UTC) of the rule; None for no limit."""
+        return self.valid_until - timedelta(days=1) if self.valid_until else None
+
+
+def parse_rule(fields: Mapping[str, object], location: str) -> Rule:
+    """Return a rule.
+
+    Raises:
+        RecomartError: A field is wrong; the message begins with the location.
+    """
+    try:
+        return Rule.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        raise RecomartError(f"{location}: {f'{name}: ' if name else ''}{message}. Correct the rule") from error

@@ -1,0 +1,52 @@
+"""The state of a merchandising rule: draft, waiting, live or ended, and what it waits for."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal, NamedTuple
+
+from warehouse.rules.rule import Rule
+from warehouse.rules.rule_store import StoredRule, has_ended, has_started
+
+StateName = Literal["draft", "waiting", "live", "ended"]
+
+
+class RuleState(NamedTuple):
+    """The state of a rule."""
+
+    name: StateName
+    note: str
+    """What the rule waits for, or since when it has ended; when a live rule ends."""
+
+
+def get_rule_state(stored: StoredRule, applied_changes: Mapping[str, int], today: date) -> RuleState:
+    """Return the state of a rule by the real calendar.
+
+    Args:
+        stored: The rule.
+        applied_changes: Number of the applied change of each rule that the published lists follow.
+        today: The present day (UTC).
+    """
+    rule = stored.rule
+    is_applied = stored.rule_id in applied_changes
+    if rule.is_stopped or has_ended(rule, today):
+        ended = f"stopped by {stored.change.user}" if rule.is_stopped else f"last day {_format_last_day(rule)}"
+        return RuleState("ended", f"{ended}; the next lists are without it" if is_applied else ended)
+    if rule.is_draft:
+        return RuleState("draft", "waits to be submitted")
+    if not has_started(rule, today):
+        return RuleState("waiting", f"starts on {rule.valid_from}")
+    end = f"last day {_format_last_day(rule)}" if rule.valid_until else "without an end"
+    if applied_changes.get(stored.rule_id) == stored.change.number:
+        return RuleState("live", end)
+    if is_immediate_block(rule):
+        return RuleState("live", f"{end}; the HTTP service leaves the products out, the app with the next lists")
+    return RuleState("waiting", "waits for the next lists: `recomart rules apply`, or the next run")
+
+
+def is_immediate_block(rule: Rule) -> bool:
+    """Return whether the HTTP service follows a rule without a build: a block for all lists."""
+    return rule.kind == "block" and not (rule.placements or rule.favourite_category or rule.rule_set)
+
+
+def _format_last_day(rule: Rule) -> str:
+    return f"{rule.last_day}"

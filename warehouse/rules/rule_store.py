@@ -1,0 +1,228 @@
+"""The store of the merchandising rules: one file in the warehouse folder with all changes, which dbt reads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from warehouse.change_log import Change, ChangeLog, EntryChange, read_entries
+from warehouse.errors import RecomartError
+from warehouse.formatting import format_names
+from warehouse.rules.rule import Rule
+from warehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class StoredRule:
+    """A rule of the store, with its newest change."""
+
+    rule_id: str
+    rule: Rule
+    change: Change
+
+
+class RuleStore:
+    """The merchandising rules of a warehouse."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._file = settings.rules_file
+        self._log = ChangeLog(settings.rules_file, settings.wait_seconds)
+
+    def read_rules(self) -> dict[str, StoredRule]:
+        """Return all rules by id, oldest first.
+
+        Raises:
+            RecomartError: The file is damaged.
+        """
+        return self._parse_rules(self._log.read())
+
+    def repair(self) -> None:
+        """Create a missing file, and cut off the unfinished line of a killed process; dbt reads the file.
+
+        Raises:
+            WarehouseBusyError: Another process changes the file.
+            RecomartError: The file is damaged.
+        """
+        self._log.repair()
+        self.read_rules()
+
+    def read_history(self, rule_id: str | None = None) -> list[Change]:
+        """Return the changes of a rule, or of all rules, oldest first.
+
+        Raises:
+            RecomartError: The file is damaged, or the rule does not exist.
+        """
+        changes = self._log.read()
+        if rule_id is None:
+            return changes
+        changes = [change for change in changes if change.entry_id == rule_id]
+        if not changes:
+            raise self._make_unknown_error(rule_id)
+        return changes
+
+    def add(self, rules: Sequence[Rule], user: str, why: str | None = None) -> list[StoredRule]:
+        """Add rules, all or none; return them with their ids.
+
+        Raises:
+            RecomartError: A rule contradicts another one.
+        """
+
+        def make_changes(changes: list[Change]) -> list[EntryChange]:
+            stored = self._parse_rules(changes)
+            count = len({change.entry_id for change in changes})
+            others = {rule_id: entry.rule for rule_id, entry in stored.items()}
+            additions = []
+            for number, rule in enumerate(rules, start=count + 1):
+                check_contradictions(rule, others)
+                others[f"r{number}"] = rule
+                additions.append(EntryChange("add", f"r{number}", _dump(rule), why))
+            return additions
+
+        return self._write(user, make_changes)
+
+    def submit(self, rule_id: str, user: str, why: str | None = None) -> StoredRule:
+        """Make a draft a rule that the next lists follow.
+
+        Raises:
+            RecomartError: The rule does not exist, is no draft, or contradicts another one.
+        """
+
+        def change(stored: StoredRule, others: dict[str, Rule]) -> Rule:
+            if not stored.rule.is_draft:
+                raise RecomartError(f"rule {rule_id} not submitted: it is no draft")
+            submitted = stored.rule.model_copy(update={"is_draft": False})
+            check_contradictions(submitted, others)
+            return submitted
+
+        return self._change(rule_id, "submit", user, why, change)
+
+    def stop(self, rule_id: str, user: str, why: str | None = None) -> StoredRule:
+        """End a rule today.
+
+        Raises:
+            RecomartError: The rule does not exist, or has ended.
+        """
+
+        def change(stored: StoredRule, _: dict[str, Rule]) -> Rule:
+            if stored.rule.is_stopped or has_ended(stored.rule, get_today()):
+                raise RecomartError(f"rule {rule_id} not stopped: it has ended")
+            return stored.rule.model_copy(update={"is_stopped": True})
+
+        return self._change(rule_id, "stop", user, why, change)
+
+    def undo(self, rule_id: str, user: str, why: str | None = None) -> StoredRule | None:
+        """Undo the newest change of a rule; return the rule, or None when the change was its addition.
+
+        Raises:
+            RecomartError: The rule does not exist, or contradicts another one now.
+        """
+
+        def make_changes(changes: list[Change]) -> list[EntryChange]:
+            own_changes = [change for change in changes if change.entry_id == rule_id]
+            if not own_changes:
+                raise self._make_unknown_error(rule_id)
+            before = own_changes[-1].before
+            if before is not None:
+                others = {other: entry.rule for other, entry in self._parse_rules(changes).items() if other != rule_id}
+                check_contradictions(Rule.model_validate(before), others)
+            return [EntryChange("undo", rule_id, before, why)]
+
+        stored = self._write(user, make_changes)
+        return stored[0] if stored else None
+
+    def _change(
+        self,
+        rule_id: str,
+        action: str,
+        user: str,
+        why: str | None,
+        change: Callable[[StoredRule, dict[str, Rule]], Rule],
+    ) -> StoredRule:
+        def make_changes(changes: list[Change]) -> list[EntryChange]:
+            stored = self._parse_rules(changes)
+            if rule_id not in stored:
+                raise self._make_unknown_error(rule_id)
+            others = {other: entry.rule for other, entry in stored.items() if other != rule_id}
+            return [EntryChange(action, rule_id, _dump(change(stored[rule_id], others)), why)]
+
+        return self._write(user, make_changes)[0]
+
+    def _write(self, user: str, make_changes: Callable[[list[Change]], Sequence[EntryChange]]) -> list[StoredRule]:
+        return list(self._parse_rules(self._log.update(user, make_changes)).values())
+
+    def _parse_rules(self, changes: Sequence[Change]) -> dict[str, StoredRule]:
+        rules = {}
+        for rule_id, change in read_entries(changes).items():
+            try:
+                rules[rule_id] = StoredRule(rule_id, Rule.model_validate(change.after), change)
+            except ValidationError as error:
+                raise RecomartError(
+                    f"{self._file}: line {change.number} has no valid rule: the file was edited or is of a newer "
+                    "version of RecoMart. Restore it from a backup"
+                ) from error
+        return rules
+
+    def _make_unknown_error(self, rule_id: str) -> RecomartError:
+        return RecomartError(f"there is no rule '{rule_id}'. `recomart rules list --all` lists all rules")
+
+
+def check_contradictions(rule: Rule, others: dict[str, Rule]) -> None:
+    """Check that a rule does not contradict another one in the same lists on the same day.
+
+    Raises:
+        RecomartError: Two caps, repurchases or promotions are for the same lists.
+    """
+    if rule.is_draft or rule.is_stopped or rule.kind not in ("cap", "repurchase", "promote"):
+        return
+    rivals = [
+        rule_id
+        for rule_id, other in others.items()
+        if other.kind == rule.kind
+        and not other.is_draft
+        and not other.is_stopped
+        and _overlaps(rule, other)
+        and (rule.kind == "promote" or _get_selection(rule) == _get_selection(other))
+    ]
+    if rivals:
+        raise RecomartError(
+            f"'{rule.describe()}' not saved: the same lists already have a {rule.kind} rule, {format_names(rivals)}. "
+            f"Stop it with `recomart rules stop {rivals[0]}`, or choose other days or placements"
+        )
+
+
+def _overlaps(rule: Rule, other: Rule) -> bool:
+    """Return whether two rules are for common lists and days."""
+    is_same_group = _get_group(rule) == _get_group(other)
+    has_common_placement = not rule.placements or not other.placements or set(rule.placements) & set(other.placements)
+    ends_before = rule.valid_until is not None and (other.valid_from or date.min) >= rule.valid_until
+    starts_after = other.valid_until is not None and (rule.valid_from or date.min) >= other.valid_until
+    return is_same_group and bool(has_common_placement) and not ends_before and not starts_after
+
+
+def _get_group(rule: Rule) -> tuple[str, str]:
+    return (rule.favourite_category or "").lower(), (rule.rule_set or "").lower()
+
+
+def _get_selection(rule: Rule) -> tuple[str, str]:
+    return rule.scope, (rule.value or "").lower()
+
+
+def _dump(rule: Rule) -> dict[str, Any]:
+    return rule.model_dump(mode="json", exclude_defaults=True)
+
+
+def get_today() -> date:
+    """Return the present day (UTC), by which rules start and end."""
+    return datetime.now(UTC).date()
+
+
+def has_ended(rule: Rule, today: date) -> bool:
+    """Return whether the last day of a rule is over."""
+    return rule.valid_until is not None and rule.valid_until <= today
+
+
+def has_started(rule: Rule, today: date) -> bool:
+    """Return whether the first day of a rule has begun."""
+    return rule.valid_from is None or rule.valid_from <= today
