@@ -73,8 +73,8 @@ serve: install  ## start the HTTP service over the published copy
 docs: install  ## open dbt's documentation of all tables
 	@cd dbt_project && ../$(BIN)/dbt docs generate && ../$(BIN)/dbt docs serve
 
-# The settings and decisions of users stay: .env, policy.json, accepted_failures.jsonl, api_keys.json, merchandising_rules.jsonl
-# and forgotten_customers.json, without which a delivery brings the customers back.
+# The settings and decisions of users stay: .env, policy.json, accepted_failures.jsonl, api_keys.json, audiences.jsonl,
+# merchandising_rules.jsonl and forgotten_customers.json, without which a delivery brings the customers back.
 clean:  ## delete the environments and generated files, the landing folder included; settings and decisions of users stay
 	rm -rf .venv $(PYTHONS_DIR) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	rm -rf dbt_project/target dbt_project/logs

@@ -39,7 +39,7 @@ def test_clean_keeps_decisions_of_users(tmp_path: Path) -> None:
     (warehouse / "landing" / "events").mkdir(parents=True)
     kept_files = {
         *("policy.json", "accepted_failures.jsonl", "api_keys.json", "forgotten_customers.json", "sources.yml"),
-        "merchandising_rules.jsonl",
+        *("merchandising_rules.jsonl", "audiences.jsonl"),
     }
     generated_files = {"recomart.duckdb", "recomart.duckdb.wal", "run_state.json", "load_reading.json", "erasing.lock"}
     for name in kept_files | generated_files:

@@ -135,6 +135,9 @@ class Settings(BaseSettings):
     app_without_login: bool = False
     """Whether the app may listen for other machines without a login, because a proxy asks for one."""
 
+    app_max_data_age_days: float = Field(default=2, gt=0)
+    """Days after which the app shows in red that the shop's newest data are old."""
+
     service_require_keys: bool | None = None
     """Whether every request to the HTTP service but `/health` needs an API key. By default it does unless the service
     listens to a loopback address."""
@@ -294,6 +297,11 @@ class Settings(BaseSettings):
     def policy_file(self) -> Path:
         """Optional file of the retraining policy and the promotion gates that replace the defaults."""
         return self.warehouse / "policy.json"
+
+    @property
+    def audiences_file(self) -> Path:
+        """All changes of the saved audiences (docs/merchandising.md)."""
+        return self.warehouse / "audiences.jsonl"
 
     @property
     def rules_file(self) -> Path:

@@ -1,7 +1,6 @@
-"""Take the README's picture of the app: `.venv/bin/python docs/pictures/take_pictures.py [CUSTOMER]`.
+"""Take the README's picture of the app: `.venv/bin/python docs/pictures/take_pictures.py CUSTOMER`.
 
-The app shows the warehouse of RECOMART_WAREHOUSE, and its most active customer unless another is named. It needs
-chromium, chromedriver and the `dev` extra.
+The app shows a customer of the warehouse of RECOMART_WAREHOUSE. It needs chromium, chromedriver and the `dev` extra.
 """
 
 import shutil
@@ -83,7 +82,7 @@ def open_page(driver: webdriver.Chrome, url: str) -> None:
 
 def main() -> None:
     """Save a picture of a customer's page."""
-    page = f"/?customer={quote(sys.argv[1])}" if len(sys.argv) > 1 else "/"
+    page = f"/customers?customer={quote(sys.argv[1])}"
     with run_app() as address, open_browser() as driver:
         open_page(driver, address + page)
         driver.save_screenshot(str(PICTURE_DIR / "app.png"))

@@ -82,6 +82,7 @@ def find_unexpected_files(settings: Settings) -> list[str]:
         settings.warehouse: {
             *("recomart.duckdb", "landing", "demo_truth", "datasets", "models", "serving", "target", "logs"),
             settings.run_state_file.name,
+            *(settings.audiences_file.name, settings.audiences_file.with_suffix(".lock").name),
             # dbt creates an empty rules store.
             *(settings.rules_file.name, settings.rules_file.with_suffix(".lock").name),
             ERASURE_LOCK,

@@ -47,6 +47,7 @@ def _list_backed_up_paths(settings: Settings) -> list[Path]:
         settings.accepted_failures_file,
         settings.api_keys_file,
         settings.forgotten_customers_file,
+        settings.audiences_file,
         settings.rules_file,
     ]
 

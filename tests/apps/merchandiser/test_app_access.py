@@ -13,6 +13,7 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from apps.merchandiser.page_list import PAGES
 from tests.apps.merchandiser.app_server import run_app
 from tests.apps.merchandiser.browser import BrowserPage, needs_browser, start_browser
 from tests.apps.merchandiser.identity_provider import IdentityProvider, run_identity_provider
@@ -190,7 +191,7 @@ def test_data_needs_login(demo_warehouse: Settings, identity_provider: IdentityP
         ) as url,
         start_browser(tmp_path) as page,
     ):
-        for path in ("/", "/quality", "/new_customers", "/?customer=u1"):
+        for path in ("/", *(f"/{entry.name}" for entry in PAGES), "/customers?customer=u00001", "/unknown"):
             page.open(url + path)
             page.wait_for(lambda: page.find_elements(".st-key-login_None button"))
             assert_no_data(page)
@@ -198,10 +199,10 @@ def test_data_needs_login(demo_warehouse: Settings, identity_provider: IdentityP
         # On these addresses, Streamlit first asks for its base path, which fails.
         page.read_log("browser")
         page.find_elements(".st-key-login_None button")[0].click()
-        page.wait_for(lambda: page.read_rows("History"))
+        page.wait_for(lambda: page.find_elements("[data-testid=stTopNavLink]"))
         page.assert_no_error()
 
-        page.find_elements(".st-key-logout button")[0].click()
+        page.wait_for(lambda: page.find_elements(".st-key-logout button"))[0].click()
         login_button = page.wait_for(lambda: page.find_elements(".st-key-login_None button"))[0]
         identity_provider.email = "eve@shop.example.evil.example"
         login_button.click()

@@ -1,4 +1,4 @@
-"""Effect page: the verdicts of experiments, and what followed the recommendations."""
+"""The verdicts of experiments, and what followed the recommendations."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.customer_texts import describe_policy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.product_filter import SOURCE_LABELS
@@ -20,12 +19,28 @@ from warehouse.effect_texts import (
     format_value,
     label_metric,
 )
+from warehouse.publishing.serving_copy import ServingCopy
 
 CHART_HEIGHT = 260
 
 GROUP_LABELS = {"week": "Week (Monday)", "rank": "Rank", "source": "Source", "placement": "Placement"}
 
-METRIC_COLUMNS = ["Metric", "Value", "Control", "Adjusted lift", "95 % interval", "Verdict"]
+METRIC_COLUMNS = ["Metric", "Value", "Control", "Adjusted lift", "Likely range", "Verdict"]
+
+
+def show_effect(copy: ServingCopy) -> None:
+    """Show the verdicts of the experiments, and what followed the recommendations."""
+    report = copy.get_effect()
+    if report is None:
+        st.info(
+            "The effect of the recommendations is not published. An earlier version of RecoMart published this copy, "
+            "without the clicks and purchases after recommendations. The next `recomart run` publishes them.",
+            icon=":material/hourglass_empty:",
+        )
+        return
+    for experiment in report.experiments:
+        show_experiment(report, experiment)
+    show_recommendations_effect(report)
 
 
 def show_experiment(report: EffectReport, experiment: str) -> None:
@@ -47,6 +62,7 @@ def show_experiment(report: EffectReport, experiment: str) -> None:
     if not arm_metrics:
         st.info("No customers of an arm and of the control took part yet.", icon=":material/hourglass_empty:")
     st.caption(escape_markdown(describe_arms(arms)))
+    st.caption("Likely range: without 0 the difference is real.")
     for metrics in arm_metrics:
         st.dataframe(
             build_metric_table(metrics, is_inferred=is_inferred),
@@ -58,8 +74,8 @@ def show_experiment(report: EffectReport, experiment: str) -> None:
             label = label_metric(metrics[0].metric, is_inferred=is_inferred)
             st.altair_chart(build_day_chart(days, label), alt=f"{label} by day")
             st.caption(
-                f"{label}: difference from the control, counted from the start to each day, with 95 % intervals. The "
-                "days are no verdict: an interval often excludes 0 on some of them by chance."
+                f"{label}: difference from the control, counted from the start to each day, with its likely range. "
+                "The days are no verdict: a range is often without 0 on some of them by chance."
             )
 
 
@@ -114,6 +130,12 @@ def show_recommendations_effect(report: EffectReport) -> None:
             st.metric(f"Click-through rate{mark}", format_share(total.click_through_rate), width="content")
             st.metric(f"Purchases{mark}", f"{total.purchases:,}", width="content")
             st.metric(f"Revenue{mark}", f"{total.revenue:,.2f}", width="content")
+    if not totals:
+        st.info(
+            "The effect of the recommendations is not known yet. It needs two things: lists that were published for at "
+            "least a day, and views, clicks or purchases of customers after them. The next daily run adds both.",
+            icon=":material/hourglass_empty:",
+        )
     for note in report.notes:
         st.caption(note)
     if not totals:
@@ -144,15 +166,3 @@ def build_figure_table(figures: Sequence[RecommendationFigures]) -> pd.DataFrame
     """Return one row per group, with the click-through rate in percent."""
     table = pd.DataFrame([row.model_dump() for row in figures])
     return table.assign(click_through_rate=100 * table["click_through_rate"].astype(float))
-
-
-live_report = get_live_copy().get_effect()
-if live_report is None:
-    st.info(
-        "An earlier version of RecoMart published this copy, without the effect. The next `recomart run` publishes it.",
-        icon=":material/hourglass_empty:",
-    )
-else:
-    for experiment_name in live_report.experiments:
-        show_experiment(live_report, experiment_name)
-    show_recommendations_effect(live_report)

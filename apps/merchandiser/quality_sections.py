@@ -1,10 +1,9 @@
-"""Quality page: the published copy, metrics of its model and of the lists, trends over time and data quality."""
+"""Sections of the quality page: plain answers, metrics of the model and of the lists, trends and data quality."""
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.list_quality import show_lists, show_purchases
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.metric_tables import (
@@ -16,6 +15,7 @@ from apps.merchandiser.metric_tables import (
     melt_metrics,
     pivot_metrics,
 )
+from apps.merchandiser.quality_answers import show_answers
 from apps.merchandiser.table_columns import (
     choose_table_height,
     make_count_column,
@@ -103,9 +103,9 @@ def show_differences(differences: pd.DataFrame) -> None:
     if differences.empty:
         return
     st.caption(
-        f"Difference of the model to each baseline at {HEADLINE_K} recommended products, with the 95 % confidence "
-        "interval. If the interval excludes zero, the difference is statistically significant. Best possible is not a "
-        "baseline: it ranks by the real preferences of a demo shop's customers."
+        f"Difference of the model to each baseline at {HEADLINE_K} recommended products. Likely range in brackets; "
+        "without 0 the difference is real. Best possible is not a baseline: it ranks by the real preferences of a demo "
+        "shop's customers."
     )
     st.dataframe(
         format_differences(differences, HEADLINE_K),
@@ -139,7 +139,7 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
     """Show all training runs, the newest first; the published one is marked."""
     st.subheader("Model runs", anchor=False)
     columns = {
-        "is_published": st.column_config.CheckboxColumn("Published"),
+        "is_published": st.column_config.TextColumn("Published"),
         "trained_at": make_time_column("Trained"),
         "ndcg_at_10": make_metric_column("NDCG@10", METRIC_HELP["NDCG"]),
         "popularity_ndcg_at_10": make_metric_column("NDCG@10 of popularity"),
@@ -152,8 +152,9 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
         "run_id": st.column_config.TextColumn("Run"),
         "rejection_reason": st.column_config.TextColumn("Rejected because", width="large"),
     }
+    st.caption("All training runs, the newest first.")
     st.dataframe(
-        runs.assign(is_published=runs["run_id"] == published_run_id),
+        runs.assign(is_published=(runs["run_id"] == published_run_id).map({True: "published", False: ""})),
         height=choose_table_height(runs),
         hide_index=True,
         alt="Model runs",
@@ -173,6 +174,7 @@ def find_best_baseline(runs: pd.DataFrame, run_id: str | None) -> str | None:
 def show_row_accounting(feeds: pd.DataFrame) -> None:
     """Show the row accounting: the rows of each feed by status."""
     st.subheader("Data quality", anchor=False)
+    st.caption("Lines = loaded + rejected; loaded = clean + duplicates + excluded + quarantined.")
     columns = {
         "feed": st.column_config.TextColumn("Feed"),
         "clean_share": st.column_config.ProgressColumn("Share clean", format="%.1f%%", min_value=0, max_value=100),
@@ -196,20 +198,34 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
         column_order=list(columns),
         column_config=columns,
     )
-    st.caption("Lines = loaded + rejected; loaded = clean + duplicates + excluded + quarantined.")
 
 
-live_copy = get_live_copy()
-ranking_metrics, model_runs = live_copy.get_metrics(), live_copy.get_model_runs()
-best_baseline = find_best_baseline(model_runs, live_copy.published.run_id)
-metrics, purchase_metrics = melt_metrics(ranking_metrics), live_copy.get_metrics("purchase")
-show_live_copy(live_copy, metrics)
-show_ranking(live_copy, metrics, has_repeats=not purchase_metrics.empty)
-show_differences(live_copy.get_metric_differences())
-show_lists(ranking_metrics, best_baseline, HEADLINE_K)
-show_purchases(purchase_metrics, live_copy.get_shop_repeats(), best_baseline, HEADLINE_K)
-show_quality_trend(model_runs)
-show_model_runs(model_runs, live_copy.published.run_id)
-show_coverage(live_copy.get_coverage())
-show_drift(live_copy.get_drift())
-show_row_accounting(live_copy.get_feed_accounting())
+def show_quality(copy: ServingCopy) -> None:
+    """Show the plain answers, and behind tabs the metrics of the model and of the lists, and data quality."""
+    parts = {"In short": show_answers, "Model": _show_model, "Lists": _show_lists, "Data": _show_data}
+    for tab, show_part in zip(st.tabs(list(parts), key="part", bind="query-params"), parts.values(), strict=True):
+        if tab.open:
+            with tab:
+                show_part(copy)
+
+
+def _show_model(copy: ServingCopy) -> None:
+    ranking_metrics, model_runs = copy.get_metrics(), copy.get_model_runs()
+    metrics = melt_metrics(ranking_metrics)
+    show_live_copy(copy, metrics)
+    show_ranking(copy, metrics, has_repeats=not copy.get_metrics("purchase").empty)
+    show_differences(copy.get_metric_differences())
+    show_quality_trend(model_runs)
+    show_model_runs(model_runs, copy.published.run_id)
+
+
+def _show_lists(copy: ServingCopy) -> None:
+    best_baseline = find_best_baseline(copy.get_model_runs(), copy.published.run_id)
+    show_lists(copy.get_metrics(), best_baseline, HEADLINE_K)
+    show_purchases(copy.get_metrics("purchase"), copy.get_shop_repeats(), best_baseline, HEADLINE_K)
+    show_coverage(copy.get_coverage())
+
+
+def _show_data(copy: ServingCopy) -> None:
+    show_drift(copy.get_drift())
+    show_row_accounting(copy.get_feed_accounting())

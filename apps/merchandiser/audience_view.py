@@ -1,0 +1,154 @@
+"""Audiences: customers by conditions, their number, and their recommendations as a file."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from apps.merchandiser.audience_form import fill_form, show_form
+from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.table_columns import make_count_column, make_time_column, select_filled_columns
+from apps.merchandiser.users import ask_user_name
+from warehouse.audiences import MAX_NAME_LENGTH, Audience, AudienceStore, SavedAudience
+from warehouse.errors import RecomartError
+from warehouse.formatting import format_count
+from warehouse.publishing.audience_queries import (
+    AudienceSize,
+    count_audience,
+    get_audience_customers,
+    get_audience_lists,
+)
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
+from warehouse.spreadsheets import encode_csv
+
+MAX_EXPORTED_ROWS = 500_000
+"""Maximum rows of an exported file, which the app builds in its memory."""
+MAX_SHOWN_CUSTOMERS = 100
+DEFAULT_NAME = "audience"
+
+
+def show_audiences(copy: ServingCopy) -> None:
+    """Show the conditions, the number of customers, the export, and the saved audiences."""
+    store = AudienceStore(Settings())
+    saved_audiences = store.list_audiences()
+    _show_saved_audiences(saved_audiences)
+    audience = show_form(copy)
+    if audience is None:
+        return
+    size = query_once(count_audience, copy, audience)
+    if size.customers == 0:
+        st.info("No customer meets these conditions.", icon=":material/group_off:")
+    else:
+        _show_export(copy, audience, size)
+        _show_customers(copy, audience, size)
+    _show_changes(store, saved_audiences, audience)
+
+
+def _show_saved_audiences(saved_audiences: list[SavedAudience]) -> None:
+    audiences = {saved.name: saved for saved in saved_audiences}
+
+    def open_audience() -> None:
+        name = st.session_state["saved_audience"]
+        fill_form(audiences[name].audience if name in audiences else Audience())
+
+    if not audiences:
+        st.caption("No audience is saved yet.")
+        return
+    name = st.selectbox(
+        "Saved audience",
+        list(audiences),
+        index=None,
+        placeholder="Choose a saved audience",
+        key="saved_audience",
+        on_change=open_audience,
+        width=420,
+        persist_state="session",
+    )
+    if name in audiences:
+        change = audiences[name].change
+        st.caption(escape_markdown(f"Saved by {change.user} on {change.changed_at:%d %b %Y, %H:%M} UTC."))
+
+
+def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> None:
+    st.subheader(format_count(size.customers, "customer"), anchor=False)
+    without_list = size.customers - size.customers_with_list
+    if without_list:
+        st.caption(
+            f"{format_count(without_list, 'customer')} of them have no recommendations, and no rows in the file."
+        )
+    max_n = max(1, query_once(ServingCopy.get_max_list_length, copy))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        n = st.number_input(
+            "Products per customer", 1, max_n, min(3, max_n), key="audience_n", width=180, persist_state="session"
+        )
+        row_count = n * size.customers_with_list
+        name = st.session_state.get("saved_audience") or DEFAULT_NAME
+        st.download_button(
+            "Export",
+            lambda: encode_csv(get_audience_lists(copy, audience, n)),
+            make_export_name("recomart", f"{name}-top-{n}"),
+            "text/csv",
+            key="audience_export",
+            help="Customer ids with their recommendations as CSV, one row for each product",
+            icon=":material/download:",
+            on_click="ignore",
+            disabled=not 0 < row_count <= MAX_EXPORTED_ROWS,
+        )
+        st.caption(f"Up to {format_count(row_count, 'row')}", width="content")
+    if row_count > MAX_EXPORTED_ROWS:
+        st.warning(
+            f"The file would have more than {MAX_EXPORTED_ROWS:,} rows. Export fewer products per customer, or add a "
+            "condition.",
+            icon=":material/warning:",
+        )
+
+
+def _show_customers(copy: ServingCopy, audience: Audience, size: AudienceSize) -> None:
+    rows = get_audience_customers(copy, audience, MAX_SHOWN_CUSTOMERS)
+    part = f"The {len(rows)} of them with" if len(rows) < size.customers else "Those with"
+    st.caption(f"{part} the highest spend first.")
+    columns = ["user_id", "last_seen_at", "favourite_category", "order_count", "purchase_count", "total_spend"]
+    st.dataframe(
+        rows.astype({"total_spend": float}),
+        height=400,
+        hide_index=True,
+        alt="Customers of the audience",
+        placeholder="—",
+        column_order=select_filled_columns(rows, [name for name in columns if name in rows]),
+        column_config={
+            "user_id": st.column_config.TextColumn("Customer", width=220),
+            "last_seen_at": make_time_column("Last seen", width=170),
+            "favourite_category": st.column_config.TextColumn("Favourite category", width=170),
+            "order_count": make_count_column("Orders"),
+            "purchase_count": make_count_column("Items bought"),
+            "total_spend": st.column_config.NumberColumn("Spent", format="%.2f"),
+        },
+    )
+
+
+def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], audience: Audience) -> None:
+    """Show the fields that save the conditions under a name, or delete a saved audience."""
+    st.subheader("Save this audience", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Name", key="audience_name", max_chars=MAX_NAME_LENGTH, width=240).strip()
+        user = ask_user_name()
+        if st.button("Save", key="audience_save", icon=":material/save:", disabled=not (name and user)):
+            _change(lambda: store.save(user, name, audience))
+        opened_name = str(st.session_state.get("saved_audience") or "")
+        if any(saved.name == opened_name for saved in saved_audiences):
+            label = f"Delete “{escape_markdown(shorten_text(opened_name, 40))}”"
+            if st.button(label, key="audience_delete", icon=":material/delete:", disabled=not user):
+                _change(lambda: store.delete(user, opened_name))
+    if not (name and user):
+        st.caption("Type a name for the audience and your own name.")
+
+
+def _change(change: Callable[[], None]) -> None:
+    try:
+        change()
+    except RecomartError as error:
+        st.error(escape_markdown(str(error)))
+    else:
+        st.rerun()

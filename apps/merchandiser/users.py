@@ -1,0 +1,29 @@
+"""The person who uses the app."""
+
+import streamlit as st
+
+from apps.merchandiser.access import is_login_configured
+
+MAX_USER_NAME_LENGTH = 100
+
+
+def get_account() -> str | None:
+    """Return the e-mail address of the logged-in account; None in an app without a login."""
+    email = st.user.get("email") if is_login_configured() else None
+    return None if email is None else str(email)
+
+
+def ask_user_name() -> str:
+    """Return the account; without a login, the name that the person types, which may be empty."""
+    account = get_account()
+    if account is not None:
+        return account
+    name = st.text_input(
+        "Your name",
+        key="user_name",
+        max_chars=MAX_USER_NAME_LENGTH,
+        persist_state="session",
+        help="It is written into the history of changes.",
+        width=240,
+    )
+    return name.strip()

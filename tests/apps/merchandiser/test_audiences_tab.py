@@ -1,0 +1,127 @@
+"""The audiences of the page of the customers."""
+
+import io
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+import streamlit as st
+
+from tests.apps.conftest import OpenApp
+from warehouse.audiences import Audience, AudienceStore
+from warehouse.publishing.audience_queries import count_audience, get_audience_customers, get_audience_lists
+from warehouse.publishing.publisher import publish
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
+from warehouse.spreadsheets import encode_csv
+
+SECTION = {"section": "Audiences"}
+
+
+def test_count_equals_the_table(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    users = demo_copy.query_frame("select * from dim_users")
+    category = users["favourite_category"].mode()[0]
+    data_end = users["last_seen_at"].max()
+    days, spend = 1, 50
+    expected = users[
+        (users["favourite_category"] == category)
+        & (users["last_seen_at"] <= data_end - pd.Timedelta(days=days))
+        & (users["total_spend"].astype(float) >= spend)
+    ]
+    assert 0 < len(expected) < len(users)
+    app = open_app("customers", **SECTION)
+    app.selectbox(key="audience_favourite_category").select(category)
+    app.text_input(key="audience_min_days_since_seen").set_value(str(days))
+    app.text_input(key="audience_min_spend").set_value("50,00")
+    app.button[0].click().run()
+    assert not app.exception
+    assert app.subheader[0].value == f"{len(expected)} customers"
+    assert set(app.dataframe[0].value["user_id"]) <= set(expected["user_id"])
+
+
+def test_conditions_of_audience(demo_copy: ServingCopy) -> None:
+    users = demo_copy.query_frame("select * from dim_users")
+    recent = users["last_seen_at"] >= users["last_seen_at"].max() - pd.Timedelta(days=1)
+    for audience, expected in (
+        (Audience(), len(users)),
+        (Audience(max_days_since_seen=1), recent.sum()),
+        (Audience(min_orders=2, max_orders=3), users["order_count"].between(2, 3).sum()),
+        (Audience(max_spend=0), (users["total_spend"].astype(float) <= 0).sum()),
+    ):
+        assert count_audience(demo_copy, audience).customers == expected
+        assert len(get_audience_customers(demo_copy, audience, 10_000)) == expected
+
+
+def test_export_has_top_n_of_each_customer(
+    open_app: OpenApp, demo_copy: ServingCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports: dict[str, Any] = {}
+    download_button = st.download_button
+
+    def capture(label: str, data: Any, file_name: str, *args: Any, **options: Any) -> bool:
+        exports[file_name] = data
+        return download_button(label, data, file_name, *args, **options)
+
+    monkeypatch.setattr(st, "download_button", capture)
+    open_app("customers", **SECTION)
+    content = exports["recomart-audience-top-3.csv"]()
+    exported = pd.read_csv(io.BytesIO(content))
+    published = demo_copy.query_frame("select * from rec_top_n where rank <= 3 order by user_id, rank")
+    assert list(exported["user_id"]) == list(published["user_id"])
+    assert list(exported["product_id"]) == list(published["product_id"])
+
+
+def test_export_is_safe_for_spreadsheets(writable_warehouse: Settings, published_tables: list[str]) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("update marts.rec_top_n set product_name = '=1+1' where rank = 1")
+    publish(writable_warehouse, published_tables)
+    with ServingCopy(writable_warehouse) as copy:
+        assert b'"\'=1+1"' in encode_csv(get_audience_lists(copy, Audience(), 1))
+
+
+def test_save_open_and_delete(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:
+    publish(writable_warehouse, published_tables)
+    name = "*Big* <b>spenders</b>"
+    app = open_app("customers", writable_warehouse, **SECTION)
+    app.text_input(key="audience_min_spend").set_value("12,5")
+    app.button[0].click().run()
+    app.text_input(key="audience_name").set_value(name)
+    app.text_input(key="user_name").set_value("ann").run()
+    app.button(key="audience_save").click().run()
+    assert not app.exception
+    (saved,) = AudienceStore(writable_warehouse).list_audiences()
+    assert (saved.name, saved.audience, saved.change.user) == (name, Audience(min_spend=12.5), "ann")
+
+    other = open_app("customers", writable_warehouse, **SECTION)
+    other.selectbox(key="saved_audience").select(name).run()
+    assert other.text_input(key="audience_min_spend").value == "12.5"
+    other.text_input(key="user_name").set_value("bob").run()
+    other.button(key="audience_delete").click().run()
+    assert not other.exception
+    assert AudienceStore(writable_warehouse).list_audiences() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("min_spend", "1,200", "can mean 1200 or 1\\.2"),
+        ("min_orders", "1.5", "is not a whole number"),
+        ("max_days_since_seen", "many", "is not an amount"),
+    ],
+)
+def test_wrong_condition_is_refused(open_app: OpenApp, field: str, text: str, message: str) -> None:
+    app = open_app("customers", **SECTION)
+    app.text_input(key=f"audience_{field}").set_value(text)
+    app.button[0].click().run()
+    assert not app.exception
+    assert message in app.error[0].value
+    assert not app.dataframe
+
+
+def test_damaged_store_is_named(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:
+    publish(writable_warehouse, published_tables)
+    writable_warehouse.audiences_file.write_text("x\n", encoding="utf-8")
+    app = open_app("customers", writable_warehouse, **SECTION)
+    assert not app.exception
+    assert "is not a change" in app.warning[0].value

@@ -1,0 +1,108 @@
+"""Queries of a published copy about audiences: their customers, and the recommendations of these customers."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from warehouse.audiences import Audience
+from warehouse.publishing.customer_queries import add_currency, has_column
+from warehouse.publishing.serving_copy import ServingCopy
+
+CONDITIONS = {
+    "favourite_category": "users.favourite_category = ?",
+    "min_days_since_seen": "users.last_seen_at <= ? - to_days(cast(? as integer))",
+    "max_days_since_seen": "users.last_seen_at >= ? - to_days(cast(? as integer))",
+    "min_spend": "users.total_spend >= ?",
+    "max_spend": "users.total_spend <= ?",
+    "min_orders": "users.order_count >= ?",
+    "max_orders": "users.order_count <= ?",
+    "experiment_arm": "users.user_id in (select user_id from rec_customer_arms where arm = ?)",
+}
+"""SQL of each condition of an audience. The days begin at the end of the data."""
+
+
+class AudienceSize(NamedTuple):
+    """Numbers of customers of an audience."""
+
+    customers: int
+    customers_with_list: int
+
+
+def get_data_end(copy: ServingCopy) -> datetime | None:
+    """Return the time of the last action of any customer; None without customers."""
+    end = copy.query_frame("select max(last_seen_at) as data_end from dim_users")["data_end"].iloc[0]
+    return None if pd.isna(end) else end.to_pydatetime()
+
+
+def list_favourite_categories(copy: ServingCopy) -> list[str]:
+    """Return the favourite categories of customers, the most frequent first."""
+    rows = copy.query_frame(
+        "select favourite_category from dim_users where favourite_category is not null "
+        "group by favourite_category order by count(*) desc, favourite_category"
+    )
+    return list(rows["favourite_category"])
+
+
+def list_arms(copy: ServingCopy) -> list[str]:
+    """Return the arms of the active experiment."""
+    return sorted({arm.arm for arm in copy.get_experiment_arms()})
+
+
+def has_order_counts(copy: ServingCopy) -> bool:
+    """Return whether the copy has the number of orders; a copy of an earlier version has none."""
+    return has_column(copy, "dim_users", "order_count")
+
+
+def count_audience(copy: ServingCopy, audience: Audience) -> AudienceSize:
+    """Return the number of customers of an audience, and how many of them have recommendations."""
+    condition, parameters = _build_condition(copy, audience)
+    rows = copy.query_frame(
+        f"""
+        select
+            count(*) as customers,
+            count(*) filter (
+                where users.user_id in (select user_id from rec_top_n where rank = 1)
+            ) as customers_with_list
+        from dim_users as users
+        where {condition}
+        """,
+        *parameters,
+    )
+    return AudienceSize(int(rows["customers"].iloc[0]), int(rows["customers_with_list"].iloc[0]))
+
+
+def get_audience_customers(copy: ServingCopy, audience: Audience, limit: int) -> pd.DataFrame:
+    """Return customers of an audience, those with the highest spend first; rows of `dim_users`."""
+    condition, parameters = _build_condition(copy, audience)
+    return copy.query_frame(
+        f"select * from dim_users as users where {condition} order by total_spend desc, user_id limit ?",
+        *parameters,
+        limit,
+    )
+
+
+def get_audience_lists(copy: ServingCopy, audience: Audience, n: int) -> pd.DataFrame:
+    """Return the first n recommendations of each customer of an audience, for a mailing."""
+    condition, parameters = _build_condition(copy, audience)
+    lists = copy.query_frame(
+        f"""
+        select lists.user_id, lists.rank, lists.product_id, lists.product_name, lists.category, lists.brand, lists.price
+        from rec_top_n as lists
+        where lists.rank <= ? and lists.user_id in (select users.user_id from dim_users as users where {condition})
+        order by lists.user_id, lists.rank
+        """,
+        n,
+        *parameters,
+    )
+    return add_currency(copy, lists)
+
+
+def _build_condition(copy: ServingCopy, audience: Audience) -> tuple[str, list[Any]]:
+    conditions, parameters = ["true"], []
+    for name, value in audience.model_dump(exclude_none=True).items():
+        conditions.append(CONDITIONS[name])
+        if "since_seen" in name:
+            parameters.append(get_data_end(copy))
+        parameters.append(value)
+    return " and ".join(conditions), parameters

@@ -1,0 +1,146 @@
+"""Answers about one customer's list: what changed since an earlier list, and why a product is not in it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from warehouse.publishing.customer_queries import get_timeline
+from warehouse.publishing.serving_copy import ServingCopy
+
+MAX_FOUND_PRODUCTS = 20
+
+
+def compare_lists(current: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """Return the products of two lists of a customer with their ranks, the current list first.
+
+    Returns:
+        The columns of the lists, `rank` and `earlier_rank` (null for a new or gone product), and `change`: new, gone,
+        up, down or same.
+    """
+    products = pd.concat([current, earlier]).drop_duplicates("product_id").drop(columns="rank")
+    for column, rows in (("rank", current), ("earlier_rank", earlier)):
+        ranks = dict(zip(rows["product_id"], rows["rank"], strict=True))
+        products[column] = products["product_id"].map(ranks).astype("Int64")
+    products["change"] = [
+        _describe_change(rank, earlier_rank)
+        for rank, earlier_rank in zip(products["rank"], products["earlier_rank"], strict=True)
+    ]
+    return products.sort_values(["rank", "earlier_rank"], ignore_index=True)
+
+
+def _describe_change(rank: Any, earlier_rank: Any) -> str:
+    if pd.isna(earlier_rank):
+        return "new"
+    if pd.isna(rank):
+        return "gone"
+    return "same" if rank == earlier_rank else ("up" if rank < earlier_rank else "down")
+
+
+def find_products(copy: ServingCopy, search: str) -> pd.DataFrame:
+    """Return products with the text in their id or name, the exact id or name first; rows of `dim_products`."""
+    return copy.query_frame(
+        """
+        select *
+        from dim_products
+        where contains(lower(product_id), lower($1)) or contains(lower(product_name), lower($1))
+        order by product_id = $1 desc, lower(product_id) = lower($1) desc, lower(product_name) = lower($1) desc,
+            popularity_score desc nulls last, product_id
+        limit $2
+        """,
+        search,
+        MAX_FOUND_PRODUCTS,
+    )
+
+
+def explain_absence(copy: ServingCopy, user_id: str, product_id: str) -> list[str]:
+    """Return the reasons why a customer's list has no place for a product, or the place that it has.
+
+    The sentences are texts without Markdown.
+    """
+    recommendations = copy.get_recommendations(user_id, copy.get_max_list_length())
+    place = recommendations[recommendations["product_id"] == product_id]
+    if not place.empty:
+        return [f"It is recommended at rank {place['rank'].iloc[0]}: {place['reason'].iloc[0]}."]
+    arm = copy.get_customer_arm(user_id)
+    if arm and arm["policy"] == "none":
+        return [f"The arm “{arm['arm']}” of the experiment “{arm['experiment']}” gives no recommendations."]
+    rule = _get_rule(copy, user_id, product_id, arm)
+    if rule is None:
+        return ["The published copy has no such product."]
+    if not rule["is_recommendable"]:
+        return [f"{_capitalize(rule['exclusion_reason'] or 'not available')}."]
+    reasons = [
+        *_explain_purchase(copy, user_id, product_id, rule),
+        *_explain_caps(recommendations, rule),
+    ]
+    if recommendations.empty:
+        return [*reasons, "The customer has no list."]
+    return reasons or [
+        f"The list is full: each of its {len(recommendations)} products fits this customer better, or a merchandising "
+        "rule gives it the place."
+    ]
+
+
+def _get_rule(copy: ServingCopy, user_id: str, product_id: str, arm: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the rules of the customer's list do with a product; None for an unknown product."""
+    rules = copy.query_frame("select * from rec_product_rules where product_id = ?", product_id)
+    # A copy of an earlier version has the same rules for all lists.
+    if "rec_rule_profiles" in copy.published.rows:
+        rule_sets = {other.arm: other.rule_set for other in copy.get_experiment_arms()}
+        rule_set = rule_sets.get(arm["arm"]) if arm else None
+        special_rules = copy.query_frame(
+            """
+            select product_rules.*
+            from rec_profile_product_rules as product_rules
+            inner join (
+                select rule_profile
+                from rec_rule_profiles
+                where placement = 'home' and rule_set = ? and segment in ('', ?)
+                order by segment desc
+                limit 1
+            ) as profiles on product_rules.rule_profile = profiles.rule_profile
+            where product_rules.product_id = ?
+            """,
+            rule_set or "",
+            copy.get_customer(user_id)["favourite_category"],
+            product_id,
+        )
+        # The rules of most customers are only in rec_product_rules.
+        rules = rules if special_rules.empty else special_rules
+    return None if rules.empty else {str(name): value for name, value in rules.iloc[0].to_dict().items()}
+
+
+def _explain_purchase(copy: ServingCopy, user_id: str, product_id: str, rule: Mapping[str, Any]) -> list[str]:
+    history = get_timeline(copy, user_id, ["purchase", "return"])
+    lines = history[history["product_id"] == product_id]
+    purchases = lines[lines["action_type"] == "purchase"]
+    if purchases.empty or lines["quantity"].sum() <= 0:
+        return []
+    last_day = purchases["action_at"].max()
+    text = f"Already bought, the last time on {last_day:%d %b %Y}"
+    after_days = rule.get("repurchase_after_days")
+    if after_days is not None and not pd.isna(after_days):
+        return [f"{text}. A rule allows it again {int(after_days)} days after the purchase."]
+    repeats = copy.get_shop_repeats()
+    if repeats is not None and repeats.get("is_repeat_shop"):
+        return [f"{text}. It may be recommended again when the customer's usual time between purchases is over."]
+    return [f"{text}. The shop recommends no bought products."]
+
+
+def _explain_caps(recommendations: pd.DataFrame, rule: Mapping[str, Any]) -> list[str]:
+    reasons = []
+    for facet in ("category", "brand"):
+        cap, value = rule[f"{facet}_cap"], rule[facet]
+        if pd.isna(cap) or pd.isna(value):
+            continue
+        if (recommendations[facet] == value).sum() >= cap:
+            reasons.append(
+                f"The cap is reached: a list has at most {int(cap)} products of the {facet} {value}, and those of this "
+                "list fit the customer better."
+            )
+    return reasons
+
+
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]
