@@ -25,9 +25,15 @@ alter table raw.purchases add column if not exists device varchar;
 create table if not exists raw.products (
     product_id varchar, product_name varchar, category varchar, brand varchar, price varchar, currency varchar,
     popularity_score varchar, is_available varchar, updated_at varchar,
+    margin varchar, product_url varchar, image_url varchar,
     _extra varchar, _feed varchar not null, _file varchar not null,
     _line bigint not null, _load_id bigint not null
 );
+
+-- A warehouse of an earlier version gets the columns.
+alter table raw.products add column if not exists margin varchar;
+alter table raw.products add column if not exists product_url varchar;
+alter table raw.products add column if not exists image_url varchar;
 
 create table if not exists raw.impressions (
     impression_id varchar, user_id varchar, session_id varchar, product_id varchar, placement varchar, position varchar,

@@ -26,6 +26,10 @@ COMPARED_TABLES = (
 """The tables that all contenders make; docs/benchmarks/pipeline.md lists RecoMart's further tables."""
 
 IGNORED_COLUMNS = {
+    "currency",
+    "image_url",
+    "margin",
+    "product_url",
     "raw_row",
     "unreadable_event_at",
     "unreadable_event_type",
@@ -33,7 +37,7 @@ IGNORED_COLUMNS = {
     "unreadable_purchased_at",
     "unreadable_quantity",
 }
-"""Columns that only describe a quarantined row; the reasons are compared."""
+"""Columns that only describe a quarantined row, whose reasons are compared, and attributes for the app."""
 
 RELATIVE_TOLERANCE = 1e-6
 """Relative difference up to which two sums of floating-point numbers are equal."""

@@ -8,7 +8,7 @@
     ]) | list -%}
     {%- set typed_columns = [
         'event_at', 'purchased_at', 'updated_at', 'seen_at', 'published_at', 'served_at', 'device', 'quantity', 'price',
-        'line_total', 'popularity_score', 'position',
+        'line_total', 'popularity_score', 'margin', 'position',
     ] -%}
     {%- set are_texts_read = is_declared(feeds, 'join_key') or is_declared(feeds, 'fill_down')
         or is_declared(feeds, 'where') or is_declared(feeds, 'leave_out') or is_declared(feeds, 'is_return') -%}

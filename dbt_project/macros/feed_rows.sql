@@ -16,7 +16,7 @@
         ],
         'products': [
             'product_id', 'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score', 'is_available',
-            'updated_at',
+            'updated_at', 'margin', 'product_url', 'image_url',
         ],
         'impressions': [
             'impression_id', 'user_id', 'session_id', 'product_id', 'placement', 'position', 'seen_at',

@@ -1,7 +1,9 @@
 {#- Columns of a group of rows: the variants of a product, or the lines of an order or event. -#}
 {% macro columns_of_groups(kind) -%}
     {%- if kind == 'products' -%}
-        {{ return(['product_name', 'category', 'brand', 'is_available', 'currency', 'updated_at']) }}
+        {{ return([
+            'product_name', 'category', 'brand', 'is_available', 'currency', 'updated_at', 'product_url', 'image_url',
+        ]) }}
     {%- endif -%}
     {{ return(['transaction_id', 'user_id', 'session_id', 'device', 'currency', 'purchased_at', 'event_at']) }}
 {%- endmacro %}

@@ -137,3 +137,48 @@
         )
     end
 {%- endmacro %}
+
+{#- Prices are in the shop's currency where the sources file declares one. -#}
+{% macro price_currency(price, currency, feeds) -%}
+    {%- set shop = feeds[0] if feeds else {} -%}
+    case
+        when {{ price }} is null then null
+        {%- if shop.currency %}
+        else {{ quote(shop.currency) }}
+        {%- else %}
+        when {{ is_currency_code(currency) }} then {{ currency }}
+        {%- endif %}
+    end
+{%- endmacro %}
+
+{% macro is_currency_code(text) -%}
+    regexp_replace({{ text }}, '^[A-Z]{3}$', '') = ''
+{%- endmacro %}
+
+{#- With a declared currency, such a row is quarantined instead. -#}
+{% macro unknown_currency(currency, price, feeds) -%}
+    {%- set shop = feeds[0] if feeds else {} -%}
+    {%- if shop.currency or not mapped_columns(['currency'], feeds) -%}
+    cast(null as {{ dbt.type_string() }})
+    {%- else -%}
+    case
+        when {{ price }} is not null and {{ currency }}_text is not null and not {{ is_currency_code(currency) }}
+            then {{ currency }}_text
+    end
+    {%- endif -%}
+{%- endmacro %}
+
+{#- 35 is more likely to be 35 % than 35 times the price, but no file says so: without a percent sign it is unread. -#}
+{% macro parse_margin(column, feed_column, feeds) -%}
+    {%- if not mapped_columns([column.split('.') | last], feeds) -%}
+    cast(null as {{ type_double() }})
+    {%- else -%}
+    {%- set share = parse_number(column, feed_column, feeds) -%}
+    {%- set percent_text = "trim(replace(" ~ column ~ ", '%', ''))" -%}
+    {%- set percent = cast_or_null(normalize_decimal_mark(percent_text, feed_column, feeds), type_double()) -%}
+    case
+        when {{ column }} like '%\%' escape '\' then case when {{ percent }} between -100 and 100 then {{ percent }} / 100 end
+        when {{ share }} between -1 and 1 then {{ share }}
+    end
+    {%- endif -%}
+{%- endmacro %}

@@ -14,7 +14,10 @@ with ranked_values as (
             order by unread.value is null, unread.rows desc, unread.value
         ) as value_rank
     from {{ ref('audit_unread_values') }} as unread
-    where column_name in ('is_available', 'popularity_score', 'updated_at', 'category', 'brand', 'product_name')
+    where column_name in (
+        'is_available', 'popularity_score', 'updated_at', 'category', 'brand', 'product_name', 'margin', 'product_url',
+        'image_url'
+    )
 
 ),
 
@@ -40,6 +43,9 @@ select
             when 'is_available' then 'Declare the values under availability in the sources file'
             when 'popularity_score' then 'Declare decimal or thousands in the sources file'
             when 'updated_at' then 'Declare timestamp_formats in the sources file'
+            when 'margin' then 'A margin is a share of the price such as 0.35, or has a percent sign'
+            when 'product_url' then 'Only whole addresses with http or https count'
+            when 'image_url' then 'Only whole addresses with http or https count'
             else concat(
                 'Map a value inside it with a path such as $.', column_name,
                 case when first_value like '[%' then '.0' else '.name' end

@@ -92,20 +92,29 @@ def _plan_deliveries(config: DemoConfig, world: World) -> Iterator[tuple[Ints, I
 
 
 def _make_record(world: World, period: int, product: int, dirt: Dirt) -> dict[str, Any]:
+    price_cents = int(world.price_cents[period, product])
     record: dict[str, Any] = {
         "product_id": world.product_ids[product],
         "name": world.product_names[product],
         "category": world.categories[product],
         "brand": world.brands[product],
-        "price": int(world.price_cents[period, product]) / 100,
+        "price": price_cents / 100,
         "popularity_score": float(world.popularity_score[product]),
         "in_stock": bool(world.is_in_stock[period, product]),
+        "currency": "EUR",
+        "margin": round(1 - _compute_cost_cents(world, product) / price_cents, 3),
+        "url": f"https://shop.example/products/{world.product_ids[product]}",
     }
     if dirt == Dirt.MISSING_PRODUCT:
         record["product_id"] = MISSING_IDS[product % len(MISSING_IDS)]
     elif dirt == Dirt.BAD_PRICE:
         record["price"] = BAD_PRICES[product % len(BAD_PRICES)]
     return record
+
+
+def _compute_cost_cents(world: World, product: int) -> float:
+    """Return what the shop pays for a product: 50 to 77 % of its price before discounts, without a random draw."""
+    return 100 * float(world.base_price[product]) * (0.5 + 0.03 * (product * 7 % 10))
 
 
 def _sample(candidates: Ints, count: int, rng: np.random.Generator) -> Ints:

@@ -113,6 +113,13 @@ GUESSES = {
         value_tests.measure_availability, ("stock", "stock status", "stock quantity", "product stock"), ("status",)
     ),
     "updated_at": Guess(value_tests.measure_times, ("updated", "updated time"), ("valid from",), ("time",)),
+    "margin": Guess(value_tests.measure_margins, ("margin", "product margin", "item margin", "margin quantity")),
+    "product_url": Guess(value_tests.measure_urls, ("product link", "link", "item link"), ("page link",)),
+    "image_url": Guess(
+        value_tests.measure_urls,
+        ("picture link", "product picture link", "product picture", "picture"),
+        ("item picture", "main picture"),
+    ),
     "impression_id": Guess(measure_ids, ("impression id", "event id", "message id", "hit id"), generic=("id",)),
     "placement": Guess(
         value_tests.has_few_values, ("placement", "placement name", "placement id", "slot", "widget"), ("page", "list")
@@ -147,7 +154,16 @@ OWN_IDS = {
 }
 """The column that a name without a word but id fills."""
 
-ITEM_COLUMNS = ("product_id", "quantity", "price", "line_total", "is_available", "popularity_score", "position")
+ITEM_COLUMNS = (
+    "product_id",
+    "quantity",
+    "price",
+    "line_total",
+    "is_available",
+    "popularity_score",
+    "margin",
+    "position",
+)
 """Columns of a line of an order, or of a variant of a product; others can be those of the order or product."""
 
 EVENT_TYPE_PHRASES = {
@@ -168,7 +184,9 @@ PATH_EVENT_TYPES = {"click": "click", "view": "view", "cart": "add_to_cart"}
 MIN_FILLED_SHARE = 0.5
 """Share of rows that must have a value of a column; guests, for example, have no customer id."""
 
-NOT_TIME_CONCEPTS = frozenset({"id", "sku", "barcode", "product", "user", "quantity", "price", "shipping", "other"})
+NOT_TIME_CONCEPTS = frozenset(
+    {"id", "sku", "barcode", "product", "user", "quantity", "price", "shipping", "other", "picture", "link"}
+)
 
 
 def guess_columns(sample: RecordSample, kind: FeedKind) -> ColumnMapping:

@@ -64,12 +64,15 @@ COLUMN_WORDS = {
     "status": "status state zustand published estado stato",
     "score": "popularity score rating review",
     "handle": "handle",
+    "margin": "margin marge spanne handelsspanne margen margine",
+    "picture": "image img picture photo pic bild foto imagen immagine imagem thumbnail",
+    "link": "link url href src uri permalink",
     "cents": "cents cent minor pence centimos centesimi centavos centimes",
     "shipping": "shipping ship shipped delivery delivered liefer lieferung versand freight fulfillment fulfilment",
     "test": "test testing prueba prova",
     "other": (
         "parent billing tax vat mwst steuer ust iva discount rabatt descuento dto sconto coupon promo promotion cost "
-        "ek flag flg image img picture photo url link address street city plz zip postal country region birth due "
+        "ek flag flg address street city plz zip postal country region birth due "
         "cancel canceled cancelled refund refunded return returned reason comment note agent ip phone first length "
         "weight height width old previous compare fee segment limit estimated expiry"
     ),

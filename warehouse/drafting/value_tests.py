@@ -98,6 +98,8 @@ measure_times_of_day = measure_pattern(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AP]
 measure_emails = measure_pattern(r"[^@\s]+@[^@\s]+\.\w+")
 measure_numbers = measure_pattern(r"[-+(]?[^0-9]{0,4}[0-9][0-9.,'  ]*[^0-9]{0,4}")
 measure_money = measure_pattern(r"[-+]?[0-9.,'  ]*[0-9][.,][0-9]{1,2}")
+measure_margins = measure_pattern(r"-?(0?[.,]\d+|[01]([.,]0+)?|\d{1,2}([.,]\d+)? ?%)")
+measure_urls = measure_pattern(r"https?://\S+")
 measure_currencies = measure_pattern(r"[A-Z]{3}|[€$£¥₹₽zł]{1,2}|Kč|kr\.?")
 
 

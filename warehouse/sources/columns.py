@@ -34,6 +34,7 @@ RAW_COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
     ),
     "products": (
         *("product_id", *PRODUCT_ATTRIBUTES, "price", "currency", "popularity_score", "is_available", "updated_at"),
+        *("margin", "product_url", "image_url"),
     ),
     "impressions": (
         *("impression_id", "user_id", "session_id", "product_id", "placement", "position", "seen_at"),
@@ -86,7 +87,7 @@ TYPED_VIEWS: Mapping[FeedKind, str] = {
 }
 """The view of each kind in which dbt has typed the raw rows."""
 
-NUMBER_COLUMNS = ("quantity", "price", "line_total", "popularity_score", "position")
+NUMBER_COLUMNS = ("quantity", "price", "line_total", "popularity_score", "margin", "position")
 """Columns whose texts follow the feed's marks of decimals and thousands; numbers of JSON do not."""
 
 PATH_STEP_PATTERN = re.compile(r"\.(?:(\w+)|(\"(?:[^\"\\]|\\.)*\"))")

@@ -1,4 +1,5 @@
 {{ config(materialized='view') }}
+{% set nulls = 'null as margin, null as product_url, null as image_url' %}
 
 with catalog as (
 
@@ -38,6 +39,10 @@ unioned as (
         price,
         popularity_score,
         is_available,
+        {{ price_currency('price', 'currency', declared_feeds('products')) }} as currency,
+        margin,
+        product_url,
+        image_url,
         effective_at,
         true as is_from_catalog,
         _feed,
@@ -51,6 +56,7 @@ unioned as (
         product_id,
         null as product_name, null as category, null as brand, null as price, null as popularity_score,
         is_available,
+        null as currency, {{ nulls }},
         effective_at,
         true as is_from_catalog,
         _feed,
@@ -67,6 +73,8 @@ unioned as (
         case when price > 0 then price end as price,
         null as popularity_score,
         null as is_available,
+        {{ price_currency('case when price > 0 then price end', 'currency', declared_feeds('events')) }} as currency,
+        {{ nulls }},
         event_at as effective_at,
         false as is_from_catalog,
         _feed,
@@ -87,6 +95,8 @@ unioned as (
         case when is_sale then price end as price,
         null as popularity_score,
         null as is_available,
+        {{ price_currency('case when is_sale then price end', 'currency', declared_feeds('purchases')) }} as currency,
+        {{ nulls }},
         purchased_at as effective_at,
         false as is_from_catalog,
         _feed,
@@ -102,6 +112,7 @@ unioned as (
         product_id,
         null as product_name, null as category, null as brand, null as price, null as popularity_score,
         null as is_available,
+        null as currency, {{ nulls }},
         min(effective_at) as effective_at,
         false as is_from_catalog,
         null as _feed,

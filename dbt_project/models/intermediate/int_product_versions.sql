@@ -15,6 +15,7 @@ with numbered_updates as (
         ) as version_number,
         {{ fingerprint([
             'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'is_from_catalog',
+            'currency', 'margin', 'product_url', 'image_url',
         ]) }} as attributes_fingerprint
     from {{ ref('int_product_updates') }}
 
@@ -39,6 +40,10 @@ select
     price,
     popularity_score,
     is_available,
+    currency,
+    margin,
+    product_url,
+    image_url,
     effective_at,
     is_from_catalog
 from updates_with_previous

@@ -39,7 +39,7 @@ rows_with_fingerprint as (
         *,
         {{ fingerprint([
             'product_name', 'category', 'brand', 'price', 'currency', 'popularity_score', 'is_available',
-            'unreadable_price',
+            'unreadable_price', 'margin', 'product_url', 'image_url',
         ]) }} as attributes_fingerprint
     from dated_rows
 
@@ -84,6 +84,9 @@ select
     popularity_score,
     is_available,
     updated_at,
+    margin,
+    product_url,
+    image_url,
     delivery_day,
     effective_at,
     unreadable_price,

@@ -82,6 +82,21 @@ def test_id_of_something_else(name: str) -> None:
     [
         ("products", "Codice,Famiglia,Giacenza", "A1,Viti,3", "product_id,category,is_available"),
         ("products", "Artículo,Familia,Existencias", "A1,Clavos,3", "product_id,category,is_available"),
+        (
+            "products",
+            "id,title,link,image_link,mobile_link,additional_image_link",
+            "a,A,https://shop.example/,https://cdn.example/,https://m.example/,https://more.example/",
+            "product_id,product_name,product_url,image_url",
+        ),
+        (
+            "products",
+            "sku,image,Produkt-URL",
+            "a,https://cdn.example/,https://a.example/",
+            "product_id,image_url,product_url",
+        ),
+        ("products", "sku,image,url", "a,/media/a,products/a", "product_id"),
+        ("products", "sku,margin", "a,0.3", "product_id,margin"),
+        ("products", "sku,margin", "a,30", "product_id"),
         ("purchases", "Artículo,Tipo", "A1,OV", "product_id"),
         ("purchases", "Item No.,Name,Description", "A1,Rossi,Bolt", "product_id,,product_name"),
         ("events", "msg_id,$.who.id,$.ctx.sess,$.dev.form", "e1,u1,s1,tv", "event_id,user_id,session_id,device"),

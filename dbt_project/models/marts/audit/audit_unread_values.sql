@@ -12,7 +12,10 @@
     'products': {
         'ids': ['product_id'],
         'unreadable': ['price', 'currency'],
-        'unread': ['product_name', 'category', 'brand', 'popularity_score', 'is_available', 'updated_at'],
+        'unread': [
+            'product_name', 'category', 'brand', 'popularity_score', 'is_available', 'updated_at', 'margin',
+            'product_url', 'image_url', 'currency',
+        ],
     },
     'impressions': {
         'ids': ['impression_id', 'user_id', 'product_id', 'session_id', 'recommendation_id'],

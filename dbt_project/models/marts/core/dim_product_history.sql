@@ -21,7 +21,11 @@ states as (
         {{ latest('brand', 'version_number') }} over up_to_update as brand,
         {{ latest('price', 'version_number') }} over up_to_update as price,
         {{ latest('popularity_score', 'version_number') }} over up_to_update as popularity_score,
-        coalesce({{ latest('is_available', 'version_number') }} over up_to_update, true) as is_available
+        coalesce({{ latest('is_available', 'version_number') }} over up_to_update, true) as is_available,
+        {{ latest('currency', 'version_number') }} over up_to_update as currency,
+        {{ latest('margin', 'version_number') }} over up_to_update as margin,
+        {{ latest('product_url', 'version_number') }} over up_to_update as product_url,
+        {{ latest('image_url', 'version_number') }} over up_to_update as image_url
     from product_updates
     window up_to_update as (partition by product_id order by valid_from)
 
@@ -31,7 +35,10 @@ states_with_fingerprint as (
 
     select
         *,
-        {{ fingerprint(['product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available']) }}
+        {{ fingerprint([
+            'product_name', 'category', 'brand', 'price', 'popularity_score', 'is_available', 'currency', 'margin',
+            'product_url', 'image_url',
+        ]) }}
             as attributes_fingerprint
     from states
 
@@ -67,6 +74,10 @@ select
     {{ cast_to_price('price') }} as price,
     popularity_score,
     is_available,
+    currency,
+    margin,
+    product_url,
+    image_url,
     valid_from,
     coalesce(next_valid_from, {{ max_valid_to() }}) as valid_to,
     next_valid_from is null as is_current

@@ -27,6 +27,10 @@ select
     versions.price,
     versions.popularity_score,
     versions.is_available,
+    versions.currency,
+    versions.margin,
+    versions.product_url,
+    versions.image_url,
     case
         when first_actions.first_action_at < product_updates.first_seen_at then first_actions.first_action_at
         else coalesce(product_updates.first_seen_at, first_actions.first_action_at)
