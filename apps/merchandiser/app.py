@@ -24,7 +24,7 @@ except ValidationError as error:
     sys.exit(f"recomart: {describe_validation_error(error)}")
 
 app = st.App(
-    Path(__file__).with_name("navigation.py"),
+    Path(__file__).parent / "script" / "navigation.py",
     middleware=[
         Middleware(TrustedHostMiddleware, allowed_hosts=settings.app_trusted_hosts, www_redirect=False),
         Middleware(RequestChecks),

@@ -1,10 +1,15 @@
-"""The live published copy, opened once for all sessions."""
+"""The live published copy, opened once for all sessions, and results of its queries by published version."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import streamlit as st
 
 from warehouse.publishing.live_copy import PublishedCopy, open_live_copy, verify_copy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
+
+T = TypeVar("T")
 
 
 def get_live_copy() -> ServingCopy:
@@ -16,6 +21,36 @@ def get_live_copy() -> ServingCopy:
     settings = Settings()
     copy: ServingCopy = open_live_copy(settings, lambda published: _open_cached(settings, published))
     return copy
+
+
+def query_once(query: Callable[..., T], copy: ServingCopy, *arguments: Any) -> T:
+    """Return the result of a query of the copy; a version of the copy answers the same query once for all sessions.
+
+    For small results that each click would query again, such as the categories of the catalog.
+
+    Args:
+        query: Function of the copy and the arguments, such as `ServingCopy.get_max_list_length`.
+        copy: The open copy.
+        arguments: Further arguments of the query.
+    """
+    return cast("T", _query_cached(_NamedQuery(query), copy, arguments))
+
+
+class _NamedQuery(NamedTuple):
+    query: Callable[..., Any]
+
+
+# Streamlit gives each caller its own copy of the result.
+@st.cache_data(
+    max_entries=500,
+    show_spinner=False,
+    hash_funcs={
+        _NamedQuery: lambda named: f"{named.query.__module__}.{named.query.__qualname__}",
+        ServingCopy: lambda copy: copy.published.file,
+    },
+)
+def _query_cached(named: _NamedQuery, copy: ServingCopy, arguments: tuple[Any, ...]) -> Any:
+    return named.query(copy, *arguments)
 
 
 # Two entries, so that a page run can finish on the previous copy after a publication; older copies are closed.

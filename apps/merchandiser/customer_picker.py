@@ -1,70 +1,112 @@
-"""Search and selection of a customer; the query parameter `customer` holds the selected id."""
+"""Search and selection of a customer; the query parameter `customer` of the address holds the selected id."""
 
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.customer_texts import label_customers
-from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.customer_texts import describe_activity
+from apps.merchandiser.markdown import escape_markdown, shorten_text
 from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
-MAX_CUSTOMERS = 100
-"""Maximum length of the selection list: each click sends the list to the browser."""
+MAX_CUSTOMERS = 20
+"""Maximum number of customers to choose from."""
 
 
 def pick_customer(copy: ServingCopy) -> str | None:
-    """Show the search and the selection; return the selected customer, or None after a message with the reason."""
-    search_column, choice_column, note_column = st.columns([3, 5, 5], vertical_alignment="bottom")
-    search = search_column.text_input(
-        "Find a customer", placeholder="Part of an id", icon=":material/search:", type="search", live=True, key="search"
+    """Show the search; return the selected customer, or None after a message or customers to choose from.
+
+    A search selects a customer only if it is the id, or if only one id contains it. So the data below a search are
+    never those of another customer.
+    """
+    linked_id = _follow_address()
+    search = st.text_input(
+        "Find a customer",
+        placeholder="Customer id, or a part of it",
+        icon=":material/search:",
+        type="search",
+        live=True,
+        key="search",
+        width=420,
     ).strip()
-    linked_id = st.query_params.get("customer") or st.session_state.get("customer")
-    customers = copy.search_customers(search, MAX_CUSTOMERS)
-    unknown_id = None
-    if linked_id is not None and not search and linked_id not in set(customers["user_id"]):
-        if copy.has_customer(linked_id):
-            customers = pd.concat([pd.DataFrame([copy.get_customer(linked_id)]), customers])
-        else:
-            unknown_id = linked_id
+    if not search:
+        selected_id = _check_linked_customer(copy, linked_id)
+        if linked_id is None:
+            _show_choice(_list_active_customers(copy), "Most active customers", "There are no customers yet.")
+        return selected_id
 
-    labels = label_customers(customers)
-    selected_id = None if unknown_id else next((user_id for user_id in (linked_id, *labels) if user_id in labels), None)
-    st.session_state["selected_customer"] = selected_id
-    choice_column.selectbox(
-        "Customer",
-        list(labels),
-        index=None if selected_id is None else 0,
-        key="selected_customer",
-        format_func=lambda user_id: labels.get(user_id, user_id),
-        filter_mode="contains",
-        placeholder="Choose a customer",
-        on_change=lambda: st.query_params.update(customer=st.session_state["selected_customer"]),
+    customers = copy.search_customers(search, MAX_CUSTOMERS + 1)
+    found_id = _find_match(search, customers)
+    if found_id is None:
+        has_more = len(customers) > MAX_CUSTOMERS
+        count = f"More than {MAX_CUSTOMERS} customers" if has_more else format_count(len(customers), "customer")
+        _show_choice(
+            customers.head(MAX_CUSTOMERS),
+            f"{count} with “{escape_markdown(search)}” in the id" + (", the most active first" if has_more else ""),
+            f"No customer id contains “{escape_markdown(search)}”.",
+        )
+    elif found_id != linked_id:
+        # As an entry of the browser's history, so that Back returns to the customer before.
+        st.query_params["customer"] = found_id
+    if found_id is not None:
+        _remember(found_id)
+    return found_id
+
+
+def _follow_address() -> str | None:
+    """Return the customer of the address; after a visit to another page, the customer from before it."""
+    state = st.session_state
+    linked_id = st.query_params.get("customer")
+    if linked_id is None and state.get("page") != "customers" and (remembered_id := state.get("customer")):
+        linked_id = st.query_params["customer"] = remembered_id
+    if linked_id != state.get("customer"):
+        # Back, Forward or a link: an earlier search does not belong to this customer.
+        state["search"] = ""
+        _remember(linked_id)
+    return linked_id
+
+
+def _remember(user_id: str | None) -> None:
+    st.session_state["customer"] = user_id
+
+
+def _check_linked_customer(copy: ServingCopy, linked_id: str | None) -> str | None:
+    if linked_id is None or copy.has_customer(linked_id):
+        return linked_id
+    st.warning(
+        f"The published copy has no customer “{escape_markdown(shorten_text(linked_id, 300))}”. Search for another "
+        "customer, or see “New customers” for the recommendations of an unknown customer.",
+        icon=":material/person_off:",
     )
-    note_column.caption(_describe_matches(copy, search, len(customers)))
-    if unknown_id:
-        st.warning(
-            f"The published copy has no customer “{escape_markdown(unknown_id)}”. Search for another customer, or see "
-            "the page “New customers” for the recommendations of an unknown customer.",
-            icon=":material/person_off:",
-        )
-    elif customers.empty:
-        message = f"No customer id contains “{escape_markdown(search)}”." if search else "There are no customers yet."
-        st.info(message, icon=":material/search_off:")
-    elif selected_id is not None:
-        st.session_state["customer"] = selected_id
-        if search:
-            st.query_params["customer"] = selected_id
-    return selected_id
+    return None
 
 
-def _describe_matches(copy: ServingCopy, search: str, match_count: int) -> str:
-    if search:
-        count = (
-            f"{match_count:,} or more customers match"
-            if match_count == MAX_CUSTOMERS
-            else f"{format_count(match_count, 'customer')} found"
-        )
-    else:
-        count = format_count(copy.published.rows.get("dim_users", 0), "customer")
-    order = ", the most active first" if match_count > 1 else ""
-    return f"{count}{order}. Last updated {copy.published.published_at:%d %b %Y, %H:%M} UTC."
+def _list_active_customers(copy: ServingCopy) -> pd.DataFrame:
+    return query_once(ServingCopy.search_customers, copy, "", MAX_CUSTOMERS)
+
+
+def _find_match(search: str, customers: pd.DataFrame) -> str | None:
+    """Return the only customer that the search can mean: with this id, or the only one with an id that contains it."""
+    ids = list(customers["user_id"])
+    same_ids = [user_id for user_id in ids if user_id.lower() == search.lower()]
+    if search in ids:
+        return search
+    if len(same_ids) == 1:
+        return str(same_ids[0])
+    return str(ids[0]) if len(ids) == 1 else None
+
+
+def _show_choice(customers: pd.DataFrame, heading: str, empty_message: str) -> None:
+    if customers.empty:
+        st.info(empty_message, icon=":material/search_off:")
+        return
+    st.caption(heading)
+    for row in customers.itertuples():
+        label = f"**{escape_markdown(shorten_text(str(row.user_id), 60))}** · {describe_activity(row)}"
+        st.button(label, key=f"choose_{row.user_id}", type="tertiary", on_click=_choose, args=(row.user_id,))
+
+
+def _choose(user_id: str) -> None:
+    st.query_params["customer"] = user_id
+    st.session_state["search"] = ""
+    _remember(user_id)

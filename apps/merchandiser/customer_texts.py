@@ -18,21 +18,25 @@ ACTION_LABELS = {
 UNKNOWN_TEXT = "—"
 
 CUSTOMER_METRIC_HELP = {
-    "Events": "Views, clicks, and products added to or removed from the cart.",
-    "Purchase lines": "Purchased products: an order of three products has three lines.",
-    "Return lines": "Returned products.",
+    "Views, clicks and cart actions": "Views, clicks, and products added to or removed from the cart.",
+    "Items bought": "Bought products: an order of three products has three of them.",
+    "Items returned": "Returned products.",
+    "Spent": "Amounts of all orders, less returns.",
 }
 """Explanations of labels in `describe_customer`."""
 
 
 def describe_customer(customer: dict[str, Any]) -> dict[str, str]:
     """Return a row of `dim_users` as labels and Markdown values."""
+    order_count = customer.get("order_count")
     return {
         "First seen": _format_day(customer["first_seen_at"]),
         "Last seen": _format_day(customer["last_seen_at"]),
-        "Events": f"{customer['event_count']:,}",
-        "Purchase lines": f"{customer['purchase_count']:,}",
-        "Return lines": f"{customer['return_count']:,}",
+        "Views, clicks and cart actions": f"{customer['event_count']:,}",
+        # A copy of an earlier version has no orders.
+        **({} if order_count is None else {"Orders": f"{order_count:,}"}),
+        "Items bought": f"{customer['purchase_count']:,}",
+        "Items returned": f"{customer['return_count']:,}",
         "Spent": f"{customer['total_spend']:,.2f}",
         "Favourite category": _format_text(customer["favourite_category"]),
         "Favourite brand": _format_text(customer["favourite_brand"]),
@@ -57,25 +61,15 @@ def describe_policy(policy: str) -> str:
     }[kind]
 
 
-def label_customers(customers: pd.DataFrame) -> dict[str, str]:
-    """Return a one-line label for each row of `dim_users`, by customer id and in the same order."""
-    rows = zip(customers["user_id"], customers["event_count"], customers["purchase_count"], strict=True)
-    return {
-        user_id: f"{user_id} · {format_count(events, 'event')} · {format_count(purchases, 'purchase line')}"
-        for user_id, events, purchases in rows
-    }
+def describe_activity(customer: Any) -> str:
+    """Return the activity of a row of `dim_users` as one Markdown line."""
+    bought = format_count(customer.purchase_count, "item bought", "items bought")
+    return f"{customer.event_count:,} views, clicks and cart actions · {bought}"
 
 
 def add_action_labels(timeline: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of `rec_user_timeline` with the column `action`, the label of the action type."""
+    """Return rows of a history with the column `action`, the label of the action type."""
     return timeline.assign(action=timeline["action_type"].map(ACTION_LABELS).fillna(timeline["action_type"]))
-
-
-def count_actions(timeline: pd.DataFrame) -> dict[str, int]:
-    """Return the number of actions by label, in the order of `ACTION_LABELS`."""
-    counts = add_action_labels(timeline)["action"].value_counts()
-    labels = [label for label in ACTION_LABELS.values() if label in counts]
-    return {label: int(counts[label]) for label in [*labels, *counts.index.difference(labels)]}
 
 
 def _format_day(timestamp: pd.Timestamp) -> str:

@@ -1,4 +1,4 @@
-"""Escaping of texts that Streamlit reads as Markdown."""
+"""Escaping and shortening of texts that Streamlit reads as Markdown."""
 
 import re
 
@@ -14,3 +14,11 @@ def escape_markdown(text: str) -> str:
     """Return Markdown that shows the text literally, without links, images, formulas, colours or HTML."""
     one_line = " ".join(text.split())
     return PUNCTUATION_PATTERN.sub(r"\\\1", LINK_AND_EMOJI_PATTERN.sub(WORD_JOINER, one_line))
+
+
+def shorten_text(text: str, max_length: int) -> str:
+    """Return a text of at most this length, with an ellipsis instead of the middle of a longer one."""
+    if len(text) <= max_length:
+        return text
+    tail_length = max_length // 3
+    return f"{text[: max_length - tail_length - 1]}…{text[-tail_length:]}"

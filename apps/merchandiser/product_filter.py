@@ -11,6 +11,7 @@ EXPORT_COLUMNS = [
     "category",
     "brand",
     "price",
+    "currency",
     "score",
     "relative_score",
     "source",
@@ -27,6 +28,10 @@ class ProductFilter:
     brands: tuple[str, ...] = ()
     min_price: float | None = None
     max_price: float | None = None
+
+    def is_active(self) -> bool:
+        """Return whether there is any condition."""
+        return self != ProductFilter()
 
     def apply(self, recommendations: pd.DataFrame) -> pd.DataFrame:
         """Return the matching rows with their original ranks; a price limit excludes products without a price."""
@@ -57,4 +62,6 @@ def add_display_columns(recommendations: pd.DataFrame) -> pd.DataFrame:
         relative_score=(100 * score / best.where(best > 0)).fillna(0).round().astype("Int64").mask(is_pinned),
         source=source.map(SOURCE_LABELS).fillna(source),
     )
-    return displayed[EXPORT_COLUMNS]
+    has_currency = "currency" in displayed and displayed["currency"].notna().any()
+    columns = [name for name in EXPORT_COLUMNS if name != "currency" or has_currency]
+    return displayed[columns]

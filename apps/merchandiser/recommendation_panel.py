@@ -1,24 +1,31 @@
-"""The panel of recommendations: filters, export button and table."""
+"""The panel of recommendations: filters, export button, and a table or cards."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
+from apps.merchandiser.amounts import parse_amount
+from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.prices import format_price, list_price_columns, make_price_columns
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
-from apps.merchandiser.table_columns import TABLE_HEIGHT, make_price_column, select_filled_columns
+from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
+from warehouse.errors import RecomartError
 from warehouse.spreadsheets import encode_csv
 
-SHOWN_COLUMNS = ["rank", "product_name", "category", "brand", "price", "relative_score", "source", "reason"]
 SOURCE_HELP = (
     "Personal: from the actions of this customer. Popular: from the actions of all customers. "
     "Pinned: by a merchandising rule."
 )
+SCORE_LABEL = "How well it fits"
 SCORE_HELP = (
-    "Percentage of the best score of the same source in the list, from 0 to 100. Pinned products have no score."
+    "How well it fits, beside the best product of this list: 100 is as well as the best one of the same source. Pinned "
+    "products have no score."
 )
-MIN_WRAPPING_ROW_HEIGHT = 57
+ROW_HEIGHT = 57
 """Pixels; Streamlit wraps texts only in rows of at least this height."""
+MAX_TABLE_HEIGHT = 700
+CARD_WIDTH = 250
 
 
 def show_recommendations(
@@ -27,27 +34,39 @@ def show_recommendations(
     title: str,
     max_n: int,
     key: str,
-    file_stem: str,
+    file_name: str,
+    scope: str = "",
     empty_message: str | None = None,
 ) -> None:
     """Show filters and the best recommendations that match them.
 
     Args:
-        recommendations: Rows of `rec_top_n` or `rec_popular_products`, best first.
+        recommendations: Rows of `rec_top_n` or `rec_popular_products`, best first, with the column `currency`.
         title: Heading of the list.
         max_n: Maximum length of the list.
-        key: Prefix of the widget keys; filters with the same key keep their state.
-        file_stem: Name of the exported file.
+        key: Prefix of the widget keys. The length and the view stay for all lists with the same key.
+        file_name: Name of the exported file.
+        scope: The customer of the list. Filters stay for the lists with the same key and scope.
         empty_message: Why the list is empty, if it is.
     """
     st.subheader(title, anchor=False)
+    if recommendations.empty:
+        st.info(empty_message or "There are no recommendations yet.", icon=":material/hourglass_empty:")
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        n, product_filter = _show_filters(recommendations, max_n, key)
-        visible_rows = product_filter.apply(add_display_columns(recommendations)).head(n)
+        n = _select_length(max_n, key)
+        product_filter = _show_filters(recommendations, f"{key}_{scope}")
+        view = st.segmented_control(
+            "View", ["Table", "Cards"], default="Table", key=f"{key}_view", required=True, persist_state="session"
+        )
+    matching_rows = product_filter.apply(add_display_columns(recommendations))
+    visible_rows = matching_rows.head(n)
+    # At the left, because the table's toolbar covers the right end of this line.
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Export",
             encode_csv(visible_rows),
-            f"{file_stem}.csv",
+            file_name,
             "text/csv",
             key=f"{key}_export",
             help="Export the visible rows as CSV",
@@ -55,50 +74,98 @@ def show_recommendations(
             on_click="ignore",
             disabled=visible_rows.empty,
         )
-    if recommendations.empty:
-        st.info(empty_message or "There are no recommendations yet.", icon=":material/hourglass_empty:")
-    elif visible_rows.empty:
+        filter_text = f", of {len(matching_rows):,} that match the filters" if product_filter.is_active() else ""
+        st.caption(f"{len(visible_rows):,} of {len(recommendations):,} products{filter_text}", width="content")
+        if product_filter.is_active():
+            st.button(
+                "Clear filters", key=f"{key}_clear", type="tertiary", on_click=_clear_filters, args=(f"{key}_{scope}",)
+            )
+    if visible_rows.empty:
         st.info(
             f"None of the {len(recommendations):,} recommendations matches the filters.",
             icon=":material/filter_alt_off:",
         )
+    elif view == "Cards":
+        _show_cards(visible_rows)
     else:
         _show_table(visible_rows, title)
 
 
-def _show_filters(recommendations: pd.DataFrame, max_n: int, key: str) -> tuple[int, ProductFilter]:
-    n = st.slider("Products", 1, max_n, min(10, max_n), key=f"{key}_n", width=110) if max_n > 1 else 1
+def _select_length(max_n: int, key: str) -> int:
+    if max_n <= 1:
+        return 1
+    return st.slider("Products", 1, max_n, min(10, max_n), key=f"{key}_n", width=130, persist_state="session")
+
+
+def _show_filters(recommendations: pd.DataFrame, key: str) -> ProductFilter:
     categories = _select_values("Category", recommendations["category"], f"{key}_category")
     brands = _select_values("Brand", recommendations["brand"], f"{key}_brand")
-    min_price = st.number_input("Min. price", 0.0, value=None, placeholder="any", key=f"{key}_min_price", width=80)
-    max_price = st.number_input("Max. price", 0.0, value=None, placeholder="any", key=f"{key}_max_price", width=80)
-    return n, ProductFilter(tuple(categories), tuple(brands), min_price, max_price)
+    min_price = _read_price("Min. price", f"{key}_min_price")
+    max_price = _read_price("Max. price", f"{key}_max_price")
+    return ProductFilter(tuple(categories), tuple(brands), min_price, max_price)
+
+
+def _clear_filters(key: str) -> None:
+    for name in ("category", "brand"):
+        st.session_state[f"{key}_{name}"] = []
+    for name in ("min_price", "max_price"):
+        st.session_state[f"{key}_{name}"] = ""
 
 
 def _select_values(label: str, values: pd.Series, key: str) -> Sequence[str]:
-    """Show a selection of a column's values; values selected for another list stay, so that they can be removed."""
+    """Show a selection of a column's values; values that an earlier version of the list had stay, to be removed."""
     options = sorted({*values.dropna(), *st.session_state.get(key, [])})
-    return st.multiselect(label, options, placeholder="All", key=key) if options else []
+    if not options:
+        return []
+    return st.multiselect(label, options, placeholder="All", key=key, width=220, persist_state="session")
+
+
+def _read_price(label: str, key: str) -> float | None:
+    """Show an input of a price; return None, below a message, for a text that is no amount."""
+    with st.container(width=120):
+        text = st.text_input(label, placeholder="any", key=key, persist_state="session")
+        try:
+            return parse_amount(text)
+        except RecomartError as error:
+            st.error(f"{label}: {escape_markdown(str(error))}. The list has no such limit now.")
+            return None
 
 
 def _show_table(visible_rows: pd.DataFrame, title: str) -> None:
+    columns = ["rank", "product_name", "category", "brand", *list_price_columns(visible_rows)]
+    table = fill_product_columns(visible_rows)
     st.dataframe(
-        visible_rows,
-        height=TABLE_HEIGHT,
-        row_height=MIN_WRAPPING_ROW_HEIGHT,
+        table,
+        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * (len(table) + 1)),
+        row_height=ROW_HEIGHT,
         hide_index=True,
         alt=title,
-        column_order=select_filled_columns(visible_rows, SHOWN_COLUMNS),
+        placeholder="—",
+        column_order=select_filled_columns(visible_rows, [*columns, "relative_score", "source", "reason"]),
         column_config={
-            "rank": st.column_config.NumberColumn("Rank", width=42),
-            "product_name": st.column_config.TextColumn("Product", width=118),
-            "category": st.column_config.TextColumn("Category", width=72),
-            "brand": st.column_config.TextColumn("Brand", width=66),
-            "price": make_price_column(52),
+            "rank": st.column_config.NumberColumn("Rank", width=50),
+            "product_name": st.column_config.TextColumn("Product", width=230),
+            "category": st.column_config.TextColumn("Category", width=100),
+            "brand": st.column_config.TextColumn("Brand", width=100),
+            **make_price_columns(visible_rows, width=90),
             "relative_score": st.column_config.ProgressColumn(
-                "Score", min_value=0, max_value=100, format="%d", width=66, help=SCORE_HELP
+                SCORE_LABEL, min_value=0, max_value=100, format="%d", width=115, help=SCORE_HELP
             ),
-            "source": st.column_config.TextColumn("Source", width=60, help=SOURCE_HELP),
-            "reason": st.column_config.TextColumn("Reason", width=154),
+            "source": st.column_config.TextColumn("Source", width=75, help=SOURCE_HELP),
+            "reason": st.column_config.TextColumn("Reason", width=340),
         },
     )
+
+
+def _show_cards(visible_rows: pd.DataFrame) -> None:
+    """Show the products as cards, which wrap their texts and fit narrow windows."""
+    with st.container(horizontal=True, gap="small"):
+        for row in fill_product_columns(visible_rows).itertuples():
+            with st.container(border=True, width=CARD_WIDTH, gap="xxsmall"):
+                st.markdown(f"**{row.rank}\\. {escape_markdown(shorten_text(str(row.product_name), 200))}**")
+                place = " · ".join(text for text in (str(row.category), str(row.brand)) if text != "—")
+                st.caption(escape_markdown(place))
+                st.markdown(escape_markdown(format_price(row.price, getattr(row, "currency", None))))
+                score = "" if pd.isna(row.relative_score) else f" · fit {row.relative_score}"
+                st.caption(f"{escape_markdown(str(row.source))}{score}")
+                st.caption(escape_markdown(shorten_text(str(row.reason), 300)))

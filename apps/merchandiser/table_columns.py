@@ -7,6 +7,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from apps.merchandiser.prices import MISSING_TEXT
+
 TABLE_HEIGHT = 610
 """Pixels; tables next to each other have the same height."""
 
@@ -21,7 +23,7 @@ def choose_table_height(table: pd.DataFrame) -> int | Literal["content"]:
 
 def format_share(share: float | None) -> str:
     """Return a share as a percentage; a dash for a missing one."""
-    return "—" if share is None or pd.isna(share) else f"{share:.1%}"
+    return MISSING_TEXT if share is None or pd.isna(share) else f"{share:.1%}"
 
 
 def select_filled_columns(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -44,6 +46,9 @@ def make_metric_column(label: str, help_text: str | None = None) -> ColumnConfig
     return st.column_config.NumberColumn(label, format="%.4f", help=help_text)
 
 
-def make_price_column(width: int) -> ColumnConfig:
-    """Return a column of prices."""
-    return st.column_config.NumberColumn("Price", format="%.2f", width=width)
+def fill_product_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return products with their id for a missing name, and a dash for a missing category or brand."""
+    names = table["product_name"].where(table["product_name"].notna(), table["product_id"])
+    return table.assign(
+        product_name=names, category=table["category"].fillna(MISSING_TEXT), brand=table["brand"].fillna(MISSING_TEXT)
+    )

@@ -10,7 +10,6 @@
         'top_n': whole_number,
         'filler_products': {'whole': true, 'at least': var('top_n') if var('top_n') is number else 1},
         'min_customers_served_share': share,
-        'min_timeline_actions': whole_number,
         'max_product_pairs': whole_number,
         'product_trend_weeks': whole_number,
         'max_order_products': {'whole': true, 'at least': 2},

@@ -8,26 +8,30 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from apps.merchandiser.page_list import PAGES
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import PROJECT_ROOT, Settings
 
-APP_FILE = PROJECT_ROOT / "apps" / "merchandiser" / "navigation.py"
+APP_FILE = PROJECT_ROOT / "apps" / "merchandiser" / "script" / "navigation.py"
 
 OpenApp = Callable[..., AppTest]
 
 
 @pytest.fixture
 def open_app(monkeypatch: pytest.MonkeyPatch, demo_warehouse: Settings) -> Iterator[OpenApp]:
-    """Return a function that opens the app with query parameters, by default for the demo shop."""
+    """Return a function that opens a page of the app with query parameters, by default for the demo shop."""
 
-    def open_with(settings: Settings = demo_warehouse, **query_params: str) -> AppTest:
+    def open_with(page: str, settings: Settings = demo_warehouse, **query_params: str) -> AppTest:
         monkeypatch.setenv("RECOMART_WAREHOUSE", str(settings.warehouse))
         app = AppTest.from_file(APP_FILE, default_timeout=30)
+        if page != PAGES[0].name:
+            app.switch_page(f"../pages/{page}.py")
         app.query_params.update(query_params)
         return app.run()
 
     yield open_with
     st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 @pytest.fixture

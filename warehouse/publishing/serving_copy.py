@@ -13,6 +13,7 @@ from warehouse.errors import RecomartError
 from warehouse.experiments import ExperimentArm
 from warehouse.publishing.live_copy import PublishedCopy, make_copy_error, open_copy, open_live_copy
 from warehouse.publishing.merchandising_rules import MerchandisingRules
+from warehouse.publishing.reason_circles import replace_circular_reasons
 from warehouse.settings import Settings
 
 
@@ -85,11 +86,6 @@ class ServingCopy:
             )
         return {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
-    def get_timeline(self, user_id: str) -> pd.DataFrame:
-        """Return a customer's actions, newest first; rows of `rec_user_timeline`."""
-        newest_first = "order by action_at desc, _feed desc, _file desc, _line desc"
-        return self.query_frame(f"select * from rec_user_timeline where user_id = ? {newest_first}", user_id)
-
     def get_interactions(self, user_id: str) -> dict[str, float]:
         """Return the strength of a customer's interactions by product, from `rec_user_interactions`."""
         rows = self.query_frame("select product_id, strength from rec_user_interactions where user_id = ?", user_id)
@@ -112,8 +108,9 @@ class ServingCopy:
         return None if rows.empty else {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
     def get_recommendations(self, user_id: str, n: int = 10) -> pd.DataFrame:
-        """Return a customer's recommendations, best first; rows of `rec_top_n`."""
-        return self.query_frame("select * from rec_top_n where user_id = ? and rank <= ? order by rank", user_id, n)
+        """Return a customer's recommendations, best first; rows of `rec_top_n`, without reasons in a circle."""
+        recommendations = self.query_frame("select * from rec_top_n where user_id = ? order by rank", user_id)
+        return replace_circular_reasons(recommendations, self.get_reason_text)[recommendations["rank"] <= n]
 
     def get_max_list_length(self) -> int:
         """Return the length of the longest list of recommendations."""

@@ -106,7 +106,7 @@ def test_describe_customer_with_missing_values() -> None:
         }
     )
     assert labels["First seen"] == "3 Jan 2026"
-    assert labels["Purchase lines"] == "1,234"
+    assert labels["Items bought"] == "1,234"
     assert labels["Spent"] == "98,765.43"
     missing_values = {labels[name] for name in ("Last seen", "Favourite category", "Favourite brand", "Device")}
     assert missing_values == {"—"}

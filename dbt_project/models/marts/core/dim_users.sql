@@ -48,6 +48,17 @@ users as (
 
 ),
 
+orders as (
+
+    select
+        user_id,
+        count(distinct transaction_id) as order_count
+    from {{ ref('fct_transactions') }}
+    where user_id is not null and not is_return
+    group by user_id
+
+),
+
 ranked_categories as (
 
     select
@@ -77,6 +88,7 @@ select
     cast(users.event_count as {{ dbt.type_bigint() }}) as event_count,
     cast(users.purchase_count as {{ dbt.type_bigint() }}) as purchase_count,
     cast(users.return_count as {{ dbt.type_bigint() }}) as return_count,
+    cast(coalesce(orders.order_count, 0) as {{ dbt.type_bigint() }}) as order_count,
     {{ cast_to_amount('users.total_spend') }} as total_spend,
     ranked_categories.category as favourite_category,
     ranked_brands.brand as favourite_brand,
@@ -86,5 +98,6 @@ select
         else 'unknown'
     end as main_device
 from users
+left join orders on users.user_id = orders.user_id
 left join ranked_categories on users.user_id = ranked_categories.user_id and ranked_categories.affinity_rank = 1
 left join ranked_brands on users.user_id = ranked_brands.user_id and ranked_brands.affinity_rank = 1

@@ -1,4 +1,4 @@
-"""Effect page: the verdicts of experiments, and what followed the recommendations."""
+"""The verdicts of experiments, and what followed the recommendations."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.customer_texts import describe_policy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.product_filter import SOURCE_LABELS
@@ -20,12 +19,28 @@ from warehouse.effect_texts import (
     format_value,
     label_metric,
 )
+from warehouse.publishing.serving_copy import ServingCopy
 
 CHART_HEIGHT = 260
 
 GROUP_LABELS = {"week": "Week (Monday)", "rank": "Rank", "source": "Source", "placement": "Placement"}
 
 METRIC_COLUMNS = ["Metric", "Value", "Control", "Adjusted lift", "95 % interval", "Verdict"]
+
+
+def show_effect(copy: ServingCopy) -> None:
+    """Show the verdicts of the experiments, and what followed the recommendations."""
+    report = copy.get_effect()
+    if report is None:
+        st.info(
+            "An earlier version of RecoMart published this copy, without the effect. The next `recomart run` publishes "
+            "it.",
+            icon=":material/hourglass_empty:",
+        )
+        return
+    for experiment in report.experiments:
+        show_experiment(report, experiment)
+    show_recommendations_effect(report)
 
 
 def show_experiment(report: EffectReport, experiment: str) -> None:
@@ -144,15 +159,3 @@ def build_figure_table(figures: Sequence[RecommendationFigures]) -> pd.DataFrame
     """Return one row per group, with the click-through rate in percent."""
     table = pd.DataFrame([row.model_dump() for row in figures])
     return table.assign(click_through_rate=100 * table["click_through_rate"].astype(float))
-
-
-live_report = get_live_copy().get_effect()
-if live_report is None:
-    st.info(
-        "An earlier version of RecoMart published this copy, without the effect. The next `recomart run` publishes it.",
-        icon=":material/hourglass_empty:",
-    )
-else:
-    for experiment_name in live_report.experiments:
-        show_experiment(live_report, experiment_name)
-    show_recommendations_effect(live_report)

@@ -4,7 +4,6 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.list_quality import show_lists, show_purchases
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.metric_tables import (
@@ -139,7 +138,7 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
     """Show all training runs, the newest first; the published one is marked."""
     st.subheader("Model runs", anchor=False)
     columns = {
-        "is_published": st.column_config.CheckboxColumn("Published"),
+        "is_published": st.column_config.TextColumn("Published"),
         "trained_at": make_time_column("Trained"),
         "ndcg_at_10": make_metric_column("NDCG@10", METRIC_HELP["NDCG"]),
         "popularity_ndcg_at_10": make_metric_column("NDCG@10 of popularity"),
@@ -153,7 +152,7 @@ def show_model_runs(runs: pd.DataFrame, published_run_id: str | None) -> None:
         "rejection_reason": st.column_config.TextColumn("Rejected because", width="large"),
     }
     st.dataframe(
-        runs.assign(is_published=runs["run_id"] == published_run_id),
+        runs.assign(is_published=(runs["run_id"] == published_run_id).map({True: "published", False: ""})),
         height=choose_table_height(runs),
         hide_index=True,
         alt="Model runs",
@@ -199,17 +198,18 @@ def show_row_accounting(feeds: pd.DataFrame) -> None:
     st.caption("Lines = loaded + rejected; loaded = clean + duplicates + excluded + quarantined.")
 
 
-live_copy = get_live_copy()
-ranking_metrics, model_runs = live_copy.get_metrics(), live_copy.get_model_runs()
-best_baseline = find_best_baseline(model_runs, live_copy.published.run_id)
-metrics, purchase_metrics = melt_metrics(ranking_metrics), live_copy.get_metrics("purchase")
-show_live_copy(live_copy, metrics)
-show_ranking(live_copy, metrics, has_repeats=not purchase_metrics.empty)
-show_differences(live_copy.get_metric_differences())
-show_lists(ranking_metrics, best_baseline, HEADLINE_K)
-show_purchases(purchase_metrics, live_copy.get_shop_repeats(), best_baseline, HEADLINE_K)
-show_quality_trend(model_runs)
-show_model_runs(model_runs, live_copy.published.run_id)
-show_coverage(live_copy.get_coverage())
-show_drift(live_copy.get_drift())
-show_row_accounting(live_copy.get_feed_accounting())
+def show_quality(copy: ServingCopy) -> None:
+    """Show the published copy, the metrics of its model and of the lists, trends over time, and data quality."""
+    ranking_metrics, model_runs = copy.get_metrics(), copy.get_model_runs()
+    best_baseline = find_best_baseline(model_runs, copy.published.run_id)
+    metrics, purchase_metrics = melt_metrics(ranking_metrics), copy.get_metrics("purchase")
+    show_live_copy(copy, metrics)
+    show_ranking(copy, metrics, has_repeats=not purchase_metrics.empty)
+    show_differences(copy.get_metric_differences())
+    show_lists(ranking_metrics, best_baseline, HEADLINE_K)
+    show_purchases(purchase_metrics, copy.get_shop_repeats(), best_baseline, HEADLINE_K)
+    show_quality_trend(model_runs)
+    show_model_runs(model_runs, copy.published.run_id)
+    show_coverage(copy.get_coverage())
+    show_drift(copy.get_drift())
+    show_row_accounting(copy.get_feed_accounting())

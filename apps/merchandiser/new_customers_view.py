@@ -1,0 +1,27 @@
+"""The recommendations for new customers: popular products."""
+
+import streamlit as st
+
+from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.recommendation_panel import show_recommendations
+from warehouse.publishing.customer_queries import add_currency
+from warehouse.publishing.serving_copy import ServingCopy
+
+POPULAR_POOL_SIZE = 1000
+"""Popular products that the filters select from."""
+
+
+def show_new_customers(copy: ServingCopy) -> None:
+    """Show the list of a customer without actions."""
+    popular_products = add_currency(copy, query_once(ServingCopy.get_popular_products, copy, POPULAR_POOL_SIZE))
+    show_recommendations(
+        popular_products,
+        title="Recommendations for new customers",
+        max_n=min(100, len(popular_products)),
+        key="new_customer",
+        file_name="recomart-recommendations-new-customers.csv",
+    )
+    st.caption(
+        "A customer without actions gets popular products; recent actions count more than old ones. The filters apply "
+        f"to the {len(popular_products):,} most popular products that the merchandising rules allow."
+    )

@@ -1,0 +1,1 @@
+"""The pages of the app; Streamlit runs their files, and `page_list` names them."""

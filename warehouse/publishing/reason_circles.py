@@ -1,0 +1,63 @@
+"""Reasons of one list that name each other: A because of B, and B because of A."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+NAMING_KEYS = ("bought", "added_to_cart", "clicked", "viewed")
+"""Keys of the reasons that name another product of the customer's history."""
+
+OWN_HISTORY_SUFFIX = "_before"
+"""End of the keys of the reasons that name the recommended product itself."""
+
+
+def replace_circular_reasons(recommendations: pd.DataFrame, get_reason_text: Callable[[str], str]) -> pd.DataFrame:
+    """Return a list in which no reasons form a circle.
+
+    In a circle, each product is in the customer's history, because the reason of another product names it. So the
+    products whose reason is a product at a lower place get the reason that they are in the history themselves, such as
+    "Because you viewed Mug before". At least one reason of each circle names a product at a higher place, and stays.
+
+    Args:
+        recommendations: One list with the columns of `rec_top_n`, best first.
+        get_reason_text: Returns the text of a reason key, from `rec_reason_texts`.
+    """
+    ranks = dict(zip(recommendations["product_id"], recommendations["rank"], strict=True))
+    naming_rows = recommendations[recommendations["reason_key"].isin(NAMING_KEYS)]
+    action_keys = dict(zip(naming_rows["reason_product_id"], naming_rows["reason_key"], strict=True))
+    reasons = {
+        product: reason
+        for product, reason in zip(naming_rows["product_id"], naming_rows["reason_product_id"], strict=True)
+        if reason in ranks and reason != product
+    }
+    names = dict(zip(recommendations["product_id"], recommendations["product_name"], strict=True))
+    replaced_rows = {
+        product: f"{action_keys[product]}{OWN_HISTORY_SUFFIX}"
+        for product in _find_circular_products(reasons)
+        if ranks[reasons[product]] > ranks[product]
+    }
+    if not replaced_rows:
+        return recommendations
+    result = recommendations.copy()
+    for product, key in replaced_rows.items():
+        is_product = result["product_id"] == product
+        text = get_reason_text(key).replace("{product}", str(names[product] or product))
+        result.loc[is_product, ["reason_product_id", "reason_key", "reason"]] = [None, key, text]
+    return result
+
+
+def _find_circular_products(reasons: dict[str, str]) -> set[str]:
+    """Return the products that the chain of reasons, from product to reason product, comes back to."""
+    circular_products: set[str] = set()
+    finished_products: set[str] = set()
+    for start in reasons:
+        chain: dict[str, None] = {}
+        product: str | None = start
+        while product is not None and product not in chain and product not in finished_products:
+            chain[product] = None
+            product = reasons.get(product)
+        if product in chain:
+            chained_products = list(chain)
+            circular_products.update(chained_products[chained_products.index(str(product)) :])
+        finished_products.update(chain)
+    return circular_products
