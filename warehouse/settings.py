@@ -135,6 +135,10 @@ class Settings(BaseSettings):
     app_without_login: bool = False
     """Whether the app may listen for other machines without a login, because a proxy asks for one."""
 
+    app_show_images: bool = False
+    """Whether the app shows the pictures of the catalog (`image_url`). Then browsers fetch them from the servers of
+    these addresses, with https only; otherwise the app shows placeholders."""
+
     service_require_keys: bool | None = None
     """Whether every request to the HTTP service but `/health` needs an API key. By default it does unless the service
     listens to a loopback address."""

@@ -30,6 +30,7 @@ class PageEntry(NamedTuple):
 
 PAGES = (
     PageEntry("customers", "Customers", ":material/person_search:"),
+    PageEntry("products", "Products", ":material/inventory_2:"),
     PageEntry("effect", "Effect", ":material/trending_up:"),
     PageEntry("quality", "Quality", ":material/monitoring:"),
 )
@@ -38,16 +39,11 @@ PAGES = (
 
 def open_navigation() -> tuple[Page, PageEntry | None]:
     """Show the navigation; return the page of the address, and its entry or None for an unknown address."""
-    pages = [
-        st.Page(entry.path, title=entry.title, icon=entry.icon, default=entry is PAGES[0])
-        for entry in PAGES
-    ]
+    pages = [st.Page(entry.path, title=entry.title, icon=entry.icon, default=entry is PAGES[0]) for entry in PAGES]
     unknown_path = _find_unknown_path()
     if unknown_path is not None:
         # Without a page of this path, Streamlit would run the start page below a dialog.
-        unknown_page = st.Page(
-            show_unknown_address, title="Page not found", url_path=unknown_path, visibility="hidden"
-        )
+        unknown_page = st.Page(show_unknown_address, title="Page not found", url_path=unknown_path, visibility="hidden")
         pages.append(unknown_page)
     page = st.navigation(pages, position="top")
     entry = next((entry for entry, candidate in zip(PAGES, pages, strict=False) if candidate is page), None)
