@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -57,6 +58,14 @@ def show_page_link(name: str, label: str, query_params: Mapping[str, str] | None
         st.page_link(entries[name].path, label=label, query_params=dict(query_params or {}) or None)
     else:
         st.markdown(label)
+
+
+def make_page_address(name: str, query_params: Mapping[str, str]) -> str:
+    """Return the address of a page with parameters, relative to the address of another page.
+
+    The start page has the address of the app: Streamlit does not know its name.
+    """
+    return f"./{'' if name == PAGES[0].name else name}?{urlencode(query_params)}"
 
 
 def show_unknown_address() -> None:

@@ -2,12 +2,12 @@
 
 import math
 from typing import Any
-from urllib.parse import quote
 
 import altair as alt
 import streamlit as st
 
 from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.page_list import make_page_address
 from warehouse.formatting import format_count
 from warehouse.publishing.product_queries import count_customers_by_rank, get_customers_of_product
 from warehouse.publishing.serving_copy import ServingCopy
@@ -54,7 +54,7 @@ def show_customers_of_product(copy: ServingCopy, product: dict[str, Any]) -> Non
             width="content",
         )
     st.dataframe(
-        rows.assign(link=[f"customers?customer={quote(str(user_id), safe='')}" for user_id in rows["user_id"]]),
+        rows.assign(link=[make_page_address("customers", {"customer": str(user_id)}) for user_id in rows["user_id"]]),
         hide_index=True,
         alt="Customers",
         column_order=["user_id", "rank", "link"],
