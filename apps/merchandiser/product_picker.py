@@ -24,7 +24,7 @@ def pick_product(copy: ServingCopy) -> dict[str, Any] | None:
         placeholder="Words of the name, or a product id",
         icon=":material/search:",
         type="search",
-        # A pause of 300 ms, the default, is the larger part of a search.
+        # The default is 250 ms.
         live="150ms",
         key="product_search",
         width=420,
