@@ -138,6 +138,10 @@ class Settings(BaseSettings):
     app_max_data_age_days: float = Field(default=2, gt=0)
     """Days after which the app shows in red that the shop's newest data are old."""
 
+    app_show_images: bool = False
+    """Whether the app shows the pictures of the catalog (`image_url`). Then browsers fetch them from the servers of
+    these addresses, with https only; otherwise the app shows placeholders."""
+
     service_require_keys: bool | None = None
     """Whether every request to the HTTP service but `/health` needs an API key. By default it does unless the service
     listens to a loopback address."""

@@ -16,6 +16,7 @@ BENCHMARKS = {
         "bench_serving", "Measure recommendations for single baskets, in this process and over HTTP."
     ),
     "publishing": CommandEntry("bench_publishing", "Measure a publication, and the log of the lists that it changed."),
+    "app": CommandEntry("bench_app", "Measure the pages of the app on a large shop, in a headless Chromium."),
     "effect-build": CommandEntry(
         "bench_effect_build",
         "Measure the build of the effect marts for a month of lists, without and with impressions.",

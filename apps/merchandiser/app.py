@@ -27,6 +27,6 @@ app = st.App(
     Path(__file__).parent / "script" / "navigation.py",
     middleware=[
         Middleware(TrustedHostMiddleware, allowed_hosts=settings.app_trusted_hosts, www_redirect=False),
-        Middleware(RequestChecks),
+        Middleware(RequestChecks, is_image_allowed=settings.app_show_images),
     ],
 )

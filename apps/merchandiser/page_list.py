@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -31,6 +32,7 @@ class PageEntry(NamedTuple):
 PAGES = (
     PageEntry("today", "Today", ":material/today:"),
     PageEntry("customers", "Customers", ":material/person_search:"),
+    PageEntry("products", "Products", ":material/inventory_2:"),
     PageEntry("effect", "Effect", ":material/trending_up:"),
     PageEntry("quality", "Quality", ":material/monitoring:"),
 )
@@ -65,6 +67,11 @@ def show_page_link(name: str, label: str, query_params: Mapping[str, str] | None
         st.page_link(entries[name].path, label=label, query_params=dict(query_params or {}) or None)
     else:
         st.markdown(label)
+
+
+def make_page_address(name: str, query_params: Mapping[str, str]) -> str:
+    """Return the address of a page with parameters, relative to the address of another page."""
+    return f"./{name}?{urlencode(query_params)}"
 
 
 def show_unknown_address() -> None:

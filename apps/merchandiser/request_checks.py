@@ -1,5 +1,6 @@
 """Checks of each request to the app, and security headers of each response."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -34,11 +35,20 @@ SECURITY_HEADERS = {
 }
 
 
+def build_security_headers(*, is_image_allowed: bool) -> dict[str, str]:
+    """Return the headers of each response; with pictures of the catalog, browsers may fetch images of other servers."""
+    if not is_image_allowed:
+        return SECURITY_HEADERS
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    return {**SECURITY_HEADERS, "Content-Security-Policy": policy.replace("img-src 'self'", "img-src 'self' https:")}
+
+
 class RequestChecks:
     """ASGI middleware that closes unused paths, refuses web sockets of other sites, and sets the security headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, is_image_allowed: bool = False) -> None:
         self._app = app
+        self._headers = build_security_headers(is_image_allowed=is_image_allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a refused request, or pass it on."""
@@ -49,7 +59,7 @@ class RequestChecks:
         elif not _is_same_site(Headers(scope=scope)):
             await PlainTextResponse("Requests of other sites are not allowed", status_code=403)(scope, receive, send)
         else:
-            await self._app(scope, receive, _add_headers(send))
+            await self._app(scope, receive, _add_headers(send, self._headers))
 
 
 def _is_same_site(headers: Headers) -> bool:
@@ -62,10 +72,10 @@ def _is_same_site(headers: Headers) -> bool:
     return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
-def _add_headers(send: Send) -> Send:
+def _add_headers(send: Send, headers: Mapping[str, str]) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            MutableHeaders(scope=message).update(headers)
         await send(message)
 
     return send_with_headers

@@ -10,6 +10,8 @@
         'top_n': whole_number,
         'filler_products': {'whole': true, 'at least': var('top_n') if var('top_n') is number else 1},
         'min_customers_served_share': share,
+        'max_product_pairs': whole_number,
+        'product_trend_weeks': whole_number,
         'max_order_products': {'whole': true, 'at least': 2},
         'popularity_half_life_days': positive,
         'audit_volume_jump': factor,

@@ -1,0 +1,156 @@
+"""What the lists show most and never, by product, category and brand, beside the sales."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.prices import MISSING_TEXT
+from apps.merchandiser.table_columns import TABLE_HEIGHT, choose_table_height, make_count_column
+from warehouse.formatting import format_count
+from warehouse.publishing.product_queries import (
+    ExposureKind,
+    count_products_by_exposure,
+    get_facet_exposure,
+    list_products_by_exposure,
+)
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.spreadsheets import encode_csv
+
+KINDS: dict[str, ExposureKind] = {"Shown most": "shown_most", "Never shown": "never_shown"}
+FACETS = {"Categories": "category", "Brands": "brand"}
+PAGE_SIZE = 100
+MAX_EXPORTED_PRODUCTS = 100_000
+EXPORT_COLUMNS = [
+    *("product_id", "product_name", "category", "brand", "price", "currency", "top_3_customer_count"),
+    *("top_10_customer_count", "list_customer_count", "top_10_share", "quantity_28d", "amount_28d"),
+    *("quantity_share_28d", "amount_share_28d", "not_shown_reason"),
+]
+SHARE_FORMAT = "%.2f%%"
+SHARE_COLUMNS = {
+    "top_10_share": ("Share of places", "Of the places 1 to 10 of all lists."),
+    "amount_share_28d": ("Share of sales", "Of the amount of the last 28 days."),
+    "quantity_share_28d": ("Share of pieces", "Of the pieces of the last 28 days."),
+}
+
+
+def show_exposure(copy: ServingCopy) -> None:
+    """Show the lists of products, categories and brands."""
+    view = st.segmented_control(
+        "List", [*KINDS, *FACETS], default="Shown most", key="exposure", required=True, persist_state="session"
+    )
+    if view in FACETS:
+        _show_facets(copy, view)
+    else:
+        _show_products(copy, view)
+
+
+def _show_facets(copy: ServingCopy, view: str) -> None:
+    facets = query_once(get_facet_exposure, copy, FACETS[view])
+    _show_export(lambda: facets, f"recomart-{view.lower()}-shown.csv", f"{view}: {len(facets):,}")
+    table = _convert_shares(facets.assign(top_10_coverage=100 * facets["top_10_coverage"]))
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=choose_table_height(table),
+        alt=view,
+        placeholder=MISSING_TEXT,
+        column_order=[
+            *("facet_value", "recommendable_product_count", "top_10_product_count", "top_10_coverage"),
+            *("never_shown_product_count", *SHARE_COLUMNS),
+        ],
+        column_config={
+            "facet_value": st.column_config.TextColumn(view, width=220),
+            "recommendable_product_count": make_count_column("Products", "Products that can be in a list."),
+            "top_10_product_count": make_count_column("In a top 10"),
+            "top_10_coverage": st.column_config.NumberColumn(
+                "Coverage", format="%.0f%%", help="Share of the products that are in the top 10 of any customer."
+            ),
+            "never_shown_product_count": make_count_column("Never shown", "Products in no list."),
+            **_make_share_columns(),
+        },
+    )
+
+
+def _show_products(copy: ServingCopy, view: str) -> None:
+    kind = KINDS[view]
+    with st.container(horizontal=True):
+        categories = _select_values(copy, "category", "Category")
+        brands = _select_values(copy, "brand", "Brand")
+    row_count = query_once(count_products_by_exposure, copy, kind, tuple(categories), tuple(brands))
+    if not row_count:
+        message = "Every product is in a list." if kind == "never_shown" else "No list has such a product."
+        st.info(message, icon=":material/filter_alt_off:")
+        return
+    page_count = math.ceil(row_count / PAGE_SIZE)
+    key = f"exposure_page_{kind}_{hash((tuple(categories), tuple(brands)))}"
+    page = st.pagination(page_count, key=key) if page_count > 1 else 1
+    first_row = (page - 1) * PAGE_SIZE
+    rows = list_products_by_exposure(
+        copy, kind, categories=categories, brands=brands, limit=PAGE_SIZE, offset=first_row
+    )
+
+    def export() -> pd.DataFrame:
+        return list_products_by_exposure(copy, kind, categories=categories, brands=brands, limit=MAX_EXPORTED_PRODUCTS)[
+            EXPORT_COLUMNS
+        ]
+
+    order = "most customers first" if kind == "shown_most" else "largest sales first"
+    text = f"{first_row + 1:,} to {first_row + len(rows):,} of {format_count(row_count, 'product')}, {order}"
+    _show_export(export, f"recomart-products-{kind.replace('_', '-')}.csv", text)
+    reason = ["not_shown_reason"] if kind == "never_shown" else ["top_3_customer_count", "top_10_customer_count"]
+    st.dataframe(
+        _convert_shares(rows),
+        hide_index=True,
+        height=TABLE_HEIGHT,
+        alt=view,
+        placeholder=MISSING_TEXT,
+        column_order=["product_name", "product_id", "category", "brand", *reason, *SHARE_COLUMNS],
+        column_config={
+            "product_name": st.column_config.TextColumn("Product", width=280),
+            "product_id": st.column_config.TextColumn("Product id", width=110),
+            "category": st.column_config.TextColumn("Category", width=120),
+            "brand": st.column_config.TextColumn("Brand", width=120),
+            "not_shown_reason": st.column_config.TextColumn("Why not shown", width=380),
+            "top_3_customer_count": make_count_column("In the top 3", "Customers with it at ranks 1 to 3."),
+            "top_10_customer_count": make_count_column("In the top 10", "Customers with it at ranks 1 to 10."),
+            **_make_share_columns(),
+        },
+    )
+
+
+def _select_values(copy: ServingCopy, facet: str, label: str) -> Sequence[str]:
+    values = sorted(query_once(get_facet_exposure, copy, facet)["facet_value"])
+    state_key = f"exposure_{facet}"
+    # Another version of the copy can lack a selected value.
+    options = sorted({*values, *st.session_state.get(state_key, [])})
+    return st.multiselect(label, options, placeholder="All", key=state_key, width=260, persist_state="session")
+
+
+def _show_export(make_table: Callable[[], pd.DataFrame], file_name: str, text: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Export",
+            lambda: encode_csv(make_table()),
+            file_name,
+            "text/csv",
+            key="exposure_export",
+            help="Export all rows of this list as CSV",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.caption(text, width="content")
+
+
+def _convert_shares(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(**{column: 100 * table[column] for column in SHARE_COLUMNS})
+
+
+def _make_share_columns() -> dict[str, ColumnConfig]:
+    return {
+        column: st.column_config.NumberColumn(label, format=SHARE_FORMAT, help=help_text)
+        for column, (label, help_text) in SHARE_COLUMNS.items()
+    }

@@ -1,0 +1,40 @@
+"""Addresses and pictures of products, which come from the shop's catalog and can be hostile."""
+
+import re
+
+import streamlit as st
+
+from apps.merchandiser.markdown import escape_markdown, shorten_text
+from warehouse.settings import Settings
+
+HTTPS_PATTERN = re.compile(r"https://[^\W_][\w.-]*(:\d+)?([/?#][\w.~:/?#@!$&()*+,;=%-]*)?")
+"""Addresses that a page may open: no user name before the host, no quotes, brackets and blanks."""
+
+MAX_URL_LENGTH = 2000
+PICTURE_WIDTH = 140
+PLACEHOLDER = """<svg xmlns="http://www.w3.org/2000/svg" width="140" height="140" viewBox="0 0 140 140">
+<rect width="140" height="140" rx="8" fill="#e2e8f0"/>
+<path d="M38 92l22-26 16 18 10-11 18 19z" fill="#94a3b8"/><circle cx="92" cy="52" r="9" fill="#94a3b8"/></svg>"""
+
+
+def is_safe_url(url: str | None) -> bool:
+    """Return whether the app may link to an address."""
+    return url is not None and len(url) <= MAX_URL_LENGTH and HTTPS_PATTERN.fullmatch(url) is not None
+
+
+def show_picture(image_url: str | None) -> None:
+    """Show the picture of a product if the settings allow pictures of other servers; otherwise a placeholder."""
+    if image_url is not None and is_safe_url(image_url) and Settings().app_show_images:
+        st.image(image_url, width=PICTURE_WIDTH)
+    else:
+        st.image(PLACEHOLDER, width=PICTURE_WIDTH)
+
+
+def show_product_link(product_url: str | None) -> None:
+    """Show a link to the page of a product in the shop; another address than https as text."""
+    if product_url is None:
+        return
+    if is_safe_url(product_url):
+        st.link_button("Open in the shop", product_url, icon=":material/open_in_new:", type="tertiary")
+    else:
+        st.caption(f"Address in the catalog: {escape_markdown(shorten_text(product_url, 200))}")

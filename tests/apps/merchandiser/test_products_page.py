@@ -1,0 +1,214 @@
+"""The page of the products compared with the published copy."""
+
+import io
+
+import duckdb
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from apps.merchandiser import product_links
+from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.request_checks import build_security_headers
+from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
+from warehouse.publishing import product_queries
+from warehouse.publishing.publisher import publish
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
+from warehouse.spreadsheets import encode_csv
+
+
+def get_most_shown(copy: ServingCopy) -> dict[str, object]:
+    """Return the product that most customers have in their top ten."""
+    product_id = product_queries.search_products(copy, "", 1)["product_id"].iloc[0]
+    product = product_queries.get_product(copy, product_id)
+    assert product is not None
+    return product
+
+
+def get_metrics(app: AppTest) -> dict[str, str]:
+    """Return the figures of the page by name."""
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def change_product(settings: Settings, tables: list[str], product_id: str, **values: str | None) -> None:
+    """Change columns of a product in the tables of the app, and publish them."""
+    with duckdb.connect(str(settings.database)) as connection:
+        for table in ("dim_products", "rec_product_exposure"):
+            for column, value in values.items():
+                if column in connection.table(f"marts.{table}").columns:
+                    connection.execute(
+                        f"update marts.{table} set {column} = ? where product_id = ?", [value, product_id]
+                    )
+    publish(settings, tables)
+
+
+def test_products_search_selects_exact_id(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    product = get_most_shown(demo_copy)
+    app = open_app("products")
+    assert app.caption[0].value == "Products shown most"
+    app.text_input(key="product_search").set_value(str(product["product_id"]).upper()).run()
+    assert not app.exception
+    assert app.query_params["product"] == product["product_id"]
+    assert app.subheader[0].value == escape_markdown(str(product["product_name"]))
+    metrics = get_metrics(app)
+    assert metrics["In the top 10"] == f"{product['top_10_customer_count']:,}"
+    assert metrics["Price"].endswith(" EUR")
+
+
+def test_products_search_by_words(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    """The words can be in any order and casing; a choice of several products shows no product."""
+    app = open_app("products")
+    product = get_most_shown(demo_copy)
+    words = str(product["product_name"]).split()
+    app.text_input(key="product_search").set_value(" ".join(reversed(words)).upper()).run()
+    assert app.query_params["product"] == product["product_id"]
+    app.text_input(key="product_search").set_value("p0").run()
+    assert app.caption[0].value.startswith("More than 20 products")
+    assert not app.metric
+    app.button(key=f"choose_product_{product['product_id']}").click().run()
+    assert app.subheader[0].value == escape_markdown(str(product["product_name"]))
+    app.text_input(key="product_search").set_value("no such <b>thing</b>").run()
+    assert "No product has" in app.info[0].value
+    assert "<b>" not in app.info[0].value
+
+
+def test_products_customers_equal_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    product = get_most_shown(demo_copy)
+    app = open_app("products", product=str(product["product_id"]))
+    table = get_table(app, "user_id")
+    expected = demo_copy.query_frame(
+        "select user_id, rank from rec_top_n where product_id = ? order by rank, user_id limit 100",
+        product["product_id"],
+    )
+    assert list(table["user_id"]) == list(expected["user_id"])
+    assert list(table["rank"]) == list(expected["rank"])
+    assert table["link"].iloc[0] == f"./?customer={expected['user_id'].iloc[0]}"
+    counts = product_queries.count_customers_by_rank(demo_copy, str(product["product_id"]))
+    assert counts["customers"].sum() == product["list_customer_count"]
+    assert counts.loc[counts["rank"] <= 3, "customers"].sum() == product["top_3_customer_count"]
+
+
+@pytest.mark.parametrize("view", ["Trend and prices", "Bought together", "Similar"])
+def test_products_views_show_tables(open_app: OpenApp, demo_copy: ServingCopy, view: str) -> None:
+    product = get_most_shown(demo_copy)
+    app = open_app("products", product=str(product["product_id"]), product_view=view)
+    assert not app.exception
+    product_id = str(product["product_id"])
+    if view == "Trend and prices":
+        assert len(get_table(app, "valid_from")) == len(product_queries.get_price_history(demo_copy, product_id))
+    elif view == "Bought together":
+        pairs = product_queries.get_products_bought_together(demo_copy, product_id)
+        if pairs.empty:
+            assert "No other product" in app.info[0].value
+        else:
+            assert list(get_table(app, "lift")["other_product_id"]) == list(pairs["other_product_id"])
+    else:
+        assert len(get_table(app, "score")) > 5
+
+
+def test_products_not_shown_has_reason(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    rows = demo_copy.query_frame("from rec_product_exposure where not_shown_reason_key = 'not_available' limit 1")
+    app = open_app("products", product=rows["product_id"].iloc[0])
+    assert "Why it is not shown: Not available" in app.info[0].value
+    assert "No customer has this product" in app.info[1].value
+
+
+def test_products_unknown_product_is_said(open_app: OpenApp) -> None:
+    app = open_app("products", product="<script>")
+    assert not app.exception
+    assert "has no product" in app.warning[0].value
+    assert "<script>" not in app.warning[0].value
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+def test_products_hostile_name_is_text(
+    open_app: OpenApp,
+    writable_warehouse: Settings,
+    published_tables: list[str],
+    demo_copy: ServingCopy,
+    text: str,
+) -> None:
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    change_product(writable_warehouse, published_tables, product_id, product_name=text, category=text, product_url=text)
+    app = open_app("products", writable_warehouse, product=product_id)
+    assert not app.exception
+    heading = app.subheader[0].value
+    assert heading == escape_markdown(text if len(text) <= 160 else heading) or heading.endswith("…")
+    assert not app.get("link_button")
+    with ServingCopy(writable_warehouse) as copy:
+        rows = product_queries.list_products_by_exposure(copy, "shown_most", limit=5)
+    exported = pd.read_csv(io.BytesIO(encode_csv(rows)))
+    assert not exported["product_name"].str.startswith("=").any()
+
+
+def test_products_exposure_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    app = open_app("products", products_section="Shown most and never")
+    most = get_table(app, "top_10_customer_count")
+    assert most["top_10_customer_count"].is_monotonic_decreasing
+    app.segmented_control(key="exposure").set_value("Never shown").run()
+    never = get_table(app, "not_shown_reason")
+    assert (never["list_customer_count"] == 0).all()
+    assert never["not_shown_reason"].notna().all()
+    category = never["category"].iloc[0]
+    app.multiselect(key="exposure_category").set_value([category]).run()
+    assert set(get_table(app, "not_shown_reason")["category"]) == {category}
+    app.segmented_control(key="exposure").set_value("Brands").run()
+    brands = get_table(app, "facet_value")
+    assert len(brands) == len(product_queries.get_facet_exposure(demo_copy, "brand"))
+    assert brands["top_10_share"].sum() == pytest.approx(100)
+
+
+def test_products_page_of_earlier_copy(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    publish(writable_warehouse, [table for table in published_tables if not table.startswith("rec_product_e")])
+    app = open_app("products", writable_warehouse)
+    assert "earlier version" in app.warning[0].value
+
+
+def test_picture_needs_setting_and_https(
+    open_app: OpenApp,
+    writable_warehouse: Settings,
+    published_tables: list[str],
+    demo_copy: ServingCopy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    picture = "https://cdn.shop.example/mug.png"
+    change_product(writable_warehouse, published_tables, product_id, image_url=picture)
+
+    def get_image() -> str:
+        app = open_app("products", writable_warehouse, product=product_id)
+        return str(app.get("image")[0].value[0])
+
+    assert "shop.example" not in get_image()
+    monkeypatch.setenv("RECOMART_APP_SHOW_IMAGES", "true")
+    assert get_image() == picture
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example/",
+        "javascript:alert(1)",
+        "https://user@evil.example/",
+        'https://shop.example/"onload=',
+        "https://shop.example/ b",
+        "https://" + "a" * 2000,
+        "HTTPS://shop.example\n",
+        None,
+    ],
+)
+def test_unsafe_url_is_refused(url: str | None) -> None:
+    assert not product_links.is_safe_url(url)
+    assert product_links.is_safe_url("https://shop.example/products/p1?a=%20&b=1#x")
+
+
+def test_image_policy_follows_setting() -> None:
+    closed = build_security_headers(is_image_allowed=False)["Content-Security-Policy"]
+    opened = build_security_headers(is_image_allowed=True)["Content-Security-Policy"]
+    assert "https:" not in closed
+    assert "img-src 'self' https: data: blob:" in opened
+    assert opened.replace(" https:", "") == closed
