@@ -1,4 +1,4 @@
-"""Batch scoring: candidates for every customer, from the serving model and the customers' current histories.
+"""Batch scoring: candidates for every customer and similar products of every product, from the serving model.
 
 In an experiment, the models of the arms score the customers of their arm as well.
 """
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from models_ml.inference.candidates import Candidates
 from models_ml.inference.recommender import Recommender
+from models_ml.inference.similar_products import SimilarProducts
 from orchestration.challengers import Challenger, read_challengers
 from orchestration.dataset_versions import read_interactions
 from orchestration.model_registry import (
@@ -50,7 +51,7 @@ class ScoringSummary:
 def score_customers(
     settings: Settings, on_stage: Callable[[str], None] = lambda _: None, *, run_id_prefix: str | None = None
 ) -> ScoringSummary | None:
-    """Write ml.candidates and promote the model that scored; return None when no model may serve.
+    """Write ml.candidates and ml.similar_products, and promote the model that scored; None when no model may serve.
 
     The model is the newest one that passed the gates and is not tested by an experiment, or the one whose run id begins
     with `run_id_prefix`, even if it failed gates. The serving model and its candidates change in one transaction, so
@@ -91,6 +92,7 @@ def score_customers(
                 continue
             current_run = current_selection.run
             candidate_count = _write_candidates(connection, [candidates, *challengers])
+            _write_similar_products(connection, candidates.recommender)
             if not current_run.is_serving:
                 _set_serving_run(connection, current_run.run_id)
             if run_id_prefix is not None:
@@ -156,6 +158,16 @@ def _write_candidates(connection: duckdb.DuckDBPyConnection, candidates_by_model
             row_count += block.num_rows
             insert_ml_rows(connection, "candidates", block)
     return row_count
+
+
+def _write_similar_products(connection: duckdb.DuckDBPyConnection, recommender: Recommender) -> None:
+    """Replace the rows of ml.similar_products, unless they are of this model: they depend on nothing else."""
+    runs = connection.execute("select distinct run_id from ml.similar_products").fetchall()
+    if runs == [(recommender.card.run_id,)]:
+        return
+    connection.execute("delete from ml.similar_products")
+    for block in SimilarProducts(recommender).iter_blocks():
+        insert_ml_rows(connection, "similar_products", block)
 
 
 def _reject_waiting_runs(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:

@@ -193,6 +193,11 @@ create table if not exists ml.evaluation_candidates (
     user_id varchar not null, product_id varchar not null, rank integer not null, score double not null
 );
 
+create table if not exists ml.similar_products (
+    run_id varchar not null, product_id varchar not null, rank integer not null,
+    similar_product_id varchar not null, score double not null
+);
+
 create table if not exists ml.candidates (
     run_id varchar not null, user_id varchar not null, product_id varchar not null,
     rank integer not null, score double not null, reason_product_id varchar, reason_share double

@@ -11,6 +11,8 @@
         'filler_products': {'whole': true, 'at least': var('top_n') if var('top_n') is number else 1},
         'min_customers_served_share': share,
         'max_product_pairs': whole_number,
+        'new_arrival_days': whole_number,
+        'max_home_candidates': whole_number,
         'product_trend_weeks': whole_number,
         'max_order_products': {'whole': true, 'at least': 2},
         'popularity_half_life_days': positive,

@@ -37,38 +37,12 @@ group_ranks as (
 ) }},
 {% endif %}
 
--- unpinned_count is the number of unpinned products down to the row; the rows are ordered by it. A pin at position p that is
--- the g-th pin has p - g unpinned products before it. If an earlier pin has the same position, the maximum over the earlier
--- pins puts the later pin directly after it.
-pin_offsets as (
+{{ apply_pins('explored_lists' if is_exploring else 'group_ranks') }}
 
-    select
-        *,
-        case
-            when is_pinned
-                then max(pinned_position - group_rank) over (
-                        partition by user_id, is_pinned
-                        order by group_rank
-                        rows between unbounded preceding and current row
-                    )
-            else group_rank
-        end as unpinned_count
-    from {{ 'explored_lists' if is_exploring else 'group_ranks' }}
-
-),
-
-ranked as (
-
-    select
-        *,
-        row_number() over (partition by user_id order by unpinned_count, is_pinned, group_rank) as rank
-    from pin_offsets
-
-)
-
+-- apply_pins ends in pinned_lists.
 select
     ranked.user_id,
-    cast(ranked.rank as integer) as rank,
+    cast(ranked.pinned_rank as integer) as rank,
     ranked.product_id,
     coalesce(ranked.score, popular_products.score, 0) as score,
     case
@@ -85,6 +59,6 @@ select
     false as is_explored,
     cast(null as {{ type_double() }}) as propensity
     {%- endif %}
-from ranked
+from pinned_lists as ranked
 left join {{ ref('int_popular_products_ranked') }} as popular_products
     on ranked.product_id = popular_products.product_id
