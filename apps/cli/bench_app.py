@@ -28,9 +28,10 @@ def benchmark_app(
     warehouse: Warehouse = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Measure first paint, page switch, search and memory of the app.
+    """Measure the pages of the app on a large shop, in a headless Chromium.
 
-    The columns and the small tables are those of the copy that the warehouse has published, such as the demo shop's.
+    The figures are first paint, page switch, search and memory. The columns and the small tables are those of the copy
+    that the warehouse has published, such as the demo shop's.
     """
     template = load_settings(warehouse=warehouse)
     shop = SyntheticCopy(customers=customers, products=products)

@@ -239,7 +239,7 @@ def test_asset_without_its_inputs_names_them(dagster_definitions: ModuleType, tm
             "the warehouse does not exist. Create it with `recomart run`, or name another folder in RECOMART_WAREHOUSE"
         ],
         "raw/events": [],
-        "marts/dim_users": [f"intermediate.int_user_days and 3 more {advice}"],
+        "marts/dim_users": [f"intermediate.int_user_days and 4 more {advice}"],
         "ml/candidates": [f"marts.ml_interactions {advice}"],
         "marts/rec_top_n": [f"intermediate.int_popular_products_ranked and 6 more {advice}"],
     }

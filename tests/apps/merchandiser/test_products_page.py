@@ -84,7 +84,7 @@ def test_products_customers_equal_lists(open_app: OpenApp, demo_copy: ServingCop
     )
     assert list(table["user_id"]) == list(expected["user_id"])
     assert list(table["rank"]) == list(expected["rank"])
-    assert table["link"].iloc[0] == f"./?customer={expected['user_id'].iloc[0]}"
+    assert table["link"].iloc[0] == f"./customers?customer={expected['user_id'].iloc[0]}"
     counts = product_queries.count_customers_by_rank(demo_copy, str(product["product_id"]))
     assert counts["customers"].sum() == product["list_customer_count"]
     assert counts.loc[counts["rank"] <= 3, "customers"].sum() == product["top_3_customer_count"]

@@ -63,6 +63,7 @@ def test_customer_gets_published_list(
     payload = service.get(f"/customers/{most_active_user}/recommendations", n=7).json()
     expected = demo_queries.serving_copy.get_recommendations(most_active_user, 7)
     expected = expected.drop(columns=["run_id", "user_id", "reason_key", "propensity"])
+    expected = expected.astype(object).where(expected.notna(), None)
     assert payload["recommendations"] == expected.to_dict("records")
     assert (payload["is_fallback"], payload["notes"]) == (False, [])
     assert len(service.get(f"/customers/{most_active_user}/recommendations").json()["recommendations"]) == 10

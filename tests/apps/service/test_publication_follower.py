@@ -59,7 +59,10 @@ def test_each_response_has_one_version(writable_shop: Settings, publish_again: P
     reason_by_file: dict[str, str] = {}
 
     def publish_with_reason(reason: str) -> str:
-        execute_statements(writable_shop, f"update marts.rec_top_n set reason = '{reason}'")
+        # A reason without the name of another product is not replaced.
+        execute_statements(
+            writable_shop, f"update marts.rec_top_n set reason = '{reason}', reason_key = 'more_from_shop'"
+        )
         published = publish_again()
         reason_by_file[published.file] = reason
         return published.file
