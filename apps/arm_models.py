@@ -9,6 +9,7 @@ from models_ml.inference.recommender import Recommender
 from warehouse.errors import RecomartError
 from warehouse.experiments import ExperimentArm, assign_arm
 from warehouse.publishing.merchandising_rules import MerchandisingRules
+from warehouse.publishing.placement_queries import HOME
 from warehouse.publishing.serving_copy import ServingCopy
 
 POPULARITY_POLICY = "popularity"
@@ -34,10 +35,12 @@ class ArmModels:
         self._models_dir = models_dir
         self._models: dict[str | None, Recommender | str] = {}
         """Models, or error messages, by run; a damaged model is not read again by each query."""
-        self._recommenders: dict[tuple[str | None, str | None], Recommender] = {}
-        """Models restricted to the recommendable products, by run and rule set."""
-        self._rules: dict[str | None, MerchandisingRules] = {}
-        """By rule set."""
+        self._recommenders: dict[tuple[str | None, str], Recommender] = {}
+        """Models restricted to the recommendable products, by run and rule profile."""
+        self._rules: dict[str, MerchandisingRules] = {}
+        """By rule profile."""
+        self._profiles: dict[tuple[str, str | None], str] = {}
+        """Rule profiles by placement and rule set."""
 
     @cached_property
     def arms(self) -> list[ExperimentArm]:
@@ -52,29 +55,29 @@ class ArmModels:
         """Return the model that ranks in an arm."""
         return self._serving_copy.published.run_id if arm is None else arm.run_id
 
-    def get_rules(self, arm: ExperimentArm | None) -> MerchandisingRules:
-        """Return the merchandising rules of an arm."""
-        rule_set = arm.rule_set if arm else None
-        if rule_set not in self._rules:
-            self._rules[rule_set] = self._serving_copy.get_merchandising_rules(rule_set=rule_set)
-        return self._rules[rule_set]
+    def get_rules(self, arm: ExperimentArm | None, placement: str = HOME) -> MerchandisingRules:
+        """Return the merchandising rules of an arm in a placement."""
+        profile = self._get_profile(arm, placement)
+        if profile not in self._rules:
+            self._rules[profile] = self._serving_copy.get_merchandising_rules(profile)
+        return self._rules[profile]
 
-    def get_recommender(self, arm: ExperimentArm | None) -> Recommender:
-        """Return the model that ranks in an arm, restricted to the products that may be recommended there.
+    def get_recommender(self, arm: ExperimentArm | None, placement: str = HOME) -> Recommender:
+        """Return the model that ranks in an arm, restricted to the products that a placement may recommend there.
 
         Raises:
             NoModelError: No model has been trained.
             ModelUnavailableError: The artifact of the model is missing, damaged, unreadable or of another run.
         """
-        recommender_or_error = self.find_recommender(arm)
+        recommender_or_error = self.find_recommender(arm, placement)
         if isinstance(recommender_or_error, Recommender):
             return recommender_or_error
         error_type = NoModelError if self.get_run_id(arm) is None else ModelUnavailableError
         raise error_type(recommender_or_error)
 
-    def find_recommender(self, arm: ExperimentArm | None) -> Recommender | str:
+    def find_recommender(self, arm: ExperimentArm | None, placement: str = HOME) -> Recommender | str:
         """Return the model that ranks in an arm, restricted as in `get_recommender`, or an error message."""
-        key = self._get_key(arm)
+        key = self.get_run_id(arm), self._get_profile(arm, placement)
         if key not in self._recommenders:
             run_id = key[0]
             if run_id not in self._models:
@@ -82,18 +85,21 @@ class ArmModels:
             model = self._models[run_id]
             if isinstance(model, str):
                 return model
-            self._recommenders[key] = model.restrict_products(self.get_rules(arm).recommendable_products)
+            self._recommenders[key] = model.restrict_products(self.get_rules(arm, placement).recommendable_products)
         return self._recommenders[key]
 
     def iter_recommenders(self) -> Iterator[Recommender]:
-        """Yield the different results of `get_recommender` for the published copy and the arms."""
-        arms_by_key = {self._get_key(arm): arm for arm in (None, *self.arms)}
+        """Yield the different results of `get_recommender` for the published copy and the arms in placement home."""
+        arms_by_key = {(self.get_run_id(arm), self._get_profile(arm, HOME)): arm for arm in (None, *self.arms)}
         for (run_id, _), arm in arms_by_key.items():
             if run_id is not None:
                 yield self.get_recommender(arm)
 
-    def _get_key(self, arm: ExperimentArm | None) -> tuple[str | None, str | None]:
-        return self.get_run_id(arm), arm.rule_set if arm else None
+    def _get_profile(self, arm: ExperimentArm | None, placement: str) -> str:
+        key = placement, arm.rule_set if arm else None
+        if key not in self._profiles:
+            self._profiles[key] = self._serving_copy.get_rule_profile(*key)
+        return self._profiles[key]
 
     def _load_model(self, run_id: str | None) -> Recommender | str:
         if run_id is None:

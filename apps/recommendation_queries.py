@@ -4,7 +4,7 @@ The service and the command line use this module.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
@@ -12,13 +12,29 @@ import pandas as pd
 
 from apps.arm_models import NO_LIST_POLICY, POPULARITY_POLICY, ArmModels
 from apps.live_blocks import LiveBlocks
+from apps.recommendation_lists import (
+    Explanation,
+    RecommendationList,
+    interleave,
+    note_short_list,
+    note_unknown_products,
+    remove_pinned_scores,
+)
 from models_ml.inference.baskets import Basket
 from models_ml.inference.recommender import Recommender
 from models_ml.inference.results import Recommendation, Recommendations
 from warehouse.experiments import ExperimentArm
-from warehouse.formatting import format_count, format_names
+from warehouse.formatting import format_names
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.merchandising_rules import MerchandisingRules
+from warehouse.publishing.placement_queries import (
+    CATEGORY_KINDS,
+    HOME,
+    Placement,
+    find_list_category,
+    read_placement_list,
+)
+from warehouse.publishing.reason_circles import replace_circular_reasons
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
@@ -26,52 +42,6 @@ FALLBACK_NOTE = "popular products are recommended instead"
 
 FILTERED_LIST_REASON = "the merchandising rules or the filters of the request"
 """Why a list that is not a published one can be shorter than requested."""
-
-
-@dataclass(frozen=True)
-class RecommendationList:
-    """Recommended or similar products, with notes for the reader."""
-
-    recommendations: pd.DataFrame
-    """Columns rank, product_id, product_name, category, brand, price, score, source, reason; best product first. The
-    score of a pinned product is missing, because its rank does not come from a score."""
-
-    is_fallback: bool
-    """Whether the customer, basket or product is unknown and the list has popular products instead."""
-
-    notes: list[str] = field(default_factory=list)
-
-    experiment: str | None = None
-    """Name of the experiment in which the customer or session takes part; None for none."""
-
-    arm: str | None = None
-    """Arm of the customer or session in the experiment."""
-
-    run_id: str | None = None
-    """The model that ranks for the customer or session; None for popular products by an experiment, for no list and
-    without a model."""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A model score and the contributions of past products and of the customer's declared features."""
-
-    product_id: str
-    product_name: str | None
-    score: float | None
-    """The model's score; None for a fallback."""
-
-    contributions: pd.DataFrame
-    """Columns product_id, product_name and contribution, the largest contribution first. Their sum and the sum of
-    `feature_contributions` are the score."""
-
-    feature_contributions: pd.DataFrame
-    """Columns feature, value and contribution of the customer's declared features; the largest contribution first."""
-
-    is_fallback: bool
-    """Whether neither a past product nor a declared feature is known."""
-
-    notes: list[str]
 
 
 class RecommendationQueries:
@@ -119,7 +89,7 @@ class RecommendationQueries:
     def _recommend_for_customer(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
         if arm is not None and arm.policy == NO_LIST_POLICY:
             return self._build_holdout_list(f"customer '{user_id}'", arm)
-        recommendations = _remove_pinned_scores(self._get_published_list(user_id, n))
+        recommendations = remove_pinned_scores(self._get_published_list(user_id, n))
         if recommendations.empty and not self.serving_copy.has_customer(user_id):
             if arm is None or arm.policy != POPULARITY_POLICY:
                 recommender = self.arm_models.find_recommender(arm)
@@ -128,7 +98,7 @@ class RecommendationQueries:
             return self._recommend_popular(
                 n, [f"customer '{user_id}' is unknown to the published copy; {FALLBACK_NOTE}"], arm
             )
-        notes = _note_short_list(recommendations, n, "the merchandising rules or the dbt variable top_n")
+        notes = note_short_list(recommendations, n, "the merchandising rules or the dbt variable top_n")
         return RecommendationList(recommendations, is_fallback=False, notes=notes)
 
     def _get_published_list(self, user_id: str, n: int) -> pd.DataFrame:
@@ -144,7 +114,7 @@ class RecommendationQueries:
         """Rank products for a new customer, who has declared features and is not in the copy."""
         _, best_items = self._rank_under_rules({}, n, None, (), arm, user_id)
         notes = [f"customer '{user_id}' has no actions; the list comes from the customer's features"]
-        return self._build_list(n, best_items, [None] * len(best_items), "more_from_shop", notes)
+        return self._build_list(n, best_items, [None] * len(best_items), ["more_from_shop"] * len(best_items), notes)
 
     def recommend_for_basket(
         self,
@@ -154,13 +124,15 @@ class RecommendationQueries:
         excluded_products: Collection[str] = (),
         *,
         visitor_id: str | None = None,
+        placement: str = "basket",
     ) -> RecommendationList:
         """Rank products for a basket; the products of the basket are excluded.
 
-        In an experiment, `visitor_id`, a customer or session, decides the arm; without one, the published model ranks.
+        Each second product is one of the same orders, as long as there are some. In an experiment, `visitor_id`, a
+        customer or session, decides the arm; without one, the published model ranks.
         """
         arm = self.arm_models.assign_arm(visitor_id)
-        result = self._recommend_for_basket(basket, n, allowed_products, excluded_products, arm)
+        result = self._recommend_for_basket(basket, n, allowed_products, excluded_products, arm, placement)
         return self._add_arm(result, arm)
 
     def _recommend_for_basket(
@@ -170,18 +142,22 @@ class RecommendationQueries:
         allowed_products: Collection[str] | None,
         excluded_products: Collection[str],
         arm: ExperimentArm | None,
+        placement: str,
     ) -> RecommendationList:
         if arm is not None and arm.policy == NO_LIST_POLICY:
             return self._build_holdout_list("the visitor", arm)
         if arm is not None and arm.policy == POPULARITY_POLICY:
-            result = self._recommend_popular(n, [], arm, allowed_products, [*excluded_products, *basket])
+            result = self._recommend_popular(n, [], arm, allowed_products, [*excluded_products, *basket], placement)
             return replace(result, is_fallback=False)
-        model_result, best_items = self._rank_under_rules(basket, n, allowed_products, excluded_products, arm)
+        pairs = self.serving_copy.get_bought_together(list(basket)).set_index("product_id")
+        model_result, best_items = self._rank_under_rules(
+            basket, n, allowed_products, excluded_products, arm, placement=placement, bought_together=list(pairs.index)
+        )
         notes = []
         if model_result.unknown_products:
-            notes.append(_note_unknown_products(model_result.unknown_products))
+            notes.append(note_unknown_products(model_result.unknown_products))
         is_fallback = model_result.source == "popularity"
-        rules = self.arm_models.get_rules(arm)
+        rules = self.arm_models.get_rules(arm, placement)
         # A pinned product, and a popular product of a fallback, may be unknown to the model.
         other_known_products = self._popularity_ranks.keys() if is_fallback else rules.pinned_products
         known_products = self.arm_models.get_recommender(arm).products
@@ -194,11 +170,65 @@ class RecommendationQueries:
             notes.append(f"allowed products unknown to the model, ignored: {format_names(unknown_allowed_products)}")
         if is_fallback:
             notes.append(f"no product of the basket is known; {FALLBACK_NOTE}")
-            return self._recommend_popular(n, notes, arm, allowed_products, [*excluded_products, *basket])
-        result = self._build_list(n, best_items, [item.reason_product_id for item in best_items], "goes_with", notes)
+            return self._recommend_popular(n, notes, arm, allowed_products, [*excluded_products, *basket], placement)
+        is_pair = [item.product_id in pairs.index for item in best_items]
+        reasons = [
+            pairs["reason_product_id"][item.product_id] if has_pair else item.reason_product_id
+            for item, has_pair in zip(best_items, is_pair, strict=True)
+        ]
+        reason_keys = ["bought_together" if has_pair else "goes_with" for has_pair in is_pair]
+        result = self._build_list(n, best_items, reasons, reason_keys, notes)
         self._mark_pinned(result.recommendations, rules)
         result.recommendations.loc[result.recommendations["source"] == "pinned", "reason_product_id"] = None
-        return replace(result, recommendations=_remove_pinned_scores(result.recommendations))
+        return replace(result, recommendations=remove_pinned_scores(result.recommendations))
+
+    def recommend_for_placement(
+        self,
+        placement: Placement,
+        n: int,
+        *,
+        user_id: str | None = None,
+        product_id: str | None = None,
+        category: str | None = None,
+        visitor_id: str | None = None,
+    ) -> RecommendationList:
+        """Return the list of a placement for a customer, a product or a category.
+
+        A list of a category is that of the customer's favourite one, if none is given. In an experiment, the customer,
+        or `visitor_id`, a session, decides the arm.
+
+        Raises:
+            UnknownPlacementError: The placement has lists of something else.
+        """
+        list_kind, n = placement.list_kind, min(n, placement.list_length)
+        placement.check_owner(user_id, product_id, category)
+        if list_kind == "personal" and user_id is not None:
+            return self.recommend_for_customer(user_id, n)
+        if list_kind == "similar" and product_id is not None:
+            return self.find_similar(product_id, n, visitor_id=user_id or visitor_id)
+        arm = self.arm_models.assign_arm(user_id or visitor_id)
+        if arm is not None and arm.policy == NO_LIST_POLICY:
+            return self._add_arm(self._build_holdout_list(f"'{user_id or visitor_id}'", arm), arm)
+        if list_kind in CATEGORY_KINDS and category is None:
+            category = find_list_category(self.serving_copy, placement, user_id)
+        rows = read_placement_list(
+            self.serving_copy,
+            placement,
+            user_id=user_id,
+            product_id=product_id,
+            category=category,
+            rule_set=arm.rule_set if arm else None,
+        )
+        rows = rows[~rows["product_id"].isin(self._live_blocks.get_products())].head(n)
+        rows = replace_circular_reasons(rows.assign(rank=range(1, len(rows) + 1)), self.serving_copy.get_reason_text)
+        if rows.empty and placement.fallback == "popular":
+            notes = [f"placement '{placement.placement}' has no products for this list; {FALLBACK_NOTE}"]
+            excluded_products = [] if product_id is None else [product_id]
+            result = self._recommend_popular(n, notes, arm, None, excluded_products, placement.placement)
+        else:
+            notes = note_short_list(rows, n, "the placement and the merchandising rules")
+            result = RecommendationList(remove_pinned_scores(rows), is_fallback=False, notes=notes)
+        return self._add_arm(result, arm)
 
     def find_similar(self, product_id: str, n: int, *, visitor_id: str | None = None) -> RecommendationList:
         """Return the products most similar to a product; popular products for an unknown product.
@@ -226,7 +256,7 @@ class RecommendationQueries:
                 excluded_products=[product_id],
             )
         items = [item for item in similar_products.items if item.product_id not in blocked_products][:n]
-        return self._build_list(n, items, [product_id] * len(items), "similar", [])
+        return self._build_list(n, items, [product_id] * len(items), ["similar"] * len(items), [])
 
     def explain(self, product_id: str, *, user_id: str | None = None, basket: Basket | None = None) -> Explanation:
         """Return what each past product of a customer or of a basket, and each feature, adds to a product's score.
@@ -254,7 +284,7 @@ class RecommendationQueries:
             repeat_scores=None if user_id is None else self.serving_copy.get_repeat_scores(user_id),
         )
         if explanation.unknown_products:
-            notes.append(_note_unknown_products(explanation.unknown_products))
+            notes.append(note_unknown_products(explanation.unknown_products))
         if explanation.source == "popularity":
             owner = "the basket" if user_id is None else f"customer '{user_id}'"
             notes.append(f"no past product of {owner} is known: there is no score to explain")
@@ -288,9 +318,16 @@ class RecommendationQueries:
         excluded_products: Collection[str],
         arm: ExperimentArm | None,
         user_id: str | None = None,
+        *,
+        placement: str = HOME,
+        bought_together: Sequence[str] = (),
     ) -> tuple[Recommendations, list[Recommendation]]:
-        """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products."""
-        recommender, rules = self.arm_models.get_recommender(arm), self.arm_models.get_rules(arm)
+        """Apply the merchandising rules to the model's ranking; return the model's answer and the ranked products.
+
+        Products of the same orders, `bought_together`, take each second place of the ranking.
+        """
+        recommender = self.arm_models.get_recommender(arm, placement)
+        rules = self.arm_models.get_rules(arm, placement)
         excluded_products = [*excluded_products, *self._live_blocks.get_products()]
         ranking = recommender.iter_ranking(
             basket,
@@ -301,7 +338,10 @@ class RecommendationQueries:
         )
         allowed_set = None if allowed_products is None else frozenset(allowed_products)
         best_product_ids = rules.apply(
-            ranking, n, allowed_products=allowed_set, excluded_products=[*excluded_products, *basket]
+            interleave(ranking, bought_together),
+            n,
+            allowed_products=allowed_set,
+            excluded_products=[*excluded_products, *basket],
         )
         recommendations = recommender.recommend(user_id=user_id, basket=basket, n=n, allowed_products=best_product_ids)
         items_by_product = {item.product_id: item for item in recommendations.items}
@@ -315,16 +355,16 @@ class RecommendationQueries:
         n: int,
         items: Sequence[Recommendation],
         reasons: Sequence[str | None],
-        reason_key: str,
+        reason_keys: Sequence[str],
         notes: list[str],
     ) -> RecommendationList:
         products = [item.product_id for item in items]
         scores = [item.score for item in items]
-        recommendations = self.serving_copy.build_recommendations(products, scores, reasons, reason_key)
+        recommendations = self.serving_copy.build_recommendations(products, scores, reasons, reason_keys)
         return RecommendationList(
             recommendations,
             is_fallback=False,
-            notes=[*notes, *_note_short_list(recommendations, n, FILTERED_LIST_REASON)],
+            notes=[*notes, *note_short_list(recommendations, n, FILTERED_LIST_REASON)],
         )
 
     def _recommend_popular(
@@ -334,8 +374,9 @@ class RecommendationQueries:
         arm: ExperimentArm | None,
         allowed_products: Collection[str] | None = None,
         excluded_products: Collection[str] = (),
+        placement: str = HOME,
     ) -> RecommendationList:
-        ranking, rules = self._popularity_ranks, self.arm_models.get_rules(arm)
+        ranking, rules = self._popularity_ranks, self.arm_models.get_rules(arm, placement)
         excluded_products = [*excluded_products, *self._live_blocks.get_products()]
         if arm is not None and arm.rule_set is not None:
             # The ranking has the pins for all customers only.
@@ -350,11 +391,11 @@ class RecommendationQueries:
         recommendations = self.serving_copy.get_popular_recommendations(best_product_ids)
         if arm is not None and arm.rule_set is not None:
             recommendations = self._add_new_pins(recommendations, best_product_ids, rules)
-        recommendations = _remove_pinned_scores(recommendations)
+        recommendations = remove_pinned_scores(recommendations)
         return RecommendationList(
             recommendations,
             is_fallback=True,
-            notes=[*notes, *_note_short_list(recommendations, n, FILTERED_LIST_REASON)],
+            notes=[*notes, *note_short_list(recommendations, n, FILTERED_LIST_REASON)],
         )
 
     def _add_new_pins(
@@ -365,7 +406,9 @@ class RecommendationQueries:
         new_pins = [product_id for product_id in product_ids if product_id not in listed_products]
         if new_pins:
             count = len(new_pins)
-            rows = self.serving_copy.build_recommendations(new_pins, [0.0] * count, [None] * count, "more_from_shop")
+            rows = self.serving_copy.build_recommendations(
+                new_pins, [0.0] * count, [None] * count, ["more_from_shop"] * count
+            )
             rows["rank"] = [product_ids.index(product_id) + 1 for product_id in new_pins]
             recommendations = pd.concat([recommendations, rows[recommendations.columns]]).sort_values("rank")
         recommendations = recommendations.reset_index(drop=True)
@@ -379,7 +422,7 @@ class RecommendationQueries:
 
     def _build_holdout_list(self, recipient: str, arm: ExperimentArm) -> RecommendationList:
         """Return the empty list of an arm with policy none."""
-        recommendations = self.serving_copy.build_recommendations([], [], [], "more_from_shop")
+        recommendations = self.serving_copy.build_recommendations([], [], [], [])
         note = f"{recipient} gets no recommendations in arm '{arm.arm}' of experiment '{arm.experiment}'"
         return RecommendationList(recommendations, is_fallback=False, notes=[note])
 
@@ -388,18 +431,3 @@ class RecommendationQueries:
         if arm is None:
             return replace(result, run_id=self.arm_models.get_run_id(None))
         return replace(result, experiment=arm.experiment, arm=arm.arm, run_id=arm.run_id)
-
-
-def _remove_pinned_scores(recommendations: pd.DataFrame) -> pd.DataFrame:
-    """Return the recommendations without the scores of pinned products."""
-    return recommendations.assign(score=recommendations["score"].mask(recommendations["source"] == "pinned"))
-
-
-def _note_short_list(recommendations: pd.DataFrame, n: int, reason: str) -> list[str]:
-    """Return a note when the list is shorter than requested."""
-    count = len(recommendations)
-    return [f"the list has {format_count(count, 'product')}; {reason} allow no more"] if count < n else []
-
-
-def _note_unknown_products(product_ids: Sequence[str]) -> str:
-    return f"unknown to the model, ignored: {format_names(product_ids)}"

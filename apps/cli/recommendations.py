@@ -6,8 +6,10 @@ import typer
 
 from apps.cli import console, recommendation_tables
 from apps.cli.options import Json, Warehouse, load_settings
-from apps.recommendation_queries import RecommendationList, RecommendationQueries
+from apps.recommendation_lists import RecommendationList
+from apps.recommendation_queries import RecommendationQueries
 from warehouse.formatting import format_count
+from warehouse.publishing.placement_queries import get_placement
 
 app = typer.Typer()
 
@@ -27,22 +29,44 @@ ListLength = Annotated[int, typer.Option("-n", min=1, max=1000, help="Number of 
 def recommend(
     user: UserOption = None,
     basket: BasketOption = None,
+    product: Annotated[
+        str | None, typer.Option(help="Product id, for the list of its page.", callback=_validate_id)
+    ] = None,
+    category: Annotated[str | None, typer.Option(help="Category, in any casing.", callback=_validate_id)] = None,
+    placement: Annotated[
+        str | None,
+        typer.Option(
+            help="Place of the shop (seed placements); by default home, basket, product_page or popular_in_category."
+        ),
+    ] = None,
     n: ListLength = 10,
     warehouse: Warehouse = None,
     as_json: Json = False,
 ) -> None:
-    """Show recommendations for a customer or a basket.
+    """Show recommendations for a customer, a basket, a product's page or a category.
 
-    Popular products are shown for an unknown customer and for a basket without a known product.
+    Popular products are shown for an unknown customer or product and for a basket without a known product.
     """
-    _require_user_or_basket(user, basket)
+    owners = {"home": user, "basket": basket, "product_page": product, "popular_in_category": category}
+    given_owners = {name: owner for name, owner in owners.items() if owner is not None}
+    if len(given_owners) != 1:
+        raise typer.BadParameter("give one of --user, --basket, --product and --category")
+    ((default_placement, owner),) = given_owners.items()
     with RecommendationQueries(load_settings(warehouse=warehouse)) as queries:
-        if user is not None:
-            recipient, recommendations = f"customer {user}", queries.recommend_for_customer(user, n)
-        else:
+        declared_placement = get_placement(queries.serving_copy, placement or default_placement)
+        if basket is not None and declared_placement.list_kind == "basket":
             products = _split_basket(basket)
-            recipient, recommendations = f"the basket {', '.join(products)}", queries.recommend_for_basket(products, n)
-    _print_recommendations(f"Top {len(recommendations.recommendations)} for {recipient}", recommendations, as_json)
+            owner = f"the basket {', '.join(products)}"
+            recommendations = queries.recommend_for_basket(products, n, placement=declared_placement.placement)
+        else:
+            owner = f"customer {user}" if user is not None else owner
+            recommendations = queries.recommend_for_placement(
+                declared_placement, n, user_id=user, product_id=product, category=category and category.lower()
+            )
+    title = f"Top {len(recommendations.recommendations)} for {owner}"
+    if placement is not None:
+        title = f"{title}, placement {placement}"
+    _print_recommendations(title, recommendations, as_json)
 
 
 @app.command("similar")

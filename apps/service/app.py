@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp
 
-from apps import recommendation_queries
+from apps import recommendation_lists
 from apps.recommendation_queries import RecommendationQueries
 from apps.service.json_body import LimitedJsonRoute
 from apps.service.problems import (
@@ -45,6 +45,7 @@ from apps.service.schemas import (
 from apps.service.served_list_log import ServedList, ServedListLog
 from apps.service.service_metrics import ServiceMetrics
 from warehouse.hosts import is_loopback
+from warehouse.publishing.placement_queries import UnknownPlacementError, get_placement
 from warehouse.settings import Settings
 
 DESCRIPTION = """\
@@ -83,6 +84,7 @@ Queries = Annotated[RecommendationQueries, Depends(_get_queries)]
 Log = Annotated[ServedListLog, Depends(_get_log)]
 UserPath = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Customer id.", examples=["u00054"])]
 ProductId = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Product id.", examples=["p00447"])]
+CategoryPath = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="Category.", examples=["audio"])]
 METRICS_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Requests by route and status, response times, requests in flight, the state of the version.",
@@ -133,16 +135,64 @@ def recommend_for_customer(
     log: Log,
     n: ListLengthQuery = 10,
     session_id: SessionIdQuery = None,
-    placement: PlacementQuery = "customer",
+    placement: PlacementQuery = "home",
 ) -> RecommendationList:
-    """Return the published recommendations of a customer; the merchandising rules are applied."""
-    result = queries.recommend_for_customer(user_id, n)
+    """Return the recommendations of a customer for a placement; the merchandising rules are applied."""
+    result = queries.recommend_for_placement(get_placement(queries.serving_copy, placement), n, user_id=user_id)
+    return _build_answer(queries, log, result, placement, session_id, user_id)
+
+
+@router.get("/categories/{category:path}/recommendations", tags=["recommendations"])
+def recommend_for_category(
+    category: CategoryPath,
+    queries: Queries,
+    log: Log,
+    n: ListLengthQuery = 10,
+    user_id: UserIdQuery = None,
+    session_id: SessionIdQuery = None,
+    placement: PlacementQuery = "popular_in_category",
+) -> RecommendationList:
+    """Return the recommendations of a category for a placement; the merchandising rules are applied."""
+    result = queries.recommend_for_placement(
+        get_placement(queries.serving_copy, placement),
+        n,
+        user_id=user_id,
+        category=category.lower(),
+        visitor_id=session_id,
+    )
+    return _build_answer(queries, log, result, placement, session_id, user_id)
+
+
+@router.get("/products/{product_id:path}/recommendations", tags=["recommendations"])
+def recommend_for_product(
+    product_id: ProductId,
+    queries: Queries,
+    log: Log,
+    n: ListLengthQuery = 10,
+    user_id: UserIdQuery = None,
+    session_id: SessionIdQuery = None,
+    placement: PlacementQuery = "product_page",
+) -> RecommendationList:
+    """Return the recommendations for a product's page: similar products, and products of the same orders.
+
+    The merchandising rules are applied.
+    """
+    result = queries.recommend_for_placement(
+        get_placement(queries.serving_copy, placement),
+        n,
+        user_id=user_id,
+        product_id=product_id,
+        visitor_id=session_id,
+    )
     return _build_answer(queries, log, result, placement, session_id, user_id)
 
 
 @router.post("/recommendations", tags=["recommendations"])
 def recommend_for_basket(request: BasketRequest, queries: Queries, log: Log) -> RecommendationList:
     """Return recommendations for a basket, computed for this request from the products that may be recommended."""
+    placement = get_placement(queries.serving_copy, request.placement)
+    if placement.list_kind != "basket":
+        raise UnknownPlacementError(f"placement '{placement.placement}' shows no list of a basket. Use basket")
     basket = request.sum_strengths(queries)
     result = queries.recommend_for_basket(
         basket,
@@ -150,6 +200,7 @@ def recommend_for_basket(request: BasketRequest, queries: Queries, log: Log) -> 
         request.allowed_products,
         request.excluded_products,
         visitor_id=request.user_id or request.session_id,
+        placement=request.placement,
     )
     return _build_answer(queries, log, result, request.placement, request.session_id, request.user_id)
 
@@ -162,12 +213,13 @@ def find_similar_products(
     n: ListLengthQuery = 10,
     user_id: UserIdQuery = None,
     session_id: SessionIdQuery = None,
-    placement: PlacementQuery = "similar",
+    placement: PlacementQuery = "product_page",
 ) -> RecommendationList:
     """Return the products most similar to a product, by the cosine of their factors.
 
     Only products that may be recommended are returned.
     """
+    get_placement(queries.serving_copy, placement)
     result = queries.find_similar(product_id, n, visitor_id=user_id or session_id)
     return _build_answer(queries, log, result, placement, session_id, user_id)
 
@@ -175,7 +227,7 @@ def find_similar_products(
 def _build_answer(
     queries: RecommendationQueries,
     log: ServedListLog,
-    result: recommendation_queries.RecommendationList,
+    result: recommendation_lists.RecommendationList,
     placement: str,
     session_id: str | None,
     user_id: str | None,

@@ -14,6 +14,7 @@ from apps.arm_models import ModelUnavailableError, NoModelError
 from models_ml.errors import ModelError, UnknownIdError
 from warehouse.errors import NothingPublishedError, PublishedCopyError, RecomartError
 from warehouse.formatting import format_count
+from warehouse.publishing.placement_queries import UnknownPlacementError
 from warehouse.settings import Settings
 from warehouse.validation_messages import locate_problem
 
@@ -160,6 +161,10 @@ def add_error_handlers(app: FastAPI) -> None:
         if isinstance(error, PublishedCopyError):
             request.app.state.follower.report_read_failure(error)
         return build_problem_response(503, describe_publicly(error))
+
+    @app.exception_handler(UnknownPlacementError)
+    def handle_unknown_placement(_: Request, error: UnknownPlacementError) -> JSONResponse:
+        return build_problem_response(422, str(error))
 
     @app.exception_handler(ModelError)
     def handle_model_error(_: Request, error: ModelError) -> JSONResponse:

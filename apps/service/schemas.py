@@ -8,7 +8,7 @@ from uuid import uuid4
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from apps import recommendation_queries
+from apps import recommendation_lists
 from apps.recommendation_queries import RecommendationQueries
 from models_ml.inference.artifact import ModelCard
 
@@ -20,9 +20,6 @@ MAX_FILTER_SIZE = 10_000
 
 MAX_ID_LENGTH = 1000
 """Maximum number of characters of an id."""
-
-MAX_PLACEMENT_LENGTH = 100
-"""Maximum number of characters of the name of a placement."""
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
 UserId = Annotated[
@@ -44,10 +41,10 @@ Placement = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=MAX_PLACEMENT_LENGTH,
-        description="Where the list is shown, for the log of recommendations; by default `customer`, `basket` or "
-        "`similar`.",
-        examples=["cart_page"],
+        max_length=MAX_ID_LENGTH,
+        description="Place of the shop that shows the list, as declared in the seed `placements`; it decides the rules "
+        "and the length of the list, and is in the log of recommendations.",
+        examples=["email"],
     ),
 ]
 ListLength = Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH, description="Maximum number of products.")]
@@ -105,9 +102,9 @@ class Recommendation(ServiceSchema):
     of the decayed event weights of all customers. `pinned`: null, because a rule sets the rank. Scores are comparable
     only within one source of one response."""
 
-    source: Literal["model", "popularity", "pinned"] = Field(examples=["model"])
-    """Source of the recommendation: `model`, `popularity` when the model has too few products, or `pinned` by a
-    merchandising rule."""
+    source: Literal["model", "popularity", "pinned", "joint_orders", "purchases", "views"] = Field(examples=["model"])
+    """Source of the recommendation: `model`, `popularity` when the model has too few products, `pinned` by a
+    merchandising rule, `joint_orders` of the product or basket, or `purchases` or `views` of the customer."""
 
     reason: str = Field(examples=["Because you clicked on Galdra Slim Lantern"])
     """Reason of the recommendation, as a text for customers."""
@@ -143,7 +140,7 @@ class RecommendationList(ServiceSchema):
     """Arm of the customer or session in the experiment; null for none."""
 
     @classmethod
-    def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.RecommendationList) -> Self:
+    def from_result(cls, queries: RecommendationQueries, result: recommendation_lists.RecommendationList) -> Self:
         """Return a query result as a response."""
         names = [name for name in Recommendation.model_fields if name in result.recommendations]
         recommendations = [Recommendation(**row) for row in _to_rows(result.recommendations[names])]
@@ -212,7 +209,7 @@ class Explanation(ServiceSchema):
     """Notes on the explanation, as text."""
 
     @classmethod
-    def from_result(cls, queries: RecommendationQueries, result: recommendation_queries.Explanation) -> Self:
+    def from_result(cls, queries: RecommendationQueries, result: recommendation_lists.Explanation) -> Self:
         """Return a query result as a response."""
         return cls(
             version=Version.from_queries(queries),

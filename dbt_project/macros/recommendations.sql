@@ -11,6 +11,15 @@
     case when {{ scope }} = 'product' then {{ clean_id(value) }} else lower({{ clean_text(value) }}) end
 {%- endmacro %}
 
+{#- Logs of an earlier version of RecoMart have other names. -#}
+{% macro declared_placement(placement) -%}
+    case lower({{ placement }})
+        when 'customer' then 'home'
+        when 'similar' then 'product_page'
+        else lower({{ placement }})
+    end
+{%- endmacro %}
+
 {#- No customer has an empty id. -#}
 {% macro anonymous_user_id() -%}
     ''

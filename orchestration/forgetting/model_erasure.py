@@ -80,7 +80,14 @@ def _update_tables(
 
 def _delete_version_rows(connection: duckdb.DuckDBPyConnection, dataset_hash: str) -> None:
     """Delete a dataset version and its models from the tables of schema ml."""
-    for table in (*LIST_TABLES, "candidates", "similar_products", "gate_results", "ranking_metrics", "metric_differences"):
+    for table in (
+        *LIST_TABLES,
+        "candidates",
+        "similar_products",
+        "gate_results",
+        "ranking_metrics",
+        "metric_differences",
+    ):
         connection.execute(
             f"delete from ml.{table} where run_id in (select run_id from ml.model_runs where dataset_hash = ?)",
             [dataset_hash],

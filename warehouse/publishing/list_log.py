@@ -16,8 +16,8 @@ from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.settings import Settings
 from warehouse.sql_text import quote_literal
 
-PLACEMENT = "customer"
-"""Placement of the published lists."""
+LOGGED_PLACEMENTS = ("home", "customer")
+"""Placement of the published lists, and its name in logs of an earlier version of RecoMart."""
 
 LOG = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ LOGGED_LISTS = """
         user_id,
         arg_max(list_hash, regexp_extract(publication, '^recomart-([0-9]{{8}})-', 1)) as list_hash
     from read_parquet({files})
-    where placement = {placement}
+    where placement in {placements}
     group by user_id
 """
 
@@ -188,7 +188,7 @@ def _write_changed_lists(
 ) -> None:
     """Write the changed lists into a Parquet file."""
     logged_files = sorted(str(path) for path in settings.published_lists_dir.glob("*.parquet"))
-    placement = quote_literal(PLACEMENT)
+    placement = quote_literal(LOGGED_PLACEMENTS[0])
     with closing(connect_to_file(settings, settings.serving_dir / published.file, read_only=True)) as connection:
         # A copy of an earlier version of RecoMart may lack some.
         columns = connection.sql("from rec_top_n limit 0").columns
@@ -224,7 +224,10 @@ def _write_changed_lists(
 
 
 def _build_logged_lists(files: Sequence[str]) -> str:
-    return LOGGED_LISTS.format(files=f"[{', '.join(map(quote_literal, files))}]", placement=quote_literal(PLACEMENT))
+    return LOGGED_LISTS.format(
+        files=f"[{', '.join(map(quote_literal, files))}]",
+        placements=f"({', '.join(map(quote_literal, LOGGED_PLACEMENTS))})",
+    )
 
 
 def _is_readable(connection: duckdb.DuckDBPyConnection, file: str) -> bool:

@@ -2,6 +2,7 @@
 
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
+from warehouse.publishing.placement_queries import list_placements
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
 
@@ -26,17 +27,10 @@ def check_rule_values(copy: ServingCopy, rule: Rule) -> None:
         _check_product_value(copy, rule.scope, rule.value)
     if rule.favourite_category is not None:
         _check_product_value(copy, "category", rule.favourite_category)
-    placements = list_placements(copy)
+    placements = [placement.placement for placement in list_placements(copy)]
     for placement in rule.placements:
         if placement not in placements:
             raise RecomartError(f"there is no placement '{placement}'. Use {format_names(placements)}")
-
-
-def list_placements(copy: ServingCopy) -> list[str]:
-    """Return the names of the placements that rules can be for."""
-    if "rec_rule_profiles" not in copy.published.rows:
-        return []
-    return list(copy.query_frame("select distinct placement from rec_rule_profiles order by placement")["placement"])
 
 
 def find_rule_products(copy: ServingCopy, rule: Rule) -> list[str]:

@@ -138,24 +138,50 @@ class ServingCopy:
             list(product_ids),
         )
 
-    def get_merchandising_rules(self, placement: str = "home", rule_set: str | None = None) -> MerchandisingRules:
-        """Return the merchandising rules of a placement, which every list that is ranked in Python must apply.
+    def get_rule_profile(self, placement: str, rule_set: str | None = None) -> str:
+        """Return the rule profile of a placement for customers of no favourite category; see `rec_rule_profiles`.
 
         `rule_set` is that of an experiment's arm.
         """
         if "rec_rule_profiles" not in self.published.rows:
             # An earlier version of RecoMart published the copy.
-            return MerchandisingRules(self.query_frame("select * from rec_product_rules"))
+            return ""
         profiles = self.query_frame(
             "select rule_profile from rec_rule_profiles where placement = ? and rule_set = ? and segment = ''",
             placement,
             rule_set or "",
         )
-        rules = self.query_frame(
-            "select * from rec_profile_product_rules where rule_profile in (select unnest(?::varchar[]))",
-            list(profiles["rule_profile"]),
+        return "" if profiles.empty else str(profiles["rule_profile"].iloc[0])
+
+    def get_merchandising_rules(self, rule_profile: str) -> MerchandisingRules:
+        """Return the merchandising rules of a profile, which every list that is ranked in Python must apply."""
+        if rule_profile != self.get_rule_profile("home"):
+            rules = self.query_frame("select * from rec_profile_product_rules where rule_profile = ?", rule_profile)
+        else:
+            rules = self.query_frame("select * from rec_product_rules")
+        return MerchandisingRules(rules)
+
+    def get_bought_together(self, product_ids: Sequence[str]) -> pd.DataFrame:
+        """Return products of the same orders as the given ones, the most frequent first, each once.
+
+        Columns product_id, lift and reason_product_id, which is the given product.
+        """
+        if "rec_product_pairs" not in self.published.rows:
+            return pd.DataFrame(columns=["product_id", "lift", "reason_product_id"])
+        return self.query_frame(
+            """
+            select
+                other_product_id as product_id,
+                max_by(lift, joint_order_count) as lift,
+                max_by(product_id, joint_order_count) as reason_product_id
+            from rec_product_pairs
+            where product_id in (select unnest(?::varchar[])) and other_product_id not in (select unnest(?::varchar[]))
+            group by other_product_id
+            order by max(joint_order_count) desc, lift desc, other_product_id
+            """,
+            list(product_ids),
+            list(product_ids),
         )
-        return MerchandisingRules(self.query_frame("select * from rec_product_rules") if rules.empty else rules)
 
     def get_experiment_arms(self) -> list[ExperimentArm]:
         """Return the arms of the active experiment; none in a copy of an earlier version of RecoMart."""
@@ -185,11 +211,11 @@ class ServingCopy:
         product_ids: Sequence[str],
         scores: Sequence[float],
         reason_product_ids: Sequence[str | None],
-        reason_key: str,
+        reason_keys: Sequence[str],
     ) -> pd.DataFrame:
         """Build the rows of a list that was ranked in Python, best first; columns as in `rec_top_n`.
 
-        `reason_key` is the key in `rec_reason_texts` of the reason that names the reason product.
+        `reason_keys` has the keys in `rec_reason_texts` of the reasons that name the reason products.
         """
         return self.query_frame(
             """
@@ -199,6 +225,7 @@ class ServingCopy:
                     unnest(?::varchar[]) as product_id,
                     unnest(?::double[]) as score,
                     unnest(?::varchar[]) as reason_product_id,
+                    unnest(?::varchar[]) as reason_key,
                     unnest(range(1, ? + 1)) as rank
 
             ),
@@ -229,7 +256,7 @@ class ServingCopy:
                 recommendations.reason_product_id,
                 coalesce(
                     replace(
-                        (select reason_text from rec_reason_texts where reason_key = ?),
+                        reason_texts.reason_text,
                         '{product}',
                         coalesce(reason_products.product_name, recommendations.reason_product_id)
                     ),
@@ -244,13 +271,14 @@ class ServingCopy:
             left join listed_products as products on recommendations.product_id = products.product_id
             left join listed_products as reason_products
                 on recommendations.reason_product_id = reason_products.product_id
+            left join rec_reason_texts as reason_texts on recommendations.reason_key = reason_texts.reason_key
             order by recommendations.rank
             """,
             list(product_ids),
             list(scores),
             list(reason_product_ids),
+            list(reason_keys),
             len(product_ids),
-            reason_key,
         )
 
     def get_products(self, product_ids: Sequence[str]) -> pd.DataFrame:

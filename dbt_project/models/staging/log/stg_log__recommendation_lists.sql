@@ -7,7 +7,7 @@ typed as (
 
     select
         feed_rows.user_id,
-        feed_rows.placement,
+        {{ declared_placement('feed_rows.placement') }} as placement,
         feed_rows.published_at as published_at_text,
         {{ parse_timestamp('feed_rows.published_at', 'feed_rows._feed', feeds) }} as published_at,
         feed_rows.experiment,

@@ -11,7 +11,7 @@ typed as (
         {{ parse_timestamp('feed_rows.served_at', 'feed_rows._feed', feeds) }} as served_at,
         feed_rows.user_id,
         feed_rows.session_id,
-        lower(feed_rows.placement) as placement,
+        {{ declared_placement('feed_rows.placement') }} as placement,
         feed_rows.experiment,
         feed_rows.arm,
         feed_rows.run_id,
