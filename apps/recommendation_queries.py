@@ -200,12 +200,13 @@ class RecommendationQueries:
         Raises:
             UnknownPlacementError: The placement has lists of something else.
         """
-        list_kind, n = placement.list_kind, min(n, placement.list_length)
+        list_kind = placement.list_kind
         placement.check_owner(user_id, product_id, category)
         if list_kind == "personal" and user_id is not None:
             return self.recommend_for_customer(user_id, n)
         if list_kind == "similar" and product_id is not None:
             return self.find_similar(product_id, n, visitor_id=user_id or visitor_id)
+        n = min(n, placement.list_length)
         arm = self.arm_models.assign_arm(user_id or visitor_id)
         if arm is not None and arm.policy == NO_LIST_POLICY:
             return self._add_arm(self._build_holdout_list(f"'{user_id or visitor_id}'", arm), arm)

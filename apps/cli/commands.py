@@ -47,7 +47,9 @@ COMMANDS = {
         "models", "Estimate from the log what customers would have done with the lists of a model that does not serve."
     ),
     "datasets": CommandEntry("datasets", "List the versions of the training data, or compare two."),
-    "recommend": CommandEntry("recommendations", "Show recommendations for a customer or a basket."),
+    "recommend": CommandEntry(
+        "recommendations", "Show recommendations for a customer, a basket, a product's page or a category."
+    ),
     "similar": CommandEntry("recommendations", "Show the products most similar to a product."),
     "explain": CommandEntry(
         "recommendations", "Show how much each product of a history or basket adds to a product's score."

@@ -23,7 +23,14 @@ from warehouse.database import open_writer
 from warehouse.errors import RecomartError
 from warehouse.loading.loader import load
 from warehouse.loading.reloading import extract_date_from_path
-from warehouse.publishing import customer_queries, product_queries, published_rules, serving_copy, today_queries
+from warehouse.publishing import (
+    customer_queries,
+    placement_queries,
+    product_queries,
+    published_rules,
+    serving_copy,
+    today_queries,
+)
 from warehouse.settings import Settings
 from warehouse.sources.columns import LOG_KINDS, RAW_COLUMNS
 
@@ -90,7 +97,7 @@ def test_models_read_by_python_have_contracts(manifest_models: list[dict[str, An
 
 
 def test_published_tables_equal_read_tables(parsed_settings: Settings) -> None:
-    modules = (serving_copy, published_rules, product_queries, customer_queries, today_queries)
+    modules = (serving_copy, published_rules, product_queries, customer_queries, today_queries, placement_queries)
     source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in modules)
     read_tables = set(re.findall(r"\b(?:audit|dim|eval|fct|feat|ml|rec)_\w+", source))
     read_tables |= set(re.findall(r"\bfrom (effect_\w+)", Path(effect_report.__file__).read_text(encoding="utf-8")))

@@ -72,6 +72,42 @@ def test_customer_gets_published_list(
     assert "the list has 50 products" in longest["notes"][0]
 
 
+def test_placement_decides_list(
+    service: ServiceClient, demo_queries: RecommendationQueries, most_active_user: str
+) -> None:
+    """The lists are those of the published tables."""
+    for path, placement, condition in (
+        (f"/customers/{most_active_user}/recommendations", "email", f"user_id = '{most_active_user}'"),
+        (f"/customers/{most_active_user}/recommendations", "recently_viewed", f"user_id = '{most_active_user}'"),
+        ("/products/p00001/recommendations", "product_page", "list_product_id = 'p00001'"),
+        ("/categories/AUDIO/recommendations", "new_arrivals", "list_category = 'audio'"),
+        ("/categories/audio/recommendations", "popular_in_category", "list_category = 'audio'"),
+    ):
+        expected = demo_queries.serving_copy.query_frame(
+            f"select product_id from rec_placement_lists where placement = '{placement}' and {condition} order by rank"
+        )
+        payload = service.get(path, n=100, placement=placement).json()
+        assert get_product_ids(payload["recommendations"]) == list(expected["product_id"]), placement
+        assert payload["recommendations"]
+
+
+@pytest.mark.parametrize(
+    ("path", "placement"),
+    [
+        ("/customers/u00001/recommendations", "hoem"),
+        ("/customers/u00001/recommendations", "product_page"),
+        ("/products/p00001/recommendations", "email"),
+        ("/categories/audio/recommendations", "home"),
+        ("/products/p00001/similar", "nowhere"),
+    ],
+)
+def test_wrong_placement_is_refused(service: ServiceClient, path: str, placement: str) -> None:
+    response = service.get(path, placement=placement)
+    assert response.status_code == 422
+    assert f"placement '{placement}'" in response.json()["detail"]
+    assert "Use " in response.json()["detail"]
+
+
 @pytest.mark.parametrize("unknown", ODD_IDS)
 def test_unknown_customer_gets_popular_products(
     service: ServiceClient, popular_product_ids: list[str], unknown: str

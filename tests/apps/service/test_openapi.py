@@ -32,6 +32,8 @@ def test_openapi_lists_all_operations(openapi_description: dict[str, Any]) -> No
         "get /model": "get_model",
         "get /customers/{user_id}/recommendations": "recommend_for_customer",
         "post /recommendations": "recommend_for_basket",
+        "get /categories/{category}/recommendations": "recommend_for_category",
+        "get /products/{product_id}/recommendations": "recommend_for_product",
         "get /products/{product_id}/similar": "find_similar_products",
         "get /customers/{user_id}/explanations/{product_id}": "explain_for_customer",
         "post /explanations": "explain_for_basket",

@@ -335,12 +335,13 @@ def test_endpoints_log_their_answers(writable_shop: Settings, publish_again: Cal
     assert [answer["recommendation_id"] for answer in answers] == list(lines)
     columns = ("user_id", "session_id", "placement", "is_fallback")
     assert [tuple(line[column] for column in columns) for line in lines.values()] == [
-        ("u00001", None, "customer", False),
-        ("new/customer", "s1", "home", True),
+        ("u00001", None, "home", False),
+        ("new/customer", "s1", "email", True),
         (None, None, "basket", False),
-        ("u00002", "s2", "cart", False),
-        (None, None, "similar", False),
+        ("u00002", "s2", "basket", False),
+        (None, None, "product_page", False),
         ("u00003", "s3", "product_page", False),
+        (None, None, "new_arrivals", False),
     ]
     for answer in answers:
         line = lines[answer["recommendation_id"]]
@@ -353,11 +354,12 @@ def request_lists(client: ServiceClient) -> list[dict[str, Any]]:
     basket = {"basket": [{"product_id": "p00001"}], "n": 3}
     responses = [
         client.get("/customers/u00001/recommendations", n=3),
-        client.get("/customers/new/customer/recommendations", n=3, session_id="s1", placement="home"),
+        client.get("/customers/new/customer/recommendations", n=3, session_id="s1", placement="email"),
         client.post("/recommendations", basket),
-        client.post("/recommendations", {**basket, "user_id": "u00002", "session_id": "s2", "placement": "cart"}),
+        client.post("/recommendations", {**basket, "user_id": "u00002", "session_id": "s2", "placement": "basket"}),
         client.get("/products/p00001/similar", n=3),
-        client.get("/products/p00001/similar", n=3, user_id="u00003", session_id="s3", placement="product_page"),
+        client.get("/products/p00001/recommendations", n=3, user_id="u00003", session_id="s3"),
+        client.get("/categories/Audio/recommendations", n=3, placement="new_arrivals"),
     ]
     assert {response.status_code for response in responses} == {200}
     return [response.json() for response in responses]

@@ -74,10 +74,10 @@ def test_log_has_lists_of_publication(settings: Settings) -> None:
     at = published.published_at.replace(tzinfo=None)
     assert read_log(settings, columns) == [
         (
-            *("u1", "customer", at, None, None, "run", ["p2", "p1"], ["model", "model"]),
+            *("u1", "home", at, None, None, "run", ["p2", "p1"], ["model", "model"]),
             *(["reason of p2", "reason of p1"], published.file),
         ),
-        ("ü2", "customer", at, None, None, "run", ["p1"], ["model"], ["reason of p1"], published.file),
+        ("ü2", "home", at, None, None, "run", ["p1"], ["model"], ["reason of p1"], published.file),
     ]
     assert list_file_names(settings) == [published.file.replace(".duckdb", ".parquet")]
 
