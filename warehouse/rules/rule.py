@@ -89,6 +89,8 @@ class Rule(BaseModel):
         scopes = SCOPES_BY_KIND[self.kind]
         if self.scope not in scopes:
             raise ValueError(f"a rule of kind {self.kind} selects products by {' or '.join(scopes)}, not {self.scope}")
+        if self.kind == "repurchase" and self.placements:
+            raise ValueError("a rule of kind repurchase is for all placements: name none")
         self._check_selection()
         self._check_number()
         if self.valid_from is not None and self.valid_until is not None and self.valid_until <= self.valid_from:
