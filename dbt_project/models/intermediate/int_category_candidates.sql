@@ -7,7 +7,8 @@ with products as (
         dim_products.product_id,
         dim_products.category,
         popular_products.rank is not null as is_popular,
-        {{ dbt.dateadd('day', '-' ~ var('new_arrival_days'), 'cutoffs.as_of') }} <= dim_products.first_seen_at as is_new,
+        {{ dbt.dateadd('day', '-' ~ var('new_arrival_days'), 'cutoffs.as_of') }} <= dim_products.first_seen_at
+            as is_new,
         coalesce(popular_products.score, 0) as score
     from {{ ref('dim_products') }} as dim_products
     inner join {{ ref('int_feature_cutoffs') }} as cutoffs on cutoffs.cutoff = 'now'
