@@ -58,6 +58,9 @@ def add(
     after_days: Annotated[
         int | None, typer.Option(help="repurchase: days after a purchase; left out for never.")
     ] = None,
+    max_impressions: Annotated[
+        int | None, typer.Option(help="fatigue: impressions without an action; left out for never.")
+    ] = None,
     # A list is the only default that Typer takes for an option that may be repeated; it is never changed.
     placements: Annotated[list[str], typer.Option("--placement", help="Placement; may be repeated.")] = [],  # noqa: B006
     favourite_category: Annotated[
@@ -97,7 +100,8 @@ def add(
         fields = {
             "kind": kind, "scope": scope, "value": value, "min_price": min_price, "max_price": max_price,
             "max_age_days": new_days, "position": position, "factor": factor, "every": every,
-            "max_products": max_products, "after_days": after_days, "placements": placements,
+            "max_products": max_products, "after_days": after_days, "max_impressions": max_impressions,
+            "placements": placements,
             "favourite_category": favourite_category, "rule_set": rule_set,
             "valid_from": first_day and first_day.date(),
             "valid_until": last_day and last_day.date() + timedelta(days=1),

@@ -39,7 +39,9 @@ where cutoffs.cutoff = 'now' and products.user_id like '%7'
 
 FATIGUED_PRODUCTS = """
 select user_id, product_id from marts.feat_user_product_impressions
-where cutoff = 'now' and unanswered_count >= 10
+where
+    cutoff = 'now' and unanswered_count >= 10
+    and product_id not in (select product_id from marts.dim_products where category = 'audio')
 """
 
 
@@ -94,6 +96,7 @@ def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathF
         {"kind": "bury", "scope": "category", "value": "books", "factor": 4},
         {"kind": "promote", "scope": "category", "value": "Kitchen", "every": 5},
         {"kind": "promote", "scope": "category", "value": "computing", "every": 3, "favourite_category": "audio"},
+        {"kind": "fatigue", "scope": "category", "value": "Audio"},
     )  # fmt: skip
     texts = analyst.project / "seeds" / "reason_texts.csv"
     texts.write_text(texts.read_text(encoding="utf-8").replace("Chosen by the shop", PINNED_REASON), encoding="utf-8")

@@ -50,8 +50,8 @@ def preview_rule(copy: ServingCopy, rule: Rule, max_customers: int = MAX_CUSTOME
     Raises:
         RecomartError: The rule is for purchases or an experiment, which lists do not show; or no customer has a list.
     """
-    if rule.kind == "repurchase" or rule.rule_set:
-        raise RecomartError("the rule has no preview: repurchases and rule sets show in the next lists only")
+    if rule.kind in ("repurchase", "fatigue") or rule.rule_set:
+        raise RecomartError("the rule has no preview: repurchases, fatigue and rule sets show in the next lists only")
     lists = _read_lists(copy, rule, max_customers)
     if lists.empty:
         raise RecomartError("the rule has no preview: no published list is of its customers")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from warehouse.errors import RecomartError
 
-RuleKind = Literal["block", "pin", "boost", "bury", "promote", "cap", "repurchase"]
+RuleKind = Literal["block", "pin", "boost", "bury", "promote", "cap", "repurchase", "fatigue"]
 RuleScope = Literal["product", "brand", "category", "price", "new"]
 
 SCOPES_BY_KIND: Mapping[RuleKind, tuple[RuleScope, ...]] = {
@@ -19,6 +19,7 @@ SCOPES_BY_KIND: Mapping[RuleKind, tuple[RuleScope, ...]] = {
     "promote": ("product", "brand", "category", "price", "new"),
     "cap": ("category", "brand"),
     "repurchase": ("category",),
+    "fatigue": ("category",),
 }
 
 NUMBER_BY_KIND: Mapping[RuleKind, str] = {
@@ -28,11 +29,15 @@ NUMBER_BY_KIND: Mapping[RuleKind, str] = {
     "promote": "every",
     "cap": "max_products",
     "repurchase": "after_days",
+    "fatigue": "max_impressions",
 }
 """The field with the number of each kind of rule."""
 
-KINDS_WITHOUT_VALUE = ("cap", "repurchase")
+KINDS_WITHOUT_VALUE = ("cap", "repurchase", "fatigue")
 """Kinds whose rule without a value is for all categories or brands without a rule of their own."""
+
+KINDS_WITHOUT_PLACEMENTS = ("repurchase", "fatigue")
+"""Kinds that depend on the history of a customer, and not on the place that shows the list."""
 
 
 class Rule(BaseModel):
@@ -41,7 +46,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: RuleKind
-    """What the rule does: block, pin, boost, bury, promote, cap or repurchase."""
+    """What the rule does: block, pin, boost, bury, promote, cap, repurchase or fatigue."""
     scope: RuleScope
     """What selects the products: one product, a brand, a category, a range of prices, or new products."""
     value: str | None = None
@@ -62,6 +67,8 @@ class Rule(BaseModel):
     """Maximum number of products of the category or brand in a list; none for no cap where all others have one."""
     after_days: int | None = Field(default=None, ge=0, le=1_000_000)
     """Days from a purchase until the product may be recommended again; none for never where all others may."""
+    max_impressions: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Impressions without an action after which a product goes behind the others; none for never where others do."""
     placements: tuple[str, ...] = ()
     """Placements of the rule; none for all."""
     favourite_category: str | None = None
@@ -89,8 +96,8 @@ class Rule(BaseModel):
         scopes = SCOPES_BY_KIND[self.kind]
         if self.scope not in scopes:
             raise ValueError(f"a rule of kind {self.kind} selects products by {' or '.join(scopes)}, not {self.scope}")
-        if self.kind == "repurchase" and self.placements:
-            raise ValueError("a rule of kind repurchase is for all placements: name none")
+        if self.kind in KINDS_WITHOUT_PLACEMENTS and self.placements:
+            raise ValueError(f"a rule of kind {self.kind} has no placements: it is for customers, not for a place")
         self._check_selection()
         self._check_number()
         if self.valid_from is not None and self.valid_until is not None and self.valid_until <= self.valid_from:
@@ -135,6 +142,11 @@ class Rule(BaseModel):
                 "never recommend again after a purchase:"
                 if self.after_days is None
                 else f"recommend again {self.after_days} days after a purchase:"
+            ),
+            "fatigue": (
+                "never put behind the others:"
+                if self.max_impressions is None
+                else f"put behind the others after {self.max_impressions} impressions without an action:"
             ),
         }[self.kind]
         return f"{action} {self.describe_products()}"

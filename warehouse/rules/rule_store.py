@@ -195,7 +195,8 @@ def check_contradictions(rule: Rule, others: dict[str, Rule]) -> None:
 def _overlaps(rule: Rule, other: Rule) -> bool:
     """Return whether two rules are for common lists and days."""
     is_same_group = _get_group(rule) == _get_group(other)
-    has_common_placement = not rule.placements or not other.placements or set(rule.placements) & set(other.placements)
+    # A rule for some placements has priority over one for all.
+    has_common_placement = set(rule.placements) & set(other.placements) or rule.placements == other.placements
     ends_before = rule.valid_until is not None and (other.valid_from or date.min) >= rule.valid_until
     starts_after = other.valid_until is not None and (rule.valid_from or date.min) >= other.valid_until
     return is_same_group and bool(has_common_placement) and not ends_before and not starts_after

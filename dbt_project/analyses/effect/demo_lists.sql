@@ -52,11 +52,10 @@ select
     ranked.product_id,
     row_number() over (
         partition by ranked.user_id
-        order by case when impressions.is_fatigued then 1 else 0 end, ranked.rank
+        order by fatigued_products.product_id is not null, ranked.rank
     ) as rank
 from ranked
-left join {{ ref('feat_user_product_impressions') }} as impressions
-    on ranked.user_id = impressions.user_id
-    and ranked.product_id = impressions.product_id
-    and impressions.cutoff = 'now'
+left join {{ ref('int_fatigued_products') }} as fatigued_products
+    on ranked.user_id = fatigued_products.user_id
+    and ranked.product_id = fatigued_products.product_id
 where ranked.rank <= (select max(lists.rank) from {{ ref('rec_top_n') }} as lists)

@@ -34,7 +34,7 @@ product_effects as (
         min(case when profile_rules.kind = 'promote' then profile_rules.every end) as promoted_every
     from profile_rules
     inner join {{ ref('int_rule_products') }} as rule_products on profile_rules.rule_id = rule_products.rule_id
-    where profile_rules.kind not in ('cap', 'repurchase')
+    where profile_rules.kind not in ('cap', 'repurchase', 'fatigue')
     group by profile_rules.rule_profile, rule_products.product_id
 
 ),
@@ -46,9 +46,9 @@ limits as (
         kind,
         scope,
         value,
-        coalesce(max_products, after_days) as number
+        coalesce(max_products, after_days, max_impressions) as number
     from profile_rules
-    where kind in ('cap', 'repurchase')
+    where kind in ('cap', 'repurchase', 'fatigue')
 
 )
 
@@ -75,6 +75,11 @@ select
         else default_repurchase.number
     end as repurchase_after_days,
     repurchases.kind is not null or default_repurchase.kind is not null as has_repurchase_rule,
+    case
+        when fatigues.kind is not null then fatigues.number
+        when default_fatigue.kind is not null then default_fatigue.number
+        when {{ var('fatigue_impressions') }} > 0 then {{ var('fatigue_impressions') }}
+    end as max_impressions,
     product_effects.pinned_position,
     coalesce(product_effects.is_pinned_for_category, false) as is_pinned_for_category,
     coalesce(product_effects.boost_factor, 1) as boost_factor,
@@ -91,6 +96,8 @@ left join product_effects
     ('default_brand_cap', 'cap', 'brand', true),
     ('repurchases', 'repurchase', 'category', false),
     ('default_repurchase', 'repurchase', 'category', true),
+    ('fatigues', 'fatigue', 'category', false),
+    ('default_fatigue', 'fatigue', 'category', true),
 ] %}
 left join limits as {{ limit }}
     on {{ limit }}.kind = '{{ kind }}'

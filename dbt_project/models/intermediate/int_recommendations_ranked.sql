@@ -8,15 +8,13 @@ with lists as (
     select
         filled_lists.*,
         filled_lists.pinned_position is not null as is_pinned,
-        coalesce(impressions.is_fatigued, false) as is_fatigued
+        fatigued_products.product_id is not null as is_fatigued
     from {{ ref('int_recommendations_filled') }} as filled_lists
-    left join {{ ref('feat_user_product_impressions') }} as impressions
-        on filled_lists.user_id = impressions.user_id
-        and filled_lists.product_id = impressions.product_id
+    left join {{ ref('int_fatigued_products') }} as fatigued_products
+        on filled_lists.user_id = fatigued_products.user_id
+        and filled_lists.product_id = fatigued_products.product_id
         and filled_lists.pinned_position is null
         and not filled_lists.is_promoted
-        and impressions.cutoff = 'now'
-        and impressions.is_fatigued
 
 ),
 

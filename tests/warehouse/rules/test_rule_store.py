@@ -64,9 +64,13 @@ def test_contradicting_rules_are_refused(store: RuleStore) -> None:
             PROMOTION.model_copy(update={"valid_from": TODAY + timedelta(days=7)}),
             PROMOTION.model_copy(update={"favourite_category": "toys"}),
             PROMOTION.model_copy(update={"is_draft": True}),
+            # A rule for a placement has priority over one for all.
+            PROMOTION.model_copy(update={"placements": ("email",)}),
         ],
         "ann",
     )
+    with pytest.raises(RecomartError, match="already have a promote rule"):
+        store.add([PROMOTION.model_copy(update={"placements": ("home", "email")})], "ann")
     with pytest.raises(RecomartError, match="already have a promote rule"):
         store.submit("r4", "ann")
 

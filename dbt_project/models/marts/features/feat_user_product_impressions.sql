@@ -52,7 +52,6 @@ select
     product_id,
     impression_count,
     unanswered_count,
-    {{ var('fatigue_impressions') }} > 0 and unanswered_count >= {{ var('fatigue_impressions') }} as is_fatigued,
     first_impression_at,
     last_impression_at
 from pairs

@@ -13,6 +13,7 @@ select
     every,
     max_products,
     after_days,
+    max_impressions,
     placements,
     favourite_category,
     rule_set,

@@ -36,6 +36,7 @@ select
     cast({{ json_text('rule', 'every') }} as {{ dbt.type_int() }}) as every,
     cast({{ json_text('rule', 'max_products') }} as {{ dbt.type_int() }}) as max_products,
     cast({{ json_text('rule', 'after_days') }} as {{ dbt.type_int() }}) as after_days,
+    cast({{ json_text('rule', 'max_impressions') }} as {{ dbt.type_int() }}) as max_impressions,
     {{ json_text('rule', 'placements') }} as placements,
     lower({{ clean_text(json_text('rule', 'favourite_category')) }}) as favourite_category,
     {{ normalized_rule_set(json_text('rule', 'rule_set')) }} as rule_set,
