@@ -34,13 +34,16 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "orchestration": ("warehouse", "models_ml"),
     "apps.arm_models": READ_ONLY_PACKAGES,
     "apps.live_blocks": READ_ONLY_PACKAGES,
-    "apps.recommendation_lists": READ_ONLY_PACKAGES,
+    "apps.recommendation_lists": ("warehouse",),
     "apps.recommendation_queries": (
         *READ_ONLY_PACKAGES,
         *("apps.arm_models", "apps.live_blocks", "apps.recommendation_lists"),
     ),
-    # The Products page shows similar products, which the model ranks.
-    "apps.merchandiser": (*READ_ONLY_PACKAGES, "apps.recommendation_lists", "apps.recommendation_queries"),
+    # The pages Products and Try it show lists that the model ranks.
+    "apps.merchandiser": (
+        *READ_ONLY_PACKAGES,
+        *("apps.arm_models", "apps.recommendation_lists", "apps.recommendation_queries"),
+    ),
     "apps.profile": READ_ONLY_PACKAGES,
     "apps.service": (
         *READ_ONLY_PACKAGES,
@@ -54,8 +57,8 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     # Commands start the app, the service, the profile and the benchmarks, and print what the queries return.
     "apps.cli": (
         *("orchestration", "warehouse", "models_ml"),
-        *("apps.recommendation_lists", "apps.recommendation_queries", "apps.merchandiser", "apps.service"),
-        *("apps.profile", "apps.benchmarks"),
+        *("apps.recommendation_lists", "apps.recommendation_queries"),
+        *("apps.merchandiser", "apps.service", "apps.profile", "apps.benchmarks"),
     ),
 }
 """Packages that the modules of each package may import, besides their own package."""

@@ -13,13 +13,17 @@ MAX_CUSTOMERS = 20
 """Maximum number of customers to choose from."""
 
 
-def pick_customer(copy: ServingCopy) -> str | None:
+def pick_customer(copy: ServingCopy, page: str) -> str | None:
     """Show the search; return the selected customer, or None after a message or customers to choose from.
 
     A search selects a customer only if it is the id, or if only one id contains it. So the data below a search are
     never those of another customer.
+
+    Args:
+        copy: The open copy.
+        page: Name of the page with the search.
     """
-    linked_id = _follow_address()
+    linked_id = _follow_address(page)
     search = st.text_input(
         "Find a customer",
         placeholder="Customer id, or a part of it",
@@ -53,11 +57,11 @@ def pick_customer(copy: ServingCopy) -> str | None:
     return found_id
 
 
-def _follow_address() -> str | None:
+def _follow_address(page: str) -> str | None:
     """Return the customer of the address; after a visit to another page, the customer from before it."""
     state = st.session_state
     linked_id = st.query_params.get("customer")
-    if linked_id is None and state.get("page") != "customers" and (remembered_id := state.get("customer")):
+    if linked_id is None and state.get("page") != page and (remembered_id := state.get("customer")):
         linked_id = st.query_params["customer"] = remembered_id
     if linked_id != state.get("customer"):
         # Back, Forward or a link: an earlier search does not belong to this customer.

@@ -33,6 +33,7 @@ PAGES = (
     PageEntry("today", "Today", ":material/today:"),
     PageEntry("customers", "Customers", ":material/person_search:"),
     PageEntry("products", "Products", ":material/inventory_2:"),
+    PageEntry("try_it", "Try it", ":material/storefront:"),
     PageEntry("effect", "Effect", ":material/trending_up:"),
     PageEntry("quality", "Quality", ":material/monitoring:"),
 )

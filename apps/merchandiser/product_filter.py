@@ -17,7 +17,14 @@ EXPORT_COLUMNS = [
     "source",
     "reason",
 ]
-SOURCE_LABELS = {"model": "Personal", "popularity": "Popular", "pinned": "Pinned"}
+SOURCE_LABELS = {
+    "model": "Personal",
+    "popularity": "Popular",
+    "pinned": "Pinned",
+    "joint_orders": "Bought together",
+    "purchases": "Bought before",
+    "views": "Viewed before",
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Addresses and pictures of products, which come from the shop's catalog and can be hostile."""
 
 import re
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -20,6 +21,11 @@ PLACEHOLDER = """<svg xmlns="http://www.w3.org/2000/svg" width="140" height="140
 def is_safe_url(url: str | None) -> bool:
     """Return whether the app may link to an address."""
     return url is not None and len(url) <= MAX_URL_LENGTH and HTTPS_PATTERN.fullmatch(url) is not None
+
+
+def select_safe_urls(urls: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses that the app may open, by the same keys."""
+    return {key: url for key, url in urls.items() if is_safe_url(url)}
 
 
 def show_picture(image_url: str | None) -> None:

@@ -1,5 +1,6 @@
 """Search and selection of a product; the query parameter `product` of the address holds the selected id."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -8,17 +9,34 @@ import streamlit as st
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
+from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
-from warehouse.publishing.product_queries import get_product, search_products
+from warehouse.publishing.product_queries import get_product, has_product_exposure, search_products
 from warehouse.publishing.serving_copy import ServingCopy
 
 MAX_PRODUCTS = 20
 """Maximum number of products to choose from."""
 
 
-def pick_product(copy: ServingCopy) -> dict[str, Any] | None:
-    """Show the search; return the selected product, or None after a message or products to choose from."""
-    linked_id = _follow_address()
+def check_product_search(copy: ServingCopy) -> None:
+    """Check that the copy has the table that `search_products` reads.
+
+    Raises:
+        RecomartError: An earlier version of RecoMart published the copy.
+    """
+    if not has_product_exposure(copy):
+        raise RecomartError(
+            "An earlier version of RecoMart published this copy, without the tables of this page. `recomart run` "
+            "builds and publishes them"
+        )
+
+
+def pick_product(copy: ServingCopy, page: str) -> dict[str, Any] | None:
+    """Show the search; return the selected product, or None after a message or products to choose from.
+
+    `page` is the name of the page with the search.
+    """
+    linked_id = _follow_address(page)
     search = st.text_input(
         "Find a product",
         placeholder="Words of the name, or a product id",
@@ -33,16 +51,7 @@ def pick_product(copy: ServingCopy) -> dict[str, Any] | None:
         products = search_products(copy, search, MAX_PRODUCTS + 1)
         found_id = _find_match(search, products)
         if found_id is None:
-            count = (
-                f"More than {MAX_PRODUCTS} products"
-                if len(products) > MAX_PRODUCTS
-                else format_count(len(products), "product")
-            )
-            _show_choice(
-                products.head(MAX_PRODUCTS),
-                f"{count} with “{escape_markdown(shorten_text(search, 100))}”, the ones shown most first",
-                f"No product has “{escape_markdown(shorten_text(search, 100))}” in its name or id.",
-            )
+            show_found_products(products, search, choose_product)
             return None
         if found_id != linked_id:
             # As an entry of the browser's history, so that Back returns to the product before.
@@ -50,7 +59,7 @@ def pick_product(copy: ServingCopy) -> dict[str, Any] | None:
             st.session_state["product"] = linked_id = found_id
     if linked_id is None:
         products = query_once(search_products, copy, "", MAX_PRODUCTS)
-        _show_choice(products, "Products shown most", "There are no products yet.")
+        show_product_buttons(products, "Products shown most", "There are no products yet.", choose_product)
         return None
     product = get_product(copy, linked_id)
     if product is None:
@@ -69,11 +78,11 @@ def choose_product(product_id: str) -> None:
     st.session_state["product"] = product_id
 
 
-def _follow_address() -> str | None:
+def _follow_address(page: str) -> str | None:
     """Return the product of the address; after a visit to another page, the product from before it."""
     state = st.session_state
     linked_id: str | None = st.query_params.get("product")
-    if linked_id is None and state.get("page") != "products" and (remembered_id := state.get("product")):
+    if linked_id is None and state.get("page") != page and (remembered_id := state.get("product")):
         linked_id = st.query_params["product"] = remembered_id
     if linked_id != state.get("product"):
         # Back, Forward or a link: an earlier search does not belong to this product.
@@ -93,7 +102,23 @@ def _find_match(search: str, products: pd.DataFrame) -> str | None:
     return str(ids[0]) if len(ids) == 1 else None
 
 
-def _show_choice(products: pd.DataFrame, heading: str, empty_message: str) -> None:
+def show_found_products(products: pd.DataFrame, search: str, choose: Callable[[str], None]) -> None:
+    """Show up to `MAX_PRODUCTS` found products to choose from, or that there are none."""
+    has_more = len(products) > MAX_PRODUCTS
+    count = f"More than {MAX_PRODUCTS} products" if has_more else format_count(len(products), "product")
+    shown_search = escape_markdown(shorten_text(search, 100))
+    show_product_buttons(
+        products.head(MAX_PRODUCTS),
+        f"{count} with “{shown_search}”, the ones shown most first",
+        f"No product has “{shown_search}” in its name or id.",
+        choose,
+    )
+
+
+def show_product_buttons(
+    products: pd.DataFrame, heading: str, empty_message: str, choose: Callable[[str], None]
+) -> None:
+    """Show a button for each product, which calls `choose` with the id; a message without products."""
     if products.empty:
         st.info(empty_message, icon=":material/search_off:")
         return
@@ -107,6 +132,6 @@ def _show_choice(products: pd.DataFrame, heading: str, empty_message: str) -> No
             label,
             key=f"choose_product_{row['product_id']}",
             type="tertiary",
-            on_click=choose_product,
+            on_click=choose,
             args=(row["product_id"],),
         )

@@ -1,6 +1,6 @@
 """The panel of recommendations: filters, export button, and a table or cards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,13 +10,14 @@ from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import MISSING_TEXT, format_price, list_price_columns, make_price_columns
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
+from apps.merchandiser.product_links import select_safe_urls, show_picture
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
 from warehouse.spreadsheets import encode_csv
 
 SOURCE_HELP = (
-    "Personal: from the actions of this customer. Popular: from the actions of all customers. "
-    "Pinned: by a merchandising rule."
+    "Personal: by the model. Popular: from the actions of all customers. Pinned: by a merchandising rule. "
+    "Bought together: in the same orders. Bought before, viewed before: by this customer."
 )
 SCORE_LABEL = "How well it fits"
 SCORE_HELP = (
@@ -88,9 +89,9 @@ def show_recommendations(
             icon=":material/filter_alt_off:",
         )
     elif view == "Cards":
-        _show_cards(visible_rows)
+        show_cards(visible_rows)
     else:
-        _show_table(visible_rows, title)
+        show_table(visible_rows, title)
 
 
 def _select_length(max_n: int, key: str) -> int:
@@ -133,8 +134,11 @@ def _read_price(label: str, key: str) -> float | None:
             return None
 
 
-def _show_table(visible_rows: pd.DataFrame, title: str) -> None:
-    columns = ["rank", "product_name", "category", "brand", *list_price_columns(visible_rows)]
+def show_table(visible_rows: pd.DataFrame, title: str, image_urls: Mapping[str, str] | None = None) -> None:
+    """Show products as a table, with a column of pictures if there are addresses of pictures."""
+    pictures = visible_rows["product_id"].map(select_safe_urls(image_urls or {}))
+    visible_rows = visible_rows.assign(image_url=pictures.astype(object))
+    columns = ["rank", "image_url", "product_name", "category", "brand", *list_price_columns(visible_rows)]
     table = fill_product_columns(visible_rows)
     st.dataframe(
         table,
@@ -146,6 +150,7 @@ def _show_table(visible_rows: pd.DataFrame, title: str) -> None:
         column_order=select_filled_columns(visible_rows, [*columns, "relative_score", "source", "reason"]),
         column_config={
             "rank": st.column_config.NumberColumn("Rank", width=50),
+            "image_url": st.column_config.ImageColumn("Picture", width=70),
             "product_name": st.column_config.TextColumn("Product", width=230),
             "category": st.column_config.TextColumn("Category", width=100),
             "brand": st.column_config.TextColumn("Brand", width=100),
@@ -159,15 +164,22 @@ def _show_table(visible_rows: pd.DataFrame, title: str) -> None:
     )
 
 
-def _show_cards(visible_rows: pd.DataFrame) -> None:
-    """Show the products as cards, which wrap their texts and fit narrow windows."""
+def show_cards(visible_rows: pd.DataFrame, image_urls: Mapping[str, str] | None = None) -> None:
+    """Show the products as cards, which wrap their texts and fit narrow windows.
+
+    Args:
+        visible_rows: Rows of `add_display_columns`.
+        image_urls: Addresses of pictures by product id; None for cards without pictures.
+    """
     with st.container(horizontal=True, gap="small"):
         for row in fill_product_columns(visible_rows).to_dict("records"):
-            _show_card({str(name): value for name, value in row.items()})
+            _show_card({str(name): value for name, value in row.items()}, image_urls)
 
 
-def _show_card(row: dict[str, Any]) -> None:
+def _show_card(row: dict[str, Any], image_urls: Mapping[str, str] | None) -> None:
     with st.container(border=True, width=CARD_WIDTH, gap="xxsmall"):
+        if image_urls is not None:
+            show_picture(image_urls.get(row["product_id"]))
         st.markdown(f"**{row['rank']}\\. {escape_markdown(shorten_text(str(row['product_name']), MAX_CARD_TEXT))}**")
         place = " · ".join(str(row[name]) for name in ("category", "brand") if row[name] != MISSING_TEXT)
         st.caption(escape_markdown(shorten_text(place, MAX_CARD_TEXT)))

@@ -127,6 +127,20 @@ def read_placement_list(
     )
 
 
+def list_categories(copy: ServingCopy, placement: str) -> list[str | None]:
+    """Return the categories with a list of a placement, by name; first None if all categories have a list together."""
+    rows = copy.query_frame(
+        """
+        select distinct list_category
+        from rec_placement_lists
+        where placement = ? and user_id is null and list_product_id is null
+        order by list_category nulls first
+        """,
+        placement,
+    )
+    return [None if pd.isna(category) else str(category) for category in rows["list_category"]]
+
+
 def find_list_category(copy: ServingCopy, placement: Placement, user_id: str | None) -> str | None:
     """Return the favourite category of a customer if the placement has a list of it, None otherwise."""
     if user_id is None:

@@ -59,6 +59,16 @@ def get_product(copy: ServingCopy, product_id: str) -> dict[str, Any] | None:
     return {str(key): None if pd.isna(value) else value for key, value in rows.iloc[0].to_dict().items()}
 
 
+def get_image_urls(copy: ServingCopy, product_ids: Sequence[str]) -> dict[str, str]:
+    """Return the addresses of the pictures of products by id; products without one are left out."""
+    products = copy.get_products(product_ids)
+    if "image_url" not in products:
+        # An earlier version of RecoMart published the copy.
+        return {}
+    products = products[products["image_url"].notna()]
+    return dict(zip(products["product_id"], products["image_url"], strict=True))
+
+
 def count_lists(copy: ServingCopy) -> int:
     """Return the number of customers with a list."""
     rows = copy.query_frame("select coalesce(sum(first_place_customer_count), 0) as lists from rec_product_exposure")

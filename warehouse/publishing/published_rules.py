@@ -1,12 +1,19 @@
 """Queries of the published copy about rules: which ones its lists follow, and which values products have."""
 
+import json
+
+import pandas as pd
+
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
 from warehouse.publishing.placement_queries import list_placements
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule import Rule
+from warehouse.rules.rule import Rule, parse_rule
 
 MAX_SUGGESTIONS = 3
+
+UNPUBLISHED_FIELDS = ("valid_from", "valid_until", "is_draft", "is_stopped")
+"""Fields of rules that `rec_active_rules` lacks, because it has only the rules that hold on the day of the build."""
 
 
 def read_applied_changes(copy: ServingCopy) -> dict[str, int]:
@@ -15,6 +22,23 @@ def read_applied_changes(copy: ServingCopy) -> dict[str, int]:
         return {}
     rows = copy.query_frame("select rule_id, change_number from rec_active_rules")
     return dict(zip(rows["rule_id"], rows["change_number"].astype(int), strict=True))
+
+
+def read_active_rules(copy: ServingCopy, placement: str) -> list[Rule]:
+    """Return the rules that the lists of a placement follow, by id; none in an older copy.
+
+    A rule with a favourite category or a rule set is for some lists of the placement only.
+    """
+    if "rec_active_rules" not in copy.published.rows:
+        return []
+    names = ", ".join(name for name in Rule.model_fields if name not in UNPUBLISHED_FIELDS)
+    rows = copy.query_frame(f"select {names} from rec_active_rules order by rule_id")
+    rules = []
+    for row in rows.astype(object).to_dict("records"):
+        fields = {str(name): value for name, value in row.items() if not pd.isna(value)}
+        fields["placements"] = json.loads(fields.get("placements") or "[]")
+        rules.append(parse_rule(fields, f"rule of {copy.published.file}"))
+    return [rule for rule in rules if not rule.placements or placement in rule.placements]
 
 
 def check_rule_values(copy: ServingCopy, rule: Rule) -> None:

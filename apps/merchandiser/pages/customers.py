@@ -14,7 +14,7 @@ one_customer, audiences, new_customers = st.tabs(
 )
 if one_customer.open:
     with one_customer:
-        user_id = pick_customer(copy)
+        user_id = pick_customer(copy, "customers")
         if user_id is not None:
             show_customer(copy, user_id)
 if audiences.open:
