@@ -33,6 +33,7 @@ PAGES = (
     PageEntry("today", "Today", ":material/today:"),
     PageEntry("customers", "Customers", ":material/person_search:"),
     PageEntry("products", "Products", ":material/inventory_2:"),
+    PageEntry("rules", "Rules", ":material/rule:", is_refreshed=False),
     PageEntry("effect", "Effect", ":material/trending_up:"),
     PageEntry("quality", "Quality", ":material/monitoring:"),
 )

@@ -1,5 +1,7 @@
 """Queries of the published copy about rules: which ones its lists follow, and which values products have."""
 
+from typing import Literal
+
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
 from warehouse.publishing.serving_copy import ServingCopy
@@ -37,6 +39,14 @@ def list_placements(copy: ServingCopy) -> list[str]:
     if "rec_rule_profiles" not in copy.published.rows:
         return []
     return list(copy.query_frame("select distinct placement from rec_rule_profiles order by placement")["placement"])
+
+
+def list_facet_values(copy: ServingCopy, facet: Literal["brand", "category"]) -> list[str]:
+    """Return the brands or categories of the shop's products."""
+    rows = copy.query_frame(
+        f"select distinct {facet} as value from dim_products where {facet} is not null order by value"
+    )
+    return list(rows["value"])
 
 
 def find_rule_products(copy: ServingCopy, rule: Rule) -> list[str]:
