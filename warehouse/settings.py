@@ -135,6 +135,10 @@ class Settings(BaseSettings):
     app_without_login: bool = False
     """Whether the app may listen for other machines without a login, because a proxy asks for one."""
 
+    app_can_edit: bool = False
+    """Whether the app may change merchandising rules and build the lists by them. Each change needs the account of the
+    login or, in an app without a login, a name that the person types (docs/merchandising.md)."""
+
     app_max_data_age_days: float = Field(default=2, gt=0)
     """Days after which the app shows in red that the shop's newest data are old."""
 

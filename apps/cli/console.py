@@ -71,9 +71,19 @@ def print_note(message: str) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON; a data frame becomes a list of objects, a missing value null."""
     text = json.dumps(value, default=_to_json_value, indent=2, ensure_ascii=False)
+    stdout_console.file.write("\n".join(map(_escape_json_line, text.split("\n"))) + "\n")
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as JSON in one line, which a program that reads the output gets at once."""
+    text = json.dumps(value, default=_to_json_value, ensure_ascii=False)
+    stdout_console.file.write(_escape_json_line(text) + "\n")
+    stdout_console.file.flush()
+
+
+def _escape_json_line(line: str) -> str:
     # JSON itself escapes only some of the control characters.
-    lines = (UNPRINTABLE_PATTERN.sub(lambda match: json.dumps(match[0])[1:-1], line) for line in text.split("\n"))
-    stdout_console.file.write("\n".join(lines) + "\n")
+    return UNPRINTABLE_PATTERN.sub(lambda match: json.dumps(match[0])[1:-1], line)
 
 
 def _to_json_value(value: Any) -> Any:

@@ -21,10 +21,14 @@ APP_FILE = PROJECT_ROOT / "apps" / "merchandiser" / "app.py"
 def start_app(
     host: Annotated[str | None, typer.Option(help="Address to listen on [RECOMART_APP_HOST].")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on [RECOMART_APP_PORT].")] = None,
+    can_edit: Annotated[
+        bool | None,
+        typer.Option("--edit/--read-only", help="Allow changes of the merchandising rules [RECOMART_APP_CAN_EDIT]."),
+    ] = None,
     warehouse: Warehouse = None,
 ) -> None:
-    """Start the Streamlit app for merchandisers: customers and their recommendations."""
-    settings = load_settings(warehouse=warehouse, app_host=host, app_port=port)
+    """Start the Streamlit app for merchandisers: customers, products, and merchandising rules."""
+    settings = load_settings(warehouse=warehouse, app_host=host, app_port=port, app_can_edit=can_edit)
     # Streamlit reads its configuration and its secrets from the folder .streamlit in the working directory.
     os.chdir(PROJECT_ROOT)
     check_local_address(settings.app_host, "--host or RECOMART_APP_HOST")

@@ -18,7 +18,7 @@ from warehouse.publishing.published_rules import check_rule_values, read_applied
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule, RuleKind, parse_rule
-from warehouse.rules.rule_states import get_rule_state
+from warehouse.rules.rule_overview import describe_changes, describe_rules
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 from warehouse.settings import Settings
 
@@ -220,26 +220,26 @@ def history(
     if as_json:
         console.print_json({"changes": changes})
         return
-    rows = [
-        {
-            "changed_at": change.changed_at,
-            "user": change.user,
-            "rule": change.entry_id,
-            "action": change.action,
-            "before": Rule.model_validate(change.before).describe() if change.before else None,
-            "after": Rule.model_validate(change.after).describe() if change.after else None,
-            "why": change.why,
-        }
-        for change in changes
-    ]
-    console.print_table("Changes of the merchandising rules", rows)
+    console.print_table("Changes of the merchandising rules", describe_changes(changes))
 
 
 @app.command()
-def apply(warehouse: Warehouse = None) -> None:
+def apply(
+    warehouse: Warehouse = None,
+    is_json_lines: Annotated[
+        bool,
+        typer.Option("--json-lines", help="Print the progress and the result as JSON, one object a line."),
+    ] = False,
+) -> None:
     """Build the lists by the rules, with the serving model, and publish them."""
     settings = load_settings(warehouse=warehouse)
-    result, published = apply_rules(settings)
+    if is_json_lines:
+        result, published = apply_rules(settings, lambda progress: console.print_json_line(progress._asdict()))
+        console.print_json_line({"published_at": published.published_at, "warnings": result.warnings})
+        return
+    with console.StepProgress() as progress:
+        progress.on_step("rules")
+        result, published = apply_rules(settings, progress.on_dbt)
     for warning in result.warnings:
         console.print_warning(warning)
     console.print_line(f"{published.file} is live since {published.published_at:%Y-%m-%d %H:%M:%S} UTC")
@@ -256,25 +256,9 @@ def _describe_rules(settings: Settings, stored: Sequence[StoredRule]) -> list[di
     if (settings.serving_dir / POINTER_FILE).exists():
         with ServingCopy(settings) as copy:
             applied_changes = read_applied_changes(copy)
-    today = get_today()
-    rows = []
-    for entry in stored:
-        state = get_rule_state(entry, applied_changes, today)
-        rule = entry.rule
-        rows.append(
-            {
-                "rule": entry.rule_id,
-                "state": state.name,
-                "note": state.note,
-                "effect": rule.describe(),
-                "lists": rule.describe_lists(),
-                "first_day": rule.valid_from,
-                "last_day": rule.last_day,
-                "reason": rule.reason,
-                "changed_by": entry.change.user,
-            }
-        )
-    return rows
+    rows = describe_rules(stored, applied_changes, get_today())
+    # The time of the change is in `recomart rules history`; the table is wide already.
+    return [{name: value for name, value in row.items() if name != "changed_at"} for row in rows]
 
 
 def _print_rules(action: str, settings: Settings, stored: Sequence[StoredRule], as_json: bool) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from warehouse.audiences import Audience
 from warehouse.publishing.live_copy import PublishedCopy, open_live_copy, verify_copy
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
 from warehouse.settings import Settings
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class _NamedQuery(NamedTuple):
         _NamedQuery: lambda named: f"{named.query.__module__}.{named.query.__qualname__}",
         ServingCopy: lambda copy: copy.published.file,
         Audience: lambda audience: audience.model_dump_json(),
+        Rule: lambda rule: rule.model_dump_json(),
     },
 )
 def _query_cached(named: _NamedQuery, copy: ServingCopy, arguments: tuple[Any, ...]) -> Any:

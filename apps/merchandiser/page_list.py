@@ -34,6 +34,7 @@ PAGES = (
     PageEntry("customers", "Customers", ":material/person_search:"),
     PageEntry("products", "Products", ":material/inventory_2:"),
     PageEntry("try_it", "Try it", ":material/storefront:"),
+    PageEntry("rules", "Rules", ":material/rule:", is_refreshed=False),
     PageEntry("effect", "Effect", ":material/trending_up:"),
     PageEntry("quality", "Quality", ":material/monitoring:"),
 )

@@ -1,6 +1,7 @@
 """Queries of the published copy about rules: which ones its lists follow, and which values products have."""
 
 import json
+from typing import Literal
 
 import pandas as pd
 
@@ -55,6 +56,14 @@ def check_rule_values(copy: ServingCopy, rule: Rule) -> None:
     for placement in rule.placements:
         if placement not in placements:
             raise RecomartError(f"there is no placement '{placement}'. Use {format_names(placements)}")
+
+
+def list_facet_values(copy: ServingCopy, facet: Literal["brand", "category"]) -> list[str]:
+    """Return the brands or categories of the shop's products."""
+    rows = copy.query_frame(
+        f"select distinct {facet} as value from dim_products where {facet} is not null order by value"
+    )
+    return list(rows["value"])
 
 
 def find_rule_products(copy: ServingCopy, rule: Rule) -> list[str]:

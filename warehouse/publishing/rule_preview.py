@@ -1,7 +1,10 @@
 """Preview of a merchandising rule: what it would change in the published lists, without a build."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -57,9 +60,7 @@ def preview_rule(copy: ServingCopy, rule: Rule, max_customers: int = MAX_CUSTOME
         raise RecomartError("the rule has no preview: no published list is of its customers")
     rule_products = frozenset(find_rule_products(copy, rule) if _names_products(rule) else _list_capped(lists, rule))
     rules = MerchandisingRules(_build_product_rules(copy, lists, rule, rule_products))
-    comparisons = pd.concat(
-        [_compare_list(str(user), rows, rules) for user, rows in lists.groupby("user_id", sort=True)], ignore_index=True
-    )
+    comparisons = _compare_lists(lists, rules)
     before, after = comparisons["product_id_before"], comparisons["product_id_after"]
     is_different = (before != after) & ~(before.isna() & after.isna())
     discount = 1 / np.log2(comparisons["rank"] + 1)
@@ -135,20 +136,39 @@ def _build_product_rules(
     )
 
 
-def _compare_list(user_id: str, rows: pd.DataFrame, rules: MerchandisingRules) -> pd.DataFrame:
+def _compare_lists(lists: pd.DataFrame, rules: MerchandisingRules) -> pd.DataFrame:
+    """Return the first places of the lists before and after the rule."""
+    columns = ["user_id", "product_id", "rank", "score", "source"]
+    # Plain rows: a frame for each of 2,000 lists takes 5 to 12 s in place of 0.5 s.
+    rows = zip(*(lists[column].tolist() for column in columns), strict=True)
+    comparisons: list[tuple[str, int, str | None, str | None, float, float]] = []
+    for user_id, user_rows in groupby(rows, key=itemgetter(0)):
+        comparisons.extend((user_id, *places) for places in _compare_list([row[1:] for row in user_rows], rules))
+    return pd.DataFrame(
+        comparisons,
+        columns=["user_id", "rank", "product_id_before", "product_id_after", "score_before", "score_after"],
+    )
+
+
+def _compare_list(
+    rows: Sequence[tuple[str, int, float, str]], rules: MerchandisingRules
+) -> list[tuple[int, str | None, str | None, float, float]]:
     """Return the first places of a list before and after the rule; pins of the list stay at their places."""
-    is_pinned = rows["source"] == "pinned"
-    after = rules.apply(rows.loc[~is_pinned, "product_id"], PREVIEW_DEPTH)
-    for product, rank in rows.loc[is_pinned, ["product_id", "rank"]].itertuples(index=False, name=None):
-        if product in rules.recommendable_products and not rules.is_pinned(product):
+    after: list[str | None] = list(
+        rules.apply((product for product, _, _, source in rows if source != "pinned"), PREVIEW_DEPTH)
+    )
+    for product, rank, _, source in rows:
+        if source == "pinned" and product in rules.recommendable_products and not rules.is_pinned(product):
             after.insert(rank - 1, product)
-    scores = dict(zip(rows["product_id"], rows["score"].where(rows["source"] == "model", 0.0), strict=True))
-    before = list(rows["product_id"].head(PREVIEW_DEPTH))
-    comparison = pd.DataFrame({"user_id": user_id, "rank": range(1, PREVIEW_DEPTH + 1)})
-    for name, products in (("before", before), ("after", after[:PREVIEW_DEPTH])):
-        comparison[f"product_id_{name}"] = pd.Series(products, dtype="object")
-        comparison[f"score_{name}"] = comparison[f"product_id_{name}"].map(scores).fillna(0.0).astype(float)
-    return comparison
+    # A place without a product has no score.
+    scores: dict[str | None, float] = {product: score for product, _, score, source in rows if source == "model"}
+    padding: list[str | None] = [None] * PREVIEW_DEPTH
+    before = [*(row[0] for row in rows), *padding][:PREVIEW_DEPTH]
+    after = [*after, *padding][:PREVIEW_DEPTH]
+    return [
+        (place, old, new, scores.get(old, 0.0), scores.get(new, 0.0))
+        for place, (old, new) in enumerate(zip(before, after, strict=True), start=1)
+    ]
 
 
 def _count_changes(copy: ServingCopy, comparisons: pd.DataFrame, column: str, other_column: str) -> pd.DataFrame:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from warehouse.errors import RecomartError
+from warehouse.validation_messages import locate_problem
 
 RuleKind = Literal["block", "pin", "boost", "bury", "promote", "cap", "repurchase", "fatigue"]
 RuleScope = Literal["product", "brand", "category", "price", "new"]
@@ -38,6 +39,35 @@ KINDS_WITHOUT_VALUE = ("cap", "repurchase", "fatigue")
 
 KINDS_WITHOUT_PLACEMENTS = ("repurchase", "fatigue")
 """Kinds that depend on the history of a customer, and not on the place that shows the list."""
+
+DAY_NAMES = {"valid_from": "first_day", "valid_until": "last_day"}
+"""Names in messages, options and files of the fields that hold days."""
+
+
+class ProductSelection(NamedTuple):
+    """A way to select the products of a rule."""
+
+    scope: RuleScope
+    is_for_others: bool = False
+    """Whether the rule is for all brands or categories without a rule of their own."""
+
+
+def list_selections(kind: RuleKind) -> list[ProductSelection]:
+    """Return the ways in which a rule of a kind can select its products."""
+    scopes = SCOPES_BY_KIND[kind]
+    others = scopes if kind in KINDS_WITHOUT_VALUE else ()
+    return [*map(ProductSelection, scopes), *(ProductSelection(scope, is_for_others=True) for scope in others)]
+
+
+class RuleFieldError(RecomartError):
+    """A field of a rule is wrong."""
+
+    def __init__(self, location: str, field: str, problem: str) -> None:
+        super().__init__(f"{location}: {f'{field}: ' if field else ''}{problem}. Correct the rule")
+        self.field = field
+        """Name of the field; empty if it is unknown."""
+        self.problem = problem
+        """What is wrong, without the name of the field."""
 
 
 class Rule(BaseModel):
@@ -95,38 +125,42 @@ class Rule(BaseModel):
     def _check(self) -> Self:
         scopes = SCOPES_BY_KIND[self.kind]
         if self.scope not in scopes:
-            raise ValueError(f"a rule of kind {self.kind} selects products by {' or '.join(scopes)}, not {self.scope}")
+            raise ValueError(
+                f"scope: a rule of kind {self.kind} selects products by {' or '.join(scopes)}, not {self.scope}"
+            )
         if self.kind in KINDS_WITHOUT_PLACEMENTS and self.placements:
-            raise ValueError(f"a rule of kind {self.kind} has no placements: it is for customers, not for a place")
+            raise ValueError(
+                f"placements: a rule of kind {self.kind} has none: it is for customers, not for a place of the shop"
+            )
         self._check_selection()
         self._check_number()
         if self.valid_from is not None and self.valid_until is not None and self.valid_until <= self.valid_from:
-            raise ValueError("the last day is before the first day")
+            raise ValueError("last_day: it is before the first day")
         return self
 
     def _check_selection(self) -> None:
         has_value = self.scope in ("product", "brand", "category")
         if has_value and self.value is None and self.kind not in KINDS_WITHOUT_VALUE:
-            raise ValueError(f"the rule names no {self.scope}")
+            raise ValueError(f"value: the rule names no {self.scope}")
         if not has_value and self.value is not None:
-            raise ValueError(f"a rule with scope {self.scope} has no value")
+            raise ValueError(f"value: a rule with scope {self.scope} has none")
         has_price = self.min_price is not None or self.max_price is not None
         if has_price != (self.scope == "price"):
-            raise ValueError("a rule with scope price has min_price or max_price, and no other rule has")
+            raise ValueError("min_price: a rule with scope price has min_price or max_price, and no other rule has")
         if self.min_price is not None and self.max_price is not None and self.max_price <= self.min_price:
-            raise ValueError("max_price is not above min_price")
+            raise ValueError("max_price: it is not above min_price")
         if (self.max_age_days is not None) != (self.scope == "new"):
-            raise ValueError("a rule with scope new has max_age_days, and no other rule has")
+            raise ValueError("max_age_days: a rule with scope new has it, and no other rule has")
 
     def _check_number(self) -> None:
         number = NUMBER_BY_KIND.get(self.kind)
         for name in sorted(set(NUMBER_BY_KIND.values())):
             if name != number and getattr(self, name) is not None:
-                raise ValueError(f"a rule of kind {self.kind} has no {name}")
+                raise ValueError(f"{name}: a rule of kind {self.kind} has none")
         # A cap or repurchase rule without a number lifts the rule for all others.
         is_optional = self.kind in KINDS_WITHOUT_VALUE and self.value is not None
         if number is not None and getattr(self, number) is None and not is_optional:
-            raise ValueError(f"a rule of kind {self.kind} needs {number}")
+            raise ValueError(f"{number}: a rule of kind {self.kind} needs it")
 
     def describe(self) -> str:
         """Return what the rule does, in a few words."""
@@ -187,12 +221,10 @@ def parse_rule(fields: Mapping[str, object], location: str) -> Rule:
     """Return a rule.
 
     Raises:
-        RecomartError: A field is wrong; the message begins with the location.
+        RuleFieldError: A field is wrong; the message begins with the location.
     """
     try:
         return Rule.model_validate(fields)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in problem["loc"])
-        message = str(problem["msg"]).removeprefix("Value error, ")
-        raise RecomartError(f"{location}: {f'{name}: ' if name else ''}{message}. Correct the rule") from error
+        name, problem = locate_problem(error.errors()[0], Rule, "field")
+        raise RuleFieldError(location, DAY_NAMES.get(name, name), problem) from error

@@ -39,12 +39,33 @@ def get_rule_state(stored: StoredRule, applied_changes: Mapping[str, int], today
     if applied_changes.get(stored.rule_id) == stored.change.number:
         return RuleState("live", end)
     if is_immediate_block(rule):
-        return RuleState("live", f"{end}; the HTTP service leaves the products out, the app with the next lists")
+        return RuleState(
+            "live", f"{end}; the HTTP service and the app leave the products out, tables and files with the next lists"
+        )
     return RuleState("waiting", "waits for the next lists: `recomart rules apply`, or the next run")
 
 
+def describe_effect_time(stored: StoredRule, applied_changes: Mapping[str, int], today: date) -> str:
+    """Return a sentence about when the lists follow the newest change of a rule."""
+    rule = stored.rule
+    is_applied = stored.rule_id in applied_changes
+    if stored.change.after is None or rule.is_stopped or has_ended(rule, today):
+        if is_applied:
+            return "The published lists still follow it; the next lists are without it."
+        return "It has no effect on the lists."
+    if rule.is_draft:
+        return "A draft changes no list until it is submitted."
+    if not has_started(rule, today):
+        return f"It takes effect on {rule.valid_from} (UTC), the first day of the rule."
+    if applied_changes.get(stored.rule_id) == stored.change.number:
+        return "The published lists follow it."
+    if is_immediate_block(rule):
+        return "It takes effect at once in the HTTP service and the app. Tables and files follow with the next lists."
+    return "It takes effect with the next lists: of a build by the rules, or of the next run."
+
+
 def is_immediate_block(rule: Rule) -> bool:
-    """Return whether the HTTP service follows a rule without a build: a block for all lists."""
+    """Return whether the HTTP service and the app follow a rule without a build: a block for all lists."""
     return rule.kind == "block" and not (rule.placements or rule.favourite_category or rule.rule_set)
 
 

@@ -38,6 +38,19 @@ class RuleStore:
         """
         return self._parse_rules(self._log.read())
 
+    def read_removed_rules(self) -> dict[str, StoredRule]:
+        """Return the rules whose addition was undone, by id, oldest first; another undo restores them.
+
+        Raises:
+            RecomartError: The file is damaged.
+        """
+        newest = {change.entry_id: change for change in self._log.read()}
+        return {
+            rule_id: StoredRule(rule_id, self._parse_rule(change, change.before), change)
+            for rule_id, change in newest.items()
+            if change.after is None
+        }
+
     def repair(self) -> None:
         """Create a missing file, and cut off the unfinished line of a killed process; dbt reads the file.
 
@@ -82,11 +95,14 @@ class RuleStore:
 
         return self._write(user, make_changes)
 
-    def submit(self, rule_id: str, user: str, why: str | None = None) -> StoredRule:
+    def submit(self, rule_id: str, user: str, why: str | None = None, *, seen_change: int | None = None) -> StoredRule:
         """Make a draft a rule that the next lists follow.
 
+        `seen_change` is the number of the rule's change that the person saw, if any.
+
         Raises:
-            RecomartError: The rule does not exist, is no draft, or contradicts another one.
+            RecomartError: The rule does not exist, is no draft, was changed after `seen_change`, or contradicts another
+                one.
         """
 
         def change(stored: StoredRule, others: dict[str, Rule]) -> Rule:
@@ -96,13 +112,15 @@ class RuleStore:
             check_contradictions(submitted, others)
             return submitted
 
-        return self._change(rule_id, "submit", user, why, change)
+        return self._change(rule_id, "submit", user, why, change, seen_change)
 
-    def stop(self, rule_id: str, user: str, why: str | None = None) -> StoredRule:
+    def stop(self, rule_id: str, user: str, why: str | None = None, *, seen_change: int | None = None) -> StoredRule:
         """End a rule today.
 
+        `seen_change` is the number of the rule's change that the person saw, if any.
+
         Raises:
-            RecomartError: The rule does not exist, or has ended.
+            RecomartError: The rule does not exist, has ended, or was changed after `seen_change`.
         """
 
         def change(stored: StoredRule, _: dict[str, Rule]) -> Rule:
@@ -110,19 +128,24 @@ class RuleStore:
                 raise RecomartError(f"rule {rule_id} not stopped: it has ended")
             return stored.rule.model_copy(update={"is_stopped": True})
 
-        return self._change(rule_id, "stop", user, why, change)
+        return self._change(rule_id, "stop", user, why, change, seen_change)
 
-    def undo(self, rule_id: str, user: str, why: str | None = None) -> StoredRule | None:
+    def undo(
+        self, rule_id: str, user: str, why: str | None = None, *, seen_change: int | None = None
+    ) -> StoredRule | None:
         """Undo the newest change of a rule; return the rule, or None when the change was its addition.
 
+        `seen_change` is the number of the rule's change that the person saw, if any.
+
         Raises:
-            RecomartError: The rule does not exist, or contradicts another one now.
+            RecomartError: The rule does not exist, was changed after `seen_change`, or contradicts another one now.
         """
 
         def make_changes(changes: list[Change]) -> list[EntryChange]:
             own_changes = [change for change in changes if change.entry_id == rule_id]
             if not own_changes:
                 raise self._make_unknown_error(rule_id)
+            _check_newest_change(changes, rule_id, seen_change)
             before = own_changes[-1].before
             if before is not None:
                 others = {other: entry.rule for other, entry in self._parse_rules(changes).items() if other != rule_id}
@@ -139,8 +162,10 @@ class RuleStore:
         user: str,
         why: str | None,
         change: Callable[[StoredRule, dict[str, Rule]], Rule],
+        seen_change: int | None,
     ) -> StoredRule:
         def make_changes(changes: list[Change]) -> list[EntryChange]:
+            _check_newest_change(changes, rule_id, seen_change)
             stored = self._parse_rules(changes)
             if rule_id not in stored:
                 raise self._make_unknown_error(rule_id)
@@ -153,19 +178,32 @@ class RuleStore:
         return list(self._parse_rules(self._log.update(user, make_changes)).values())
 
     def _parse_rules(self, changes: Sequence[Change]) -> dict[str, StoredRule]:
-        rules = {}
-        for rule_id, change in read_entries(changes).items():
-            try:
-                rules[rule_id] = StoredRule(rule_id, Rule.model_validate(change.after), change)
-            except ValidationError as error:
-                raise RecomartError(
-                    f"{self._file}: line {change.number} has no valid rule: the file was edited or is of a newer "
-                    "version of RecoMart. Restore it from a backup"
-                ) from error
-        return rules
+        return {
+            rule_id: StoredRule(rule_id, self._parse_rule(change, change.after), change)
+            for rule_id, change in read_entries(changes).items()
+        }
+
+    def _parse_rule(self, change: Change, fields: dict[str, Any] | None) -> Rule:
+        try:
+            return Rule.model_validate(fields)
+        except ValidationError as error:
+            raise RecomartError(
+                f"{self._file}: line {change.number} has no valid rule: the file was edited or is of a newer "
+                "version of RecoMart. Restore it from a backup"
+            ) from error
 
     def _make_unknown_error(self, rule_id: str) -> RecomartError:
         return RecomartError(f"there is no rule '{rule_id}'. `recomart rules list --all` lists all rules")
+
+
+def _check_newest_change(changes: Sequence[Change], rule_id: str, seen_change: int | None) -> None:
+    """Check that no other person changed a rule after a person saw it."""
+    newest = next((change for change in reversed(changes) if change.entry_id == rule_id), None)
+    if newest is not None and seen_change is not None and newest.number != seen_change:
+        raise RecomartError(
+            f"rule {rule_id} not changed: {newest.user} changed it at {newest.changed_at:%Y-%m-%d %H:%M:%S} UTC "
+            f"({newest.action}), after you opened it. Look at its history, then decide again"
+        )
 
 
 def check_contradictions(rule: Rule, others: dict[str, Rule]) -> None:

@@ -1,0 +1,69 @@
+"""The button that builds the lists by the rules, its progress and its result."""
+
+import streamlit as st
+
+from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.rules.list_build import BuildStatus, get_list_build
+from apps.merchandiser.rules.rule_editor import show_problems
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
+
+POLL_SECONDS = 1
+MAX_NOTE_LENGTH = 500
+
+
+def show_build(copy: ServingCopy, settings: Settings, user: str | None) -> None:
+    """Show since when the lists are live, the newest build of this app, and a button for the next one."""
+    status = get_list_build(settings).read_status()
+    is_running = status is not None and status.is_running
+    st.fragment(_show_build, run_every=POLL_SECONDS if is_running else None)(copy, settings, user, is_running)
+
+
+def _show_build(copy: ServingCopy, settings: Settings, user: str | None, was_running: bool) -> None:
+    build = get_list_build(settings)
+    status = build.read_status()
+    if was_running and status is not None and not status.is_running:
+        # The whole page shows the new version and the new states of the rules.
+        st.rerun()
+    is_running = status is not None and status.is_running
+    with st.container(horizontal=True, vertical_alignment="center"):
+        published_at = copy.published.published_at
+        st.caption(f"Lists live since {published_at:%d %b %Y, %H:%M:%S} UTC.", width="content")
+        if user is not None and st.button(
+            "Build the lists now",
+            key="build_lists",
+            icon=":material/construction:",
+            disabled=is_running,
+            help="Applies all rules with the serving model and publishes the lists, as `recomart rules apply` does.",
+        ):
+            if not user:
+                show_problems(["Your name: it is missing. Type it at the top of the page"])
+            else:
+                build.start(user)
+                st.rerun()
+    if status is not None:
+        _show_status(status)
+
+
+def _show_status(status: BuildStatus) -> None:
+    note = shorten_text(status.note, MAX_NOTE_LENGTH)
+    if status.is_running:
+        text = note if note and not status.done_share else "tables and tests"
+        st.progress(
+            status.done_share,
+            escape_markdown(f"{status.user} builds the lists, {status.seconds:.0f} s: {text}"),
+        )
+    elif status.has_failed:
+        st.error(
+            escape_markdown(f"The lists were not built, and those of before stay live. {note}"),
+            icon=":material/error:",
+        )
+    else:
+        st.success(
+            escape_markdown(
+                f"The lists by the rules are live, after {status.seconds:.0f} s; {status.user} started the build."
+            ),
+            icon=":material/published_with_changes:",
+        )
+        for warning in status.warnings:
+            st.warning(escape_markdown(shorten_text(warning, MAX_NOTE_LENGTH)))

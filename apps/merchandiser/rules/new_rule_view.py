@@ -1,0 +1,56 @@
+"""Adding a rule: the form, the preview, and the buttons that save a draft or submit the rule."""
+
+import streamlit as st
+
+from apps.merchandiser.rules.preview_view import show_preview
+from apps.merchandiser.rules.rule_editor import change_rules, show_problems
+from apps.merchandiser.rules.rule_form import clear_form, show_rule_form
+from warehouse.publishing.published_rules import read_applied_changes
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
+from warehouse.rules.rule_states import describe_effect_time
+from warehouse.rules.rule_store import RuleStore, get_today
+
+PREVIEWED_KEY = "rule_previewed"
+CHECKED_KEY = "rule_checked"
+SAVED_KEY = "rule_saved"
+
+
+def show_new_rule(copy: ServingCopy, store: RuleStore, user: str | None) -> None:
+    """Show the form of a new rule; a read-only app previews it, but saves nothing."""
+    state = st.session_state
+    if state.pop(SAVED_KEY, False):
+        clear_form()
+    rule, problems = show_rule_form(copy)
+    with st.container(horizontal=True):
+        is_previewed = st.button("Preview", key="rule_preview", type="primary", icon=":material/compare:")
+        is_draft = user is not None and st.button("Save as draft", key="rule_save", icon=":material/draft:")
+        is_submitted = user is not None and st.button("Submit", key="rule_submit", icon=":material/send:")
+    if is_previewed or is_draft or is_submitted:
+        state[CHECKED_KEY] = True
+    if rule is None:
+        # An empty form has no messages.
+        if state.get(CHECKED_KEY):
+            show_problems(problems)
+        return
+    if is_previewed:
+        state[PREVIEWED_KEY] = rule.model_dump_json()
+    if user is not None and (is_draft or is_submitted):
+        change_rules(
+            user, rule.reason or "", lambda: _add(copy, store, user, rule.model_copy(update={"is_draft": is_draft}))
+        )
+    if state.get(PREVIEWED_KEY) == rule.model_dump_json():
+        show_preview(copy, rule)
+    elif PREVIEWED_KEY in state:
+        st.caption("The rule has changed since the preview. Preview it again.")
+
+
+def _add(copy: ServingCopy, store: RuleStore, user: str, rule: Rule) -> str:
+    (stored,) = store.add([rule], user, rule.reason)
+    state = st.session_state
+    state[SAVED_KEY] = True
+    for key in (PREVIEWED_KEY, CHECKED_KEY):
+        state.pop(key, None)
+    effect_time = describe_effect_time(stored, read_applied_changes(copy), get_today())
+    action = "saved as a draft" if rule.is_draft else "submitted"
+    return f"Rule {stored.rule_id} is {action}: {rule.describe()}. {effect_time}"

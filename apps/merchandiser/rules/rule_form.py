@@ -1,0 +1,172 @@
+"""The form of a new rule: the kind decides which fields it has."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from apps.merchandiser.amounts import parse_amount
+from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.placement_picker import get_placement_title
+from apps.merchandiser.rules.rule_labels import FIELD_LABELS, KIND_LABELS, NUMBER_HELP, SELECTION_LABELS
+from apps.merchandiser.rules.rule_product_picker import choose_rule_product
+from warehouse.errors import RecomartError
+from warehouse.publishing.audience_queries import list_favourite_categories
+from warehouse.publishing.placement_queries import list_placements
+from warehouse.publishing.published_rules import check_rule_values, list_facet_values
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import (
+    KINDS_WITHOUT_PLACEMENTS,
+    NUMBER_BY_KIND,
+    ProductSelection,
+    Rule,
+    RuleFieldError,
+    list_selections,
+    parse_rule,
+)
+
+FIELD_WIDTH = 260
+MAX_REASON_LENGTH = 500
+FORM_KEY_PREFIX = "rule_form_"
+
+
+def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
+    """Show the form; return its rule, or None and what is wrong."""
+    problems: list[str] = []
+
+    def read(name: str, read_field: Callable[[], Any]) -> Any:
+        try:
+            return read_field()
+        except RecomartError as error:
+            problems.append(f"{FIELD_LABELS[name]}: {error}")
+            return None
+
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            kind = st.selectbox(
+                FIELD_LABELS["kind"],
+                list(KIND_LABELS),
+                format_func=lambda name: KIND_LABELS[name],
+                key=_make_key("kind"),
+                width=400,
+                persist_state="session",
+            )
+            selection = _choose_selection(list_selections(kind))
+        fields: dict[str, Any] = {"kind": kind, "scope": selection.scope}
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            fields |= _show_product_fields(copy, selection, read)
+            number = NUMBER_BY_KIND.get(kind)
+            if number is not None:
+                fields[number] = read(number, lambda: _ask_number(number, NUMBER_HELP[number]))
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            fields |= _show_list_fields(copy, has_placements=kind not in KINDS_WITHOUT_PLACEMENTS)
+        fields["reason"] = st.text_input(
+            FIELD_LABELS["reason"],
+            key=_make_key("reason"),
+            max_chars=MAX_REASON_LENGTH,
+            placeholder="Why, for colleagues",
+            width=FIELD_WIDTH * 2,
+            persist_state="session",
+        )
+    return (None, problems) if problems else _make_rule(copy, fields, selection)
+
+
+def clear_form() -> None:
+    """Empty the form, before it is shown."""
+    for key in [key for key in st.session_state if str(key).startswith((FORM_KEY_PREFIX, "rule_product_"))]:
+        del st.session_state[key]
+
+
+def _make_rule(copy: ServingCopy, fields: dict[str, Any], selection: ProductSelection) -> tuple[Rule | None, list[str]]:
+    if fields.get("value") is None and not selection.is_for_others and selection.scope not in ("price", "new"):
+        return None, [f"{FIELD_LABELS[selection.scope]}: it is missing. Choose one"]
+    try:
+        rule = parse_rule(fields, "rule")
+        check_rule_values(copy, rule)
+    except RuleFieldError as error:
+        return None, [f"{FIELD_LABELS.get(error.field, error.field)}: {error.problem}. Correct the field"]
+    except RecomartError as error:
+        return None, [str(error)]
+    return rule, []
+
+
+def _choose_selection(selections: list[ProductSelection]) -> ProductSelection:
+    return st.selectbox(
+        FIELD_LABELS["scope"],
+        selections,
+        format_func=lambda selection: SELECTION_LABELS[selection],
+        # Each set of selections is a field of its own, which begins at the first one.
+        key=_make_key("selection_" + "_".join(f"{scope}{is_for_others:d}" for scope, is_for_others in selections)),
+        width=FIELD_WIDTH,
+        persist_state="session",
+    )
+
+
+def _show_product_fields(
+    copy: ServingCopy, selection: ProductSelection, read: Callable[[str, Callable[[], Any]], Any]
+) -> dict[str, Any]:
+    """Show the fields that select the products; return their fields of the rule."""
+    if selection.is_for_others:
+        return {}
+    match selection.scope:
+        case "product":
+            return {"value": choose_rule_product(copy)}
+        case "brand" | "category":
+            return {"value": _choose(selection.scope, query_once(list_facet_values, copy, selection.scope))}
+        case "price":
+            return {
+                "min_price": read("min_price", lambda: _ask_number("min_price")),
+                "max_price": read("max_price", lambda: _ask_number("max_price")),
+            }
+        case "new":
+            return {"max_age_days": read("max_age_days", lambda: _ask_number("max_age_days"))}
+
+
+def _show_list_fields(copy: ServingCopy, *, has_placements: bool) -> dict[str, Any]:
+    """Show the fields for the lists and the days of the rule; return their fields of the rule."""
+    placements: list[str] = []
+    if has_placements:
+        placements = st.multiselect(
+            FIELD_LABELS["placements"],
+            [placement.placement for placement in query_once(list_placements, copy)],
+            format_func=get_placement_title,
+            placeholder="All",
+            key=_make_key("placements"),
+            width=FIELD_WIDTH,
+            persist_state="session",
+        )
+    category = _choose("favourite_category", query_once(list_favourite_categories, copy), "Any")
+    first_day, last_day = (
+        st.date_input(FIELD_LABELS[name], value=None, key=_make_key(name), width=150, persist_state="session")
+        for name in ("first_day", "last_day")
+    )
+    return {
+        "placements": placements,
+        "favourite_category": category,
+        "valid_from": first_day,
+        "valid_until": None if last_day is None else last_day + timedelta(days=1),
+    }
+
+
+def _choose(name: str, options: list[str], placeholder: str = "Choose one") -> str | None:
+    return st.selectbox(
+        FIELD_LABELS[name],
+        options,
+        index=None,
+        placeholder=placeholder,
+        key=_make_key(name),
+        width=FIELD_WIDTH,
+        persist_state="session",
+    )
+
+
+def _ask_number(name: str, help_text: str | None = None) -> float | None:
+    text = st.text_input(
+        FIELD_LABELS[name], key=_make_key(name), help=help_text, width=FIELD_WIDTH, persist_state="session"
+    )
+    return parse_amount(text)
+
+
+def _make_key(name: str) -> str:
+    return f"{FORM_KEY_PREFIX}{name}"

@@ -1,0 +1,123 @@
+"""The rules of the shop with their states, and one rule with its history and the buttons that change it."""
+
+import pandas as pd
+import streamlit as st
+
+from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.rules.rule_details_view import show_rule
+from apps.merchandiser.table_columns import make_time_column, select_filled_columns
+from warehouse.publishing.published_rules import read_applied_changes
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule_overview import REMOVED_STATE, STATES, describe_rules
+from warehouse.rules.rule_store import RuleStore, get_today
+
+STATE_LABELS = {
+    "live": "Live",
+    "waiting": "Waiting",
+    "draft": "Draft",
+    "ended": "Ended",
+    REMOVED_STATE: "Removed",
+}
+SHOWN_STATES = ("live", "waiting", "draft")
+"""States that the page shows at first."""
+
+ROW_HEIGHT = 76
+"""Pixels, for three lines of text."""
+MAX_TABLE_HEIGHT = 620
+
+
+def show_rules(copy: ServingCopy, store: RuleStore, user: str | None) -> None:
+    """Show the rules of the chosen states, and the chosen rule."""
+    applied_changes = read_applied_changes(copy)
+    stored_rules = {**store.read_rules(), **store.read_removed_rules()}
+    rows = pd.DataFrame(describe_rules(stored_rules.values(), applied_changes, get_today()))
+    if rows.empty:
+        st.info("There are no rules yet. “Add a rule” makes the first one.", icon=":material/rule:")
+        return
+    states = _choose_states(rows)
+    shown = rows[rows["state"].isin(states)]
+    if shown.empty:
+        st.info("No rule has one of these states.", icon=":material/filter_alt_off:")
+    else:
+        _show_table(shown)
+    rule_id = _choose_rule(rows, shown)
+    if rule_id is not None:
+        row = {str(name): value for name, value in rows[rows["rule"] == rule_id].iloc[0].to_dict().items()}
+        show_rule(store, stored_rules[rule_id], row, applied_changes, user)
+
+
+def _choose_states(rows: pd.DataFrame) -> list[str]:
+    counts = rows["state"].value_counts()
+    return st.pills(
+        "State",
+        [*STATES, REMOVED_STATE],
+        selection_mode="multi",
+        default=list(SHOWN_STATES),
+        format_func=lambda state: f"{STATE_LABELS[state]} {counts.get(state, 0):,}",
+        key="rule_states",
+        persist_state="session",
+    )
+
+
+def _show_table(rows: pd.DataFrame) -> None:
+    table = rows.assign(state=rows["state"].map(STATE_LABELS))
+    st.dataframe(
+        table,
+        hide_index=True,
+        row_height=ROW_HEIGHT,
+        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * (len(table) + 1)),
+        alt="Merchandising rules",
+        placeholder="—",
+        column_order=[
+            *("rule", "state", "effect", "note", "lists"),
+            *select_filled_columns(table, ["first_day", "last_day", "reason"]),
+            *("changed_by", "changed_at"),
+        ],
+        column_config={
+            "rule": st.column_config.TextColumn("Rule", width=50),
+            "state": st.column_config.TextColumn("State", width=70),
+            "effect": st.column_config.TextColumn("What it does", width=210),
+            "note": st.column_config.TextColumn("Waits for, or ends", width=230),
+            "lists": st.column_config.TextColumn("Lists", width=110),
+            "first_day": st.column_config.DateColumn("First day", width=90, format="D MMM YYYY"),
+            "last_day": st.column_config.DateColumn("Last day", width=90, format="D MMM YYYY"),
+            "reason": st.column_config.TextColumn("Reason", width=140),
+            "changed_by": st.column_config.TextColumn("Changed by", width=90),
+            "changed_at": make_time_column("Changed", width=150),
+        },
+    )
+
+
+def _choose_rule(rows: pd.DataFrame, shown: pd.DataFrame) -> str | None:
+    """Show the choice of a rule; the query parameter `rule` of the address holds the chosen one."""
+    effects = dict(zip(rows["rule"], rows["effect"], strict=True))
+    linked_id = st.query_params.get("rule")
+    if linked_id is not None and linked_id not in effects:
+        st.warning(f"There is no rule “{escape_markdown(shorten_text(linked_id, 100))}”.", icon=":material/search_off:")
+        linked_id = None
+    options = list(shown["rule"])
+    if linked_id is not None and linked_id not in options:
+        options.append(linked_id)
+    if not options:
+        return None
+    # The address decides, so that Back returns to the rule before.
+    st.session_state["rule_id"] = linked_id
+    rule_id: str | None = st.selectbox(
+        "Open a rule",
+        options,
+        index=None,
+        format_func=lambda rule_id: f"{rule_id}: {shorten_text(effects[rule_id], 100)}",
+        placeholder="Choose a rule, to see its history or to change it",
+        key="rule_id",
+        on_change=_follow_choice,
+        width=560,
+    )
+    return rule_id
+
+
+def _follow_choice() -> None:
+    rule_id = st.session_state["rule_id"]
+    if rule_id is None:
+        st.query_params.pop("rule", None)
+    else:
+        st.query_params["rule"] = rule_id
