@@ -41,15 +41,19 @@ def get_placement_title(name: str) -> str:
     return PLACEMENT_TITLES.get(name, shorten_text(name, MAX_TITLE_LENGTH))
 
 
+def list_placements_in_order(copy: ServingCopy) -> list[Placement]:
+    """Return the placements of a copy in the order of the selection."""
+    return sorted(query_once(list_placements, copy), key=lambda placement: _get_position(placement.placement))
+
+
 def pick_placement(copy: ServingCopy) -> Placement | None:
     """Show the selection; return the selected placement, or None below a message."""
-    placements = {placement.placement: placement for placement in query_once(list_placements, copy)}
-    names = sorted(placements, key=_get_position)
+    placements = {placement.placement: placement for placement in list_placements_in_order(copy)}
     linked_name = _follow_address()
     st.session_state["placement_choice"] = linked_name if linked_name in placements else None
     st.selectbox(
         "Placement",
-        names,
+        list(placements),
         index=None,
         format_func=get_placement_title,
         placeholder="Choose a placement",

@@ -14,7 +14,7 @@ from apps.merchandiser.customer_texts import describe_arm
 from apps.merchandiser.export_names import make_export_name
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.model_cache import get_queries
-from apps.merchandiser.placement_picker import get_placement_title
+from apps.merchandiser.placement_picker import get_placement_title, list_placements_in_order
 from apps.merchandiser.product_filter import add_display_columns
 from apps.merchandiser.product_picker import check_product_search, pick_product
 from apps.merchandiser.recommendation_panel import show_cards, show_table
@@ -26,7 +26,6 @@ from warehouse.publishing.placement_queries import (
     USER_KINDS,
     Placement,
     find_list_category,
-    list_placements,
 )
 from warehouse.publishing.product_queries import get_image_urls
 from warehouse.publishing.published_rules import read_active_rules
@@ -154,7 +153,7 @@ def _show_missing_model(copy: ServingCopy, placement: Placement, message: str) -
     """Show why the model cannot rank the list, and the placements that show lists without a model."""
     titles = [
         get_placement_title(other.placement)
-        for other in query_once(list_placements, copy)
+        for other in list_placements_in_order(copy)
         if other.list_kind not in MODEL_KINDS
     ]
     st.warning(
@@ -172,6 +171,7 @@ def _show_products(
     rows = add_display_columns(add_currency(copy, recommendations))
     if placement.list_kind not in FITTING_KINDS:
         rows["relative_score"] = pd.array([pd.NA] * len(rows), dtype="Int64")
+    owner_id = owner.user_id or owner.product_id or owner.category or "list"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(
             "View", ["Cards", "Table"], default="Cards", key="placement_view", required=True, persist_state="session"
@@ -179,9 +179,7 @@ def _show_products(
         st.download_button(
             "Export",
             encode_csv(rows),
-            make_export_name(
-                f"recomart-{placement.placement}", owner.user_id or owner.product_id or owner.category or "list"
-            ),
+            make_export_name(f"recomart-{placement.placement}", owner_id),
             "text/csv",
             key="placement_export",
             help="Export the list as CSV",

@@ -1,5 +1,6 @@
 """The page Try it compared with the lists of the placements."""
 
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -65,11 +66,11 @@ def test_try_it_starts_with_home(open_app: OpenApp, demo_copy: ServingCopy) -> N
     assert choice.value == "home"
     user_id = str(demo_copy.search_customers(limit=1)["user_id"].iloc[0])
     app.button(key=f"choose_{user_id}").click().run()
-    assert app.query_params["customer"] == [user_id]
+    assert app.query_params["customer"] == user_id
     assert show_product_ids(app) == list(demo_copy.get_recommendations(user_id, 50)["product_id"])
 
 
-@pytest.mark.parametrize("name", ["home", "email", "buy_again", "recently_viewed"])
+@pytest.mark.parametrize("name", ["home", "email", "recently_viewed"])
 def test_try_it_list_of_customer(
     open_app: OpenApp, demo_copy: ServingCopy, demo_queries: RecommendationQueries, name: str
 ) -> None:
@@ -87,7 +88,7 @@ def test_try_it_list_of_product(open_app: OpenApp, demo_copy: ServingCopy, demo_
     product_id = find_owner(demo_copy, "product_page", "list_product_id")
     app = open_app("try_it", placement="product_page")
     app.text_input(key="product_search").set_value(product_id).run()
-    assert app.query_params["product"] == [product_id]
+    assert app.query_params["product"] == product_id
     placement = get_placement(demo_copy, "product_page")
     result = demo_queries.recommend_for_placement(placement, 12, product_id=product_id)
     assert show_product_ids(app) == list(result.recommendations["product_id"])
@@ -98,7 +99,7 @@ def test_try_it_list_of_category(open_app: OpenApp, demo_copy: ServingCopy, name
     categories = list_categories(demo_copy, name)
     app = open_app("try_it", placement=name)
     app.selectbox(key="category_choice").set_value(len(categories) - 1).run()
-    assert app.query_params["category"] == [categories[-1]]
+    assert app.query_params["category"] == categories[-1]
     rows = demo_copy.query_frame(
         "select product_id from rec_placement_lists where placement = ? and list_category = ? and rule_profile = ? "
         "order by rank",
@@ -139,7 +140,7 @@ def test_try_it_basket_by_names(open_app: OpenApp, demo_copy: ServingCopy, demo_
     assert list(get_table(app, "reason")["reason"]) == list(expected["reason"])
 
     app.button(key=f"remove_{first}").click().run()
-    assert app.query_params["basket"] == [second]
+    assert app.query_params["basket"] == second
     app.button(key="clear_basket").click().run()
     assert "basket" not in app.query_params or not app.query_params["basket"]
     assert not app.dataframe
@@ -226,7 +227,7 @@ def test_try_it_hostile_name_is_text(
         assert not app.exception
         texts = [element.value for element in [*app.markdown, *app.caption, *app.subheader]]
         texts += [button.label for button in app.button]
-        assert not any("<img" in shown or "[link]" in shown or ":red[" in shown for shown in texts)
+        assert not any(re.search(r"(?<!\\)(<img|\[link|\*\*bold|:red)", shown) for shown in texts)
         assert any(escape_markdown(text[:20]) in shown for shown in texts)
         assert show_product_ids(app)
 
