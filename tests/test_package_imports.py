@@ -36,7 +36,7 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "apps.live_blocks": READ_ONLY_PACKAGES,
     "apps.recommendation_queries": (*READ_ONLY_PACKAGES, "apps.arm_models", "apps.live_blocks"),
     # The Products page shows similar products, which the model ranks.
-    "apps.merchandiser": (*READ_ONLY_PACKAGES, "apps.recommendation_queries"),
+    "apps.merchandiser": (*READ_ONLY_PACKAGES, "apps.live_blocks", "apps.recommendation_queries"),
     "apps.profile": READ_ONLY_PACKAGES,
     "apps.service": (*READ_ONLY_PACKAGES, "apps.arm_models", "apps.recommendation_queries"),
     # The serving benchmark times the queries alone, besides the whole service; the app's benchmark opens each page.
