@@ -3,6 +3,8 @@
 import logging
 from datetime import date
 
+import pandas as pd
+
 from warehouse.errors import RecomartError
 from warehouse.publishing.published_rules import find_rule_products
 from warehouse.publishing.serving_copy import ServingCopy
@@ -41,6 +43,21 @@ class LiveBlocks:
                 LOG.warning("new blocks are not followed: %s", error)
             self._version = version
         return self._products
+
+    def get_recommendations(self, user_id: str, n: int) -> pd.DataFrame:
+        """Return a customer's published list without blocked products; the products behind them move up."""
+        blocked_products = self.get_products()
+        if not blocked_products:
+            return self._copy.get_recommendations(user_id, n)
+        return self.remove_blocked(self._copy.get_recommendations(user_id, n + len(blocked_products))).head(n)
+
+    def remove_blocked(self, recommendations: pd.DataFrame) -> pd.DataFrame:
+        """Return one list without blocked products; the products behind them move up."""
+        blocked_products = self.get_products()
+        if not blocked_products:
+            return recommendations
+        kept = recommendations[~recommendations["product_id"].isin(blocked_products)]
+        return kept.assign(rank=range(1, len(kept) + 1))
 
     def _find_products(self, today: date) -> frozenset[str]:
         rules = [

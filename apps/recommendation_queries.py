@@ -89,7 +89,7 @@ class RecommendationQueries:
     def _recommend_for_customer(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
         if arm is not None and arm.policy == NO_LIST_POLICY:
             return self._build_holdout_list(f"customer '{user_id}'", arm)
-        recommendations = remove_pinned_scores(self._get_published_list(user_id, n))
+        recommendations = remove_pinned_scores(self._live_blocks.get_recommendations(user_id, n))
         if recommendations.empty and not self.serving_copy.has_customer(user_id):
             if arm is None or arm.policy != POPULARITY_POLICY:
                 recommender = self.arm_models.find_recommender(arm)
@@ -100,15 +100,6 @@ class RecommendationQueries:
             )
         notes = note_short_list(recommendations, n, "the merchandising rules or the dbt variable top_n")
         return RecommendationList(recommendations, is_fallback=False, notes=notes)
-
-    def _get_published_list(self, user_id: str, n: int) -> pd.DataFrame:
-        """Return a customer's published list, without products that were blocked since."""
-        blocked_products = self._live_blocks.get_products()
-        if not blocked_products:
-            return self.serving_copy.get_recommendations(user_id, n)
-        recommendations = self.serving_copy.get_recommendations(user_id, n + len(blocked_products))
-        recommendations = recommendations[~recommendations["product_id"].isin(blocked_products)].head(n)
-        return recommendations.assign(rank=range(1, len(recommendations) + 1))
 
     def _recommend_by_features(self, user_id: str, n: int, arm: ExperimentArm | None) -> RecommendationList:
         """Rank products for a new customer, who has declared features and is not in the copy."""

@@ -42,7 +42,7 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     # The pages Products and Try it show lists that the model ranks.
     "apps.merchandiser": (
         *READ_ONLY_PACKAGES,
-        *("apps.arm_models", "apps.recommendation_lists", "apps.recommendation_queries"),
+        *("apps.arm_models", "apps.live_blocks", "apps.recommendation_lists", "apps.recommendation_queries"),
     ),
     "apps.profile": READ_ONLY_PACKAGES,
     "apps.service": (
@@ -69,6 +69,7 @@ REPEATED_NAMES = {
     "app": "the object that a server runs: Streamlit's pages, FastAPI's endpoints",
     "config": "the settings model of its package: of a training, of the demo shop",
     "errors": "the exceptions of its package",
+    "rules": "the rules of merchandisers: their commands, their page",
     "pipeline": "the pipeline's steps, and the commands that run them",
     "reports": "reports of what its package did: of a load, of a fetch",
 }

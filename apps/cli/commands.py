@@ -65,7 +65,7 @@ COMMANDS = {
     ),
     "restore": CommandEntry("backups", "Restore the warehouse from a backup."),
     "app": CommandEntry(
-        "merchandiser_app", "Start the Streamlit app for merchandisers: customers and their recommendations."
+        "merchandiser_app", "Start the Streamlit app for merchandisers: customers, products, and merchandising rules."
     ),
     "serve": CommandEntry("http_service", "Serve recommendations over HTTP; see docs/serving.md."),
     "keys": CommandEntry("api_key_commands", "Add, list and revoke the API keys of the HTTP service."),

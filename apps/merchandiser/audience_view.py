@@ -7,6 +7,7 @@ import streamlit as st
 from apps.merchandiser.audience_form import fill_form, show_form
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.table_columns import make_count_column, make_time_column, select_filled_columns
 from apps.merchandiser.users import ask_user_name
@@ -87,7 +88,7 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
         name = st.session_state.get("saved_audience") or DEFAULT_NAME
         st.download_button(
             "Export",
-            lambda: encode_csv(get_audience_lists(copy, audience, n)),
+            lambda: encode_csv(get_audience_lists(copy, audience, n, get_blocked_products(copy))),
             make_export_name("recomart", f"{name}-top-{n}"),
             "text/csv",
             key="audience_export",

@@ -7,6 +7,7 @@ from apps.merchandiser.customer_texts import CUSTOMER_METRIC_HELP, describe_arm,
 from apps.merchandiser.export_names import make_export_name
 from apps.merchandiser.history_view import show_history
 from apps.merchandiser.list_questions_view import show_absence, show_changes
+from apps.merchandiser.live_lists import get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.recommendation_panel import show_recommendations
 from warehouse.publishing.customer_queries import add_currency
@@ -38,7 +39,7 @@ def _show_list(copy: ServingCopy, user_id: str) -> None:
     max_n = query_once(ServingCopy.get_max_list_length, copy)
     arm = copy.get_customer_arm(user_id)
     show_recommendations(
-        add_currency(copy, copy.get_recommendations(user_id, max_n)),
+        add_currency(copy, get_live_recommendations(copy, user_id, max_n)),
         title="Recommendations",
         max_n=max_n,
         key="customer",

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.live_lists import get_blocked_products, get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
@@ -14,6 +15,7 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 CHANGE_LABELS = {"new": "New", "gone": "Gone", "up": "Up", "down": "Down", "same": "Same rank"}
+BLOCKED_TEXT = "A merchandising rule blocks it now."
 
 
 def show_changes(copy: ServingCopy, user_id: str) -> None:
@@ -47,7 +49,7 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
             icon=":material/history:",
         )
         return
-    table = compare_lists(copy.get_recommendations(user_id, n), earlier_list)
+    table = compare_lists(get_live_recommendations(copy, user_id, n), earlier_list)
     counts = table["change"].value_counts()
     texts = [f"{counts.get(change, 0)} {label.lower()}" for change, label in CHANGE_LABELS.items()]
     st.markdown(f"The first {n} recommendations beside those of the earlier version: {', '.join(texts)}.")
@@ -103,5 +105,6 @@ def show_absence(copy: ServingCopy, user_id: str) -> None:
             f"{len(labels)} products{more}", list(labels), format_func=lambda key: labels[key], width=420
         )
     st.markdown(f"**{escape_markdown(labels[product_id])}**")
-    for reason in explain_absence(copy, user_id, product_id):
+    reasons = [BLOCKED_TEXT] if product_id in get_blocked_products(copy) else explain_absence(copy, user_id, product_id)
+    for reason in reasons:
         st.markdown(f"- {escape_markdown(reason)}")

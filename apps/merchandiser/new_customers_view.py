@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.live_lists import get_live_popular_products
 from apps.merchandiser.recommendation_panel import show_recommendations
 from warehouse.publishing.customer_queries import add_currency
 from warehouse.publishing.serving_copy import ServingCopy
@@ -13,7 +13,7 @@ POPULAR_POOL_SIZE = 1000
 
 def show_new_customers(copy: ServingCopy) -> None:
     """Show the list of a customer without actions."""
-    popular_products = add_currency(copy, query_once(ServingCopy.get_popular_products, copy, POPULAR_POOL_SIZE))
+    popular_products = add_currency(copy, get_live_popular_products(copy, POPULAR_POOL_SIZE))
     show_recommendations(
         popular_products,
         title="Recommendations for new customers",

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import MISSING_TEXT, format_price
 from apps.merchandiser.product_customers import show_customers_of_product
@@ -38,7 +39,7 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
         facts = [product["product_id"], product["category"] or "no category", product["brand"] or "no brand"]
         st.caption(" · ".join(escape_markdown(shorten_text(str(fact), 80)) for fact in facts))
         show_product_link(product["product_url"])
-    _show_reason(product)
+    _show_reason(copy, product)
     with st.container(border=True, horizontal=True, gap="medium"):
         for name, (value, delta, help_text) in _describe_product(product, query_once(count_lists, copy)).items():
             st.metric(name, value, delta, width="content", help=help_text)
@@ -55,9 +56,14 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
                 show_view(copy, product)
 
 
-def _show_reason(product: dict[str, Any]) -> None:
+def _show_reason(copy: ServingCopy, product: dict[str, Any]) -> None:
     """Show why the product is in no list, or should not be in one."""
-    if product["not_shown_reason"]:
+    if product["product_id"] in get_blocked_products(copy) and not product["not_shown_reason"]:
+        st.warning(
+            "A merchandising rule blocks it now. The figures below are of the published lists.",
+            icon=":material/block:",
+        )
+    elif product["not_shown_reason"]:
         st.info(
             f"Why it is not shown: {escape_markdown(product['not_shown_reason'])}.", icon=":material/visibility_off:"
         )

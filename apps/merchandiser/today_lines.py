@@ -8,7 +8,9 @@ import pandas as pd
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.metric_tables import label_method
+from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
+from warehouse.publishing.published_rules import read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.publishing.today_queries import (
     compare_with_earlier_model,
@@ -16,6 +18,8 @@ from warehouse.publishing.today_queries import (
     count_product_problems,
     get_deliveries,
 )
+from warehouse.rules.rule_overview import summarize_rules
+from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
 
 COMPARED_DAYS = 7
@@ -139,6 +143,16 @@ def describe_stale_products(state: TodayState) -> TodayLine | None:
     return TodayLine(text, "products", "Products", "note" if counts.stale_in_lists else "good")
 
 
+def describe_rules(state: TodayState) -> TodayLine:
+    """Return the states of the merchandising rules, and which start or end next."""
+    try:
+        rules = RuleStore(state.settings).read_rules().values()
+    except RecomartError as error:
+        return TodayLine(str(error), "rules", "Rules", "bad")
+    text = summarize_rules(list(rules), query_once(read_applied_changes, state.copy), state.now.date())
+    return TodayLine(text or "There are no merchandising rules.", "rules", "Rules")
+
+
 def describe_experiments(state: TodayState) -> TodayLine:
     """Return the running experiment."""
     arms = state.copy.get_experiment_arms()
@@ -157,6 +171,7 @@ LINES: tuple[Callable[[TodayState], TodayLine | None], ...] = (
     describe_model,
     describe_prices,
     describe_stale_products,
+    describe_rules,
     describe_experiments,
 )
 """The lines in their order; a function that returns None has no line."""

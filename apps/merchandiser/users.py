@@ -5,6 +5,7 @@ import streamlit as st
 from apps.merchandiser.access import is_login_configured
 
 MAX_USER_NAME_LENGTH = 100
+NAME_KEY = "user_name"
 
 
 def get_account() -> str | None:
@@ -13,14 +14,20 @@ def get_account() -> str | None:
     return None if email is None else str(email)
 
 
+def get_user_name() -> str:
+    """Return the account; without a login, the name that the person typed, which may be empty."""
+    account = get_account()
+    return str(st.session_state.get(NAME_KEY, "")).strip() if account is None else account
+
+
 def ask_user_name() -> str:
-    """Return the account; without a login, the name that the person types, which may be empty."""
+    """Return the account; without a login, ask for a name and return it, which may be empty."""
     account = get_account()
     if account is not None:
         return account
     name = st.text_input(
         "Your name",
-        key="user_name",
+        key=NAME_KEY,
         max_chars=MAX_USER_NAME_LENGTH,
         persist_state="session",
         help="It is written into the history of changes.",

@@ -1,5 +1,6 @@
 """Queries of a published copy about audiences: their customers, and the recommendations of these customers."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -82,16 +83,31 @@ def get_audience_customers(copy: ServingCopy, audience: Audience, limit: int) ->
     )
 
 
-def get_audience_lists(copy: ServingCopy, audience: Audience, n: int) -> pd.DataFrame:
-    """Return the first n recommendations of each customer of an audience, for a mailing."""
+def get_audience_lists(
+    copy: ServingCopy, audience: Audience, n: int, blocked_products: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the first n recommendations of each customer of an audience, for a mailing.
+
+    Products behind `blocked_products`, which a rule blocked after the publication, move up.
+    """
     condition, parameters = _build_condition(copy, audience)
     lists = copy.query_frame(
         f"""
+        with lists as (
+
+            select * replace (cast(row_number() over (partition by user_id order by rank) as integer) as rank)
+            from rec_top_n
+            where product_id not in (select unnest(?::varchar[])) and rank <= ?
+
+        )
+
         select lists.user_id, lists.rank, lists.product_id, lists.product_name, lists.category, lists.brand, lists.price
-        from rec_top_n as lists
+        from lists
         where lists.rank <= ? and lists.user_id in (select users.user_id from dim_users as users where {condition})
         order by lists.user_id, lists.rank
         """,
+        list(blocked_products),
+        n + len(blocked_products),
         n,
         *parameters,
     )

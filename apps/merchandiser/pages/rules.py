@@ -6,7 +6,7 @@ from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.rules.build_view import show_build
 from apps.merchandiser.rules.change_table import show_changes
 from apps.merchandiser.rules.new_rule_view import show_new_rule
-from apps.merchandiser.rules.rule_editor import ask_editor, show_message
+from apps.merchandiser.rules.rule_editor import ask_editor, show_result
 from apps.merchandiser.rules.rule_list_view import show_rules
 from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
@@ -14,16 +14,16 @@ from warehouse.settings import Settings
 copy = get_live_copy()
 settings = Settings()
 store = RuleStore(settings)
-user = ask_editor(settings)
-show_build(copy, settings, user)
-show_message()
+ask_editor(settings)
+show_build(copy, settings)
+show_result()
 rules, new_rule, history = st.tabs(["All rules", "Add a rule", "History"], key="rules_section", bind="query-params")
 if rules.open:
     with rules:
-        show_rules(copy, store, user)
+        show_rules(copy, store, can_edit=settings.app_can_edit)
 if new_rule.open:
     with new_rule:
-        show_new_rule(copy, store, user)
+        show_new_rule(copy, store, can_edit=settings.app_can_edit)
 if history.open:
     with history:
         show_changes(store.read_history(), "Changes of all rules")

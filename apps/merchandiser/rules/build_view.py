@@ -5,6 +5,7 @@ import streamlit as st
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.rules.list_build import BuildStatus, get_list_build
 from apps.merchandiser.rules.rule_editor import show_problems
+from apps.merchandiser.users import get_user_name
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
@@ -12,14 +13,14 @@ POLL_SECONDS = 1
 MAX_NOTE_LENGTH = 500
 
 
-def show_build(copy: ServingCopy, settings: Settings, user: str | None) -> None:
+def show_build(copy: ServingCopy, settings: Settings) -> None:
     """Show since when the lists are live, the newest build of this app, and a button for the next one."""
     status = get_list_build(settings).read_status()
     is_running = status is not None and status.is_running
-    st.fragment(_show_build, run_every=POLL_SECONDS if is_running else None)(copy, settings, user, is_running)
+    st.fragment(_show_build, run_every=POLL_SECONDS if is_running else None)(copy, settings, is_running)
 
 
-def _show_build(copy: ServingCopy, settings: Settings, user: str | None, was_running: bool) -> None:
+def _show_build(copy: ServingCopy, settings: Settings, was_running: bool) -> None:
     build = get_list_build(settings)
     status = build.read_status()
     if was_running and status is not None and not status.is_running:
@@ -29,13 +30,14 @@ def _show_build(copy: ServingCopy, settings: Settings, user: str | None, was_run
     with st.container(horizontal=True, vertical_alignment="center"):
         published_at = copy.published.published_at
         st.caption(f"Lists live since {published_at:%d %b %Y, %H:%M:%S} UTC.", width="content")
-        if user is not None and st.button(
+        if settings.app_can_edit and st.button(
             "Build the lists now",
             key="build_lists",
             icon=":material/construction:",
             disabled=is_running,
             help="Applies all rules with the serving model and publishes the lists, as `recomart rules apply` does.",
         ):
+            user = get_user_name()
             if not user:
                 show_problems(["Your name: it is missing. Type it at the top of the page"])
             else:

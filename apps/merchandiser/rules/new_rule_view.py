@@ -3,7 +3,7 @@
 import streamlit as st
 
 from apps.merchandiser.rules.preview_view import show_preview
-from apps.merchandiser.rules.rule_editor import change_rules, show_problems
+from apps.merchandiser.rules.rule_editor import show_problems, show_result, try_change
 from apps.merchandiser.rules.rule_form import clear_form, show_rule_form
 from warehouse.publishing.published_rules import read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
@@ -16,7 +16,7 @@ CHECKED_KEY = "rule_checked"
 SAVED_KEY = "rule_saved"
 
 
-def show_new_rule(copy: ServingCopy, store: RuleStore, user: str | None) -> None:
+def show_new_rule(copy: ServingCopy, store: RuleStore, *, can_edit: bool) -> None:
     """Show the form of a new rule; a read-only app previews it, but saves nothing."""
     state = st.session_state
     if state.pop(SAVED_KEY, False):
@@ -24,8 +24,8 @@ def show_new_rule(copy: ServingCopy, store: RuleStore, user: str | None) -> None
     rule, problems = show_rule_form(copy)
     with st.container(horizontal=True):
         is_previewed = st.button("Preview", key="rule_preview", type="primary", icon=":material/compare:")
-        is_draft = user is not None and st.button("Save as draft", key="rule_save", icon=":material/draft:")
-        is_submitted = user is not None and st.button("Submit", key="rule_submit", icon=":material/send:")
+        is_draft = can_edit and st.button("Save as draft", key="rule_save", icon=":material/draft:")
+        is_submitted = can_edit and st.button("Submit", key="rule_submit", icon=":material/send:")
     if is_previewed or is_draft or is_submitted:
         state[CHECKED_KEY] = True
     if rule is None:
@@ -35,10 +35,11 @@ def show_new_rule(copy: ServingCopy, store: RuleStore, user: str | None) -> None
         return
     if is_previewed:
         state[PREVIEWED_KEY] = rule.model_dump_json()
-    if user is not None and (is_draft or is_submitted):
-        change_rules(
-            user, rule.reason or "", lambda: _add(copy, store, user, rule.model_copy(update={"is_draft": is_draft}))
-        )
+    if is_draft or is_submitted:
+        new_rule = rule.model_copy(update={"is_draft": is_draft})
+        if try_change(rule.reason or "", lambda user: _add(copy, store, user, new_rule)):
+            st.rerun()
+        show_result()
     if state.get(PREVIEWED_KEY) == rule.model_dump_json():
         show_preview(copy, rule)
     elif PREVIEWED_KEY in state:

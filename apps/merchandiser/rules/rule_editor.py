@@ -5,33 +5,37 @@ from collections.abc import Callable
 import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.users import ask_user_name
+from apps.merchandiser.users import ask_user_name, get_user_name
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 MESSAGE_KEY = "rule_message"
+PROBLEMS_KEY = "rule_problems"
 MAX_REASON_LENGTH = 500
 READ_ONLY_TEXT = (
     "Read-only: this app changes no rules. `recomart app --edit` or RECOMART_APP_CAN_EDIT=true starts it with editing."
 )
 
 
-def ask_editor(settings: Settings) -> str | None:
-    """Return the name of the person who changes rules, which may be empty; None if the app is read-only."""
+def ask_editor(settings: Settings) -> None:
+    """Ask for the name of the person who changes rules, or show that the app is read-only."""
     if settings.app_can_edit:
-        return ask_user_name()
-    st.caption(READ_ONLY_TEXT)
-    return None
+        ask_user_name()
+    else:
+        st.caption(READ_ONLY_TEXT)
 
 
-def change_rules(user: str, reason: str, change: Callable[[], str]) -> None:
-    """Make a change and run the page again with the change's message, or show what is wrong.
+def try_change(reason: str, change: Callable[[str], str]) -> bool:
+    """Make a change for the person of the session; keep its message, or what is wrong, for `show_result`.
 
     Args:
-        user: Name of the person.
         reason: Why, for colleagues.
-        change: Makes the change and returns the message about it.
+        change: Makes the change for a person and returns the message about it.
+
+    Returns:
+        Whether the change was made.
     """
+    user = get_user_name()
     problems = [
         *(
             ["Your name: it is missing. Type it at the top of the page, for the history of the rule"]
@@ -40,23 +44,24 @@ def change_rules(user: str, reason: str, change: Callable[[], str]) -> None:
         ),
         *(["Reason: it is missing. Type why, for colleagues"] if not reason.strip() else []),
     ]
-    if problems:
-        show_problems(problems)
-        return
-    try:
-        message = change()
-    except RecomartError as error:
-        show_problems([str(error)])
-        return
-    st.session_state[MESSAGE_KEY] = message
-    st.rerun()
+    if not problems:
+        try:
+            message = change(user)
+        except RecomartError as error:
+            problems = [str(error)]
+        else:
+            st.session_state[MESSAGE_KEY] = message
+            return True
+    st.session_state[PROBLEMS_KEY] = problems
+    return False
 
 
-def show_message() -> None:
-    """Show the message of the change that the run before this one made."""
+def show_result() -> None:
+    """Show once the message of a change that was made, or why it was not made."""
     message = st.session_state.pop(MESSAGE_KEY, None)
     if message is not None:
         st.success(escape_markdown(message), icon=":material/check_circle:")
+    show_problems(st.session_state.pop(PROBLEMS_KEY, []))
 
 
 def show_problems(problems: list[str]) -> None:

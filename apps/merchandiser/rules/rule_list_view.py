@@ -26,7 +26,7 @@ ROW_HEIGHT = 76
 MAX_TABLE_HEIGHT = 620
 
 
-def show_rules(copy: ServingCopy, store: RuleStore, user: str | None) -> None:
+def show_rules(copy: ServingCopy, store: RuleStore, *, can_edit: bool) -> None:
     """Show the rules of the chosen states, and the chosen rule."""
     applied_changes = read_applied_changes(copy)
     stored_rules = {**store.read_rules(), **store.read_removed_rules()}
@@ -43,7 +43,7 @@ def show_rules(copy: ServingCopy, store: RuleStore, user: str | None) -> None:
     rule_id = _choose_rule(rows, shown)
     if rule_id is not None:
         row = {str(name): value for name, value in rows[rows["rule"] == rule_id].iloc[0].to_dict().items()}
-        show_rule(store, stored_rules[rule_id], row, applied_changes, user)
+        show_rule(store, stored_rules[rule_id], row, applied_changes, can_edit=can_edit)
 
 
 def _choose_states(rows: pd.DataFrame) -> list[str]:

@@ -1,0 +1,38 @@
+"""The lists of the copy as the shop shows them now: without products that a rule blocked after the publication."""
+
+import pandas as pd
+import streamlit as st
+
+from apps.live_blocks import LiveBlocks
+from apps.merchandiser.copy_cache import query_once
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.settings import Settings
+
+
+def get_blocked_products(copy: ServingCopy) -> frozenset[str]:
+    """Return the products that blocks for all lists exclude now."""
+    return _open_live_blocks(Settings(), copy).get_products()
+
+
+def get_live_recommendations(copy: ServingCopy, user_id: str, n: int) -> pd.DataFrame:
+    """Return a customer's recommendations; like `ServingCopy.get_recommendations`, without blocked products."""
+    return _open_live_blocks(Settings(), copy).get_recommendations(user_id, n)
+
+
+def get_live_popular_products(copy: ServingCopy, n: int) -> pd.DataFrame:
+    """Return the popular products; like `ServingCopy.get_popular_products`, without blocked products."""
+    rows = query_once(ServingCopy.get_popular_products, copy, n)
+    return _open_live_blocks(Settings(), copy).remove_blocked(rows)
+
+
+# Two entries, as many as there are open copies.
+@st.cache_resource(
+    max_entries=2,
+    show_spinner=False,
+    hash_funcs={
+        Settings: lambda settings: str(settings.rules_file),
+        ServingCopy: lambda copy: copy.published.file,
+    },
+)
+def _open_live_blocks(settings: Settings, copy: ServingCopy) -> LiveBlocks:
+    return LiveBlocks(settings, copy)

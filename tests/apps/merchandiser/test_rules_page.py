@@ -1,0 +1,378 @@
+"""The page of the merchandising rules: states, the form, the preview, and changes by persons."""
+
+import os
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.rules.rule_labels import KIND_LABELS
+from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
+from warehouse.locks import exclusive_lock
+from warehouse.publishing.product_queries import search_products
+from warehouse.publishing.publisher import publish
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule, RuleKind, list_selections
+from warehouse.rules.rule_store import RuleStore, get_today
+from warehouse.settings import Settings
+
+NEW_RULE = {"rules_section": "Add a rule"}
+BOOST = Rule(kind="boost", scope="category", value="groceries", factor=2, reason="campaign")
+
+OpenEditor = Callable[..., AppTest]
+
+
+@pytest.fixture
+def shop(writable_warehouse: Settings, published_tables: list[str]) -> Settings:
+    """A published shop whose rules a test may change."""
+    publish(writable_warehouse, published_tables)
+    return writable_warehouse
+
+
+@pytest.fixture
+def store(shop: Settings) -> RuleStore:
+    return RuleStore(shop)
+
+
+@pytest.fixture
+def open_editor(open_app: OpenApp, shop: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenEditor:
+    """Return a function that opens the page with editing allowed, for a person."""
+    monkeypatch.setenv("RECOMART_APP_CAN_EDIT", "true")
+
+    def open_with(user: str = "ann", **query_params: str) -> AppTest:
+        app = open_app("rules", shop, **query_params)
+        return app.text_input(key="user_name").set_value(user).run()
+
+    return open_with
+
+
+def list_keys(app: AppTest) -> set[str]:
+    """Return the keys of the buttons."""
+    return {str(button.key) for button in app.button}
+
+
+def choose_kind(app: AppTest, kind: RuleKind, selection: int) -> None:
+    """Choose the kind of a new rule and the number of its selection of products."""
+    app.selectbox(key="rule_form_kind").select(kind).run()
+    (box,) = (box for box in app.selectbox if str(box.key).startswith("rule_form_selection"))
+    box.select_index(selection).run()
+
+
+def fill_fields(app: AppTest, copy: ServingCopy) -> None:
+    """Fill all fields of the products and numbers that the form shows."""
+    values = {"position": "2", "factor": "2,5", "every": "3", "max_products": "4", "after_days": "30"}
+    values |= {"min_price": "1.5", "max_price": "20,75", "max_age_days": "30"}
+    for field in app.text_input:
+        name = str(field.key).removeprefix("rule_form_")
+        if name in values:
+            field.set_value(values[name])
+    for name in ("brand", "category"):
+        for box in app.selectbox:
+            if box.key == f"rule_form_{name}":
+                box.select_index(0)
+    for field in app.text_input:
+        if field.key == "rule_product_search":
+            field.set_value(search_products(copy, "", 1)["product_id"].iloc[0])
+    app.run()
+
+
+def change(app: AppTest, rule_id: str, action: str, reason: str) -> None:
+    """Press a button of the opened rule, with a reason."""
+    (field,) = (field for field in app.text_input if str(field.key).startswith("rule_reason_"))
+    field.set_value(reason)
+    app.button(key=f"rule_{action}_{rule_id}").click().run()
+    assert not app.exception
+
+
+def test_no_rules_and_read_only(open_app: OpenApp) -> None:
+    app = open_app("rules")
+    assert not app.exception
+    assert "Read-only" in app.caption[0].value
+    assert "no rules yet" in app.info[0].value
+    assert list_keys(app) == set()
+    form = open_app("rules", **NEW_RULE)
+    assert list_keys(form) == {"rule_preview"}
+    assert not [field for field in form.text_input if field.key == "user_name"]
+    history = open_app("rules", rules_section="History")
+    assert "no changes yet" in history.info[0].value
+
+
+def test_read_only_shows_rules(open_app: OpenApp, shop: Settings, store: RuleStore) -> None:
+    store.add([BOOST], "ann", "campaign")
+    app = open_app("rules", shop, rule="r1")
+    assert not app.exception
+    assert list_keys(app) == set()
+    assert get_table(app, "effect")["state"].tolist() == ["Waiting"]
+    assert get_table(app, "before")["user"].tolist() == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "selection"), [(kind, number) for kind in KIND_LABELS for number in range(len(list_selections(kind)))]
+)
+def test_form_of_each_kind_submits_rule(
+    open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy, kind: RuleKind, selection: int
+) -> None:
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, kind, selection)
+    fill_fields(app, demo_copy)
+    app.button(key="rule_preview").click().run()
+    assert not app.exception
+    assert not app.error
+    if kind == "repurchase":
+        assert "no preview" in app.info[0].value
+    else:
+        assert app.metric[0].label == "Lists that change"
+    app.text_input(key="rule_form_reason").set_value("campaign").run()
+    app.button(key="rule_submit").click().run()
+    assert not app.exception
+    (stored,) = store.read_rules().values()
+    assert (stored.rule.kind, stored.rule.scope) == (kind, list_selections(kind)[selection].scope)
+    assert (stored.change.user, stored.change.why, stored.rule.reason) == ("ann", "campaign", "campaign")
+    assert stored.rule.factor in (None, 2.5)
+    assert "Rule r1 is submitted" in app.success[0].value
+    assert app.text_input(key="rule_form_reason").value == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "selection", "fields", "message"),
+    [
+        ("boost", 1, {"factor": "abc"}, "Factor: “abc” is not an amount. Write a number such as 12.50 or 12,50"),
+        ("boost", 1, {"factor": "1,200"}, "Factor: “1,200” can mean 1200 or 1.2. Write 1200, or 1.2"),
+        ("boost", 1, {"factor": "1"}, "Factor: it must be above 1. Correct the field"),
+        ("boost", 1, {}, "Factor: a rule of kind boost needs it. Correct the field"),
+        ("promote", 1, {"every": "2.5"}, "Every n-th place: it must be a whole number. Correct the field"),
+        ("block", 3, {}, "Price from: a rule with scope price has min_price or max_price"),
+        ("block", 3, {"min_price": "5", "max_price": "5"}, "Price below: it is not above min_price. Correct the field"),
+        ("block", 4, {"max_age_days": "0"}, "First seen in the last (days): it must be at least 1. Correct the field"),
+        ("block", 0, {}, "Product: it is missing. Choose one"),
+    ],
+)
+def test_wrong_fields_are_named(
+    open_editor: OpenEditor, store: RuleStore, kind: RuleKind, selection: int, fields: dict[str, str], message: str
+) -> None:
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, kind, selection)
+    for box in app.selectbox:
+        if box.key == "rule_form_brand":
+            box.select_index(0)
+    for name, text in fields.items():
+        app.text_input(key=f"rule_form_{name}").set_value(text)
+    assert not app.run().error
+    for button in ("rule_preview", "rule_submit"):
+        app.button(key=button).click().run()
+        assert not app.exception
+        assert escape_markdown(message) in app.error[0].value
+    assert store.read_rules() == {}
+
+
+def test_last_day_before_first_day_is_named(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, "block", 1)
+    fill_fields(app, demo_copy)
+    app.date_input(key="rule_form_first_day").set_value(date(2030, 1, 2))
+    app.date_input(key="rule_form_last_day").set_value(date(2030, 1, 1))
+    app.button(key="rule_preview").click().run()
+    assert "it is before the first day" in app.error[0].value
+
+
+def test_preview_shows_changes(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
+    """A change of the form hides the preview, and nothing is saved without a name and a reason."""
+    app = open_editor("", **NEW_RULE)
+    product = search_products(demo_copy, "", 1).iloc[0]
+    app.text_input(key="rule_product_search").set_value(str(product["product_id"])).run()
+    app.button(key="rule_preview").click().run()
+    assert not app.exception
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert int(metrics["Lists that change"].split(" of ")[0]) > 0
+    assert metrics["Places after"] == "0.0%"
+    assert "By the model's scores, the lists lose" in metrics
+    tables = [table.value for table in app.dataframe]
+    assert [list(table["product_id"]) for table in tables if "list_count" in table][1] == [product["product_id"]]
+    (example,) = (table for table in tables if "before" in table)
+    assert product["product_name"] in set(example["before"]) - set(example["after"])
+    assert len(example) == 10
+    app.button(key="rule_submit").click().run()
+    assert "Your name" in app.error[0].value
+    assert "Reason" in app.error[1].value
+    assert store.read_rules() == {}
+    choose_kind(app, "block", 4)
+    app.text_input(key="rule_form_max_age_days").set_value("30").run()
+    assert not app.metric
+    assert any("Preview it again" in caption.value for caption in app.caption)
+
+
+def test_contradicting_rule_is_refused(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
+    store.add([Rule(kind="promote", scope="new", max_age_days=30, every=3)], "bob", "first")
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, "promote", 4)
+    fill_fields(app, demo_copy)
+    app.text_input(key="rule_form_reason").set_value("second")
+    app.button(key="rule_submit").click().run()
+    assert "already have a promote rule" in app.error[0].value
+    assert store.read_rules().keys() == {"r1"}
+
+
+def test_draft_is_submitted_stopped_and_undone(open_editor: OpenEditor, store: RuleStore) -> None:
+    store.add([BOOST.model_copy(update={"is_draft": True})], "bob", "idea")
+    app = open_editor()
+    assert get_table(app, "effect")["note"].tolist() == ["waits to be submitted"]
+    app.selectbox(key="rule_id").select("r1").run()
+    assert app.query_params["rule"] == "r1"
+    change(app, "r1", "submit", "agreed")
+    assert "It takes effect with the next lists" in app.success[0].value
+    change(app, "r1", "stop", "too early")
+    assert store.read_rules()["r1"].rule.is_stopped
+    assert "rule_stop_r1" not in list_keys(app)
+    change(app, "r1", "undo", "")
+    assert "Reason: it is missing" in app.error[0].value.replace("\\", "")
+    change(app, "r1", "undo", "not too early")
+    assert not store.read_rules()["r1"].rule.is_stopped
+    history = get_table(app, "before")
+    assert history["action"].tolist() == ["undo", "stop", "submit", "add"]
+    assert history["why"].tolist() == ["not too early", "too early", "agreed", "idea"]
+    assert history["after"].iloc[1].endswith("(stopped)")
+
+
+def test_removed_rule_is_restored(open_editor: OpenEditor, store: RuleStore) -> None:
+    store.add([BOOST], "bob", "idea")
+    app = open_editor(rule="r1")
+    change(app, "r1", "undo", "mistake")
+    assert store.read_rules() == {}
+    app.pills(key="rule_states").set_value(["removed"]).run()
+    assert get_table(app, "effect")["state"].tolist() == ["Removed"]
+    change(app, "r1", "undo", "no mistake")
+    assert store.read_rules()["r1"].rule == BOOST
+
+
+def test_stale_page_changes_nothing(open_editor: OpenEditor, store: RuleStore) -> None:
+    """Two persons have a rule open; the second one gets a message about the change of the first one."""
+    store.add([BOOST], "bob", "idea")
+    first, second = open_editor("ann", rule="r1"), open_editor("eve", rule="r1")
+    change(first, "r1", "stop", "enough")
+    change(second, "r1", "undo", "mistake")
+    assert "rule r1 not changed: ann changed it at" in second.error[0].value.replace("\\", "")
+    assert [stored.change.user for stored in store.read_rules().values()] == ["ann"]
+
+
+def test_block_acts_at_once_in_app(
+    open_app: OpenApp, open_editor: OpenEditor, store: RuleStore, shop: Settings, demo_copy: ServingCopy
+) -> None:
+    """The lists of customers and of new customers, and the reason of the absence, follow a new block."""
+    user_id = str(demo_copy.search_customers(limit=1)["user_id"].iloc[0])
+    published = demo_copy.get_recommendations(user_id, 11)["product_id"].tolist()
+    popular = demo_copy.get_popular_products(11)["product_id"].tolist()
+    app = open_editor(**NEW_RULE)
+    for product_id in dict.fromkeys([published[0], popular[0]]):
+        app.text_input(key="rule_product_search").set_value(product_id).run()
+        app.text_input(key="rule_form_reason").set_value("recalled").run()
+        app.button(key="rule_submit").click().run()
+        assert "takes effect at once" in app.success[0].value
+    blocked = {published[0], popular[0]}
+    customers = open_app("customers", shop, customer=user_id)
+    expected = [product for product in published if product not in blocked]
+    table = get_table(customers, "reason")
+    assert table["product_id"].tolist()[:9] == expected[:9]
+    assert table["rank"].tolist() == list(range(1, 11))
+    new_customers = get_table(open_app("customers", shop, section="New customers"), "reason")
+    assert not blocked & set(new_customers["product_id"])
+    absence = open_app("customers", shop, customer=user_id, view="Why not?")
+    absence.text_input(key="absent_product").set_value(published[0]).run()
+    assert any("blocks it now" in element.value for element in absence.markdown)
+    product = open_app("products", shop, product=published[0])
+    assert "blocks it now" in product.warning[0].value
+
+
+def test_states_are_filtered(open_editor: OpenEditor, store: RuleStore) -> None:
+    today = get_today()
+    store.add(
+        [
+            BOOST,
+            BOOST.model_copy(update={"is_draft": True}),
+            BOOST.model_copy(update={"valid_from": today + timedelta(days=3)}),
+            BOOST.model_copy(update={"valid_until": today}),
+            Rule(kind="block", scope="product", value="p1"),
+        ],
+        "ann",
+        "test",
+    )
+    app = open_editor()
+    table = get_table(app, "effect")
+    assert dict(zip(table["rule"], table["state"], strict=True)) == {
+        "r1": "Waiting", "r2": "Draft", "r3": "Waiting", "r5": "Live",
+    }  # fmt: skip
+    app.pills(key="rule_states").set_value(["ended"]).run()
+    assert get_table(app, "effect")["rule"].tolist() == ["r4"]
+    assert app.selectbox(key="rule_id").options[0].startswith("r4: ")
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+def test_hostile_texts_are_shown_as_text(
+    open_editor: OpenEditor, open_app: OpenApp, shop: Settings, store: RuleStore, text: str
+) -> None:
+    """A brand, a reason and the names of persons, in the table, the details, the history and the Today page."""
+    store.add([Rule(kind="block", scope="brand", value=text, reason=text)], text, text)
+    app = open_editor(text[:100], rule="r1")
+    assert not app.exception
+    table = get_table(app, "effect")
+    assert table["reason"].tolist() == [text]
+    assert table["changed_by"].tolist() == [text]
+    assert escape_markdown(text[:60]) in app.markdown[0].value
+    assert f"Reason: {escape_markdown(text[:60])}" in app.caption[1].value
+    assert "<" not in app.button(key="rule_undo_r1").label.replace("\\<", "")
+    change(app, "r1", "stop", text)
+    assert get_table(app, "before")["why"].tolist() == [text, text]
+    linked = open_app("rules", shop, rule=text)
+    assert not linked.exception
+    assert escape_markdown(text[:30]) in linked.warning[0].value
+    search = open_editor(**NEW_RULE)
+    search.text_input(key="rule_product_search").set_value(text).run()
+    assert not search.exception
+    assert escape_markdown(text[:30]) in search.info[0].value
+
+
+def test_damaged_store_is_named(open_app: OpenApp, shop: Settings) -> None:
+    shop.rules_file.write_text("x\n", encoding="utf-8")
+    app = open_app("rules", shop)
+    assert not app.exception
+    assert "is not a change" in app.warning[0].value
+    today = open_app("today", shop)
+    assert not today.exception
+    assert any("is not a change" in element.value for element in today.markdown)
+
+
+def test_today_has_line_of_rules(open_app: OpenApp, shop: Settings, store: RuleStore) -> None:
+    first_day = get_today() + timedelta(days=3)
+    store.add([BOOST, BOOST.model_copy(update={"valid_from": first_day})], "ann", "test")
+    app = open_app("today", shop)
+    assert not app.exception
+    text = escape_markdown(f"Rules: 2 waiting; r2 starts on {first_day}.")
+    assert any(text in element.value for element in app.markdown)
+
+
+def test_failed_build_is_explained(open_editor: OpenEditor, shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app shows which process keeps the warehouse busy, and the lists of before stay."""
+    monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
+    app = open_editor()
+    with exclusive_lock(shop.dbt_target_dir / "building.lock", "dbt build", 5):
+        app.button(key="build_lists").click().run()
+        assert app.button(key="build_lists").disabled
+        deadline = time.monotonic() + 30
+        while not app.error:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+            app.run()
+    assert not app.exception
+    message = app.error[0].value.replace("\\", "")
+    assert f"process {os.getpid()}" in message
+    assert "runs another dbt build" in message
+    assert not app.button(key="build_lists").disabled
+
+
+def test_build_needs_name(open_editor: OpenEditor) -> None:
+    app = open_editor("")
+    app.button(key="build_lists").click().run()
+    assert "Your name" in app.error[0].value
