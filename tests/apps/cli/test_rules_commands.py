@@ -109,7 +109,7 @@ def test_wrong_rule_is_not_added(
         ("kind,scope,value\nblock,brand,a\nboost,brand,a\n", "line 3: factor: a rule of kind boost needs it"),
         ("kind,scope,value,last_day\nblock,brand,a,tomorrow\n", "line 2: Invalid isoformat string: 'tomorrow'. Write"),
         ("kind,scope,value\nblock,brand,a,b\n", "line 2: the line has more values than columns"),
-        ('kind,scope,value,reason\nblock,new,,"two\nlines"\n', "line 3: a rule with scope new has max_age_days"),
+        ('kind,scope,value,reason\nblock,new,,"two\nlines"\n', "line 3: max_age_days: a rule with scope new has it"),
         ('kind,scope,value,reason\nblock,brand,no such brand,"two\nlines"\n', "line 3: the shop has no brand"),
         ("kind,scope,value\nblock,brand,no such brand\n", "line 2: the shop has no brand 'no such brand'"),
     ],

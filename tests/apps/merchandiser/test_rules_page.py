@@ -16,7 +16,7 @@ from warehouse.locks import exclusive_lock
 from warehouse.publishing.product_queries import search_products
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule import Rule, RuleKind, list_selections
+from warehouse.rules.rule import KINDS_WITHOUT_PLACEMENTS, Rule, RuleKind, list_selections
 from warehouse.rules.rule_store import RuleStore, get_today
 from warehouse.settings import Settings
 
@@ -65,6 +65,7 @@ def choose_kind(app: AppTest, kind: RuleKind, selection: int) -> None:
 def fill_fields(app: AppTest, copy: ServingCopy) -> None:
     """Fill all fields of the products and numbers that the form shows."""
     values = {"position": "2", "factor": "2,5", "every": "3", "max_products": "4", "after_days": "30"}
+    values["max_impressions"] = "5"
     values |= {"min_price": "1.5", "max_price": "20,75", "max_age_days": "30"}
     for field in app.text_input:
         name = str(field.key).removeprefix("rule_form_")
@@ -122,7 +123,7 @@ def test_form_of_each_kind_submits_rule(
     app.button(key="rule_preview").click().run()
     assert not app.exception
     assert not app.error
-    if kind == "repurchase":
+    if kind in KINDS_WITHOUT_PLACEMENTS:
         assert "no preview" in app.info[0].value
     else:
         assert app.metric[0].label == "Lists that change"
@@ -259,7 +260,7 @@ def test_stale_page_changes_nothing(open_editor: OpenEditor, store: RuleStore) -
 
 
 def test_block_acts_at_once_in_app(
-    open_app: OpenApp, open_editor: OpenEditor, store: RuleStore, shop: Settings, demo_copy: ServingCopy
+    open_app: OpenApp, open_editor: OpenEditor, shop: Settings, demo_copy: ServingCopy
 ) -> None:
     """The lists of customers and of new customers, and the reason of the absence, follow a new block."""
     user_id = str(demo_copy.search_customers(limit=1)["user_id"].iloc[0])
