@@ -11,7 +11,7 @@ import torch
 from models_ml.config import TrainConfig
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
-from tests.recomart_cli import RecomartCli
+from tests.recomart_cli import InProcessCli, RecomartCli
 from tests.three_feed_shop import Shop
 from warehouse.demo.config import DemoConfig
 from warehouse.demo.generator import generate_shop
@@ -95,8 +95,14 @@ def demo_copy(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def recomart(tmp_path_factory: pytest.TempPathFactory) -> RecomartCli:
-    """The command line."""
+    """The command line, each command in a process of its own."""
     return RecomartCli(tmp_path_factory.mktemp("somewhere_else"))
+
+
+@pytest.fixture(scope="session")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> InProcessCli:
+    """The command line in the test's process; a command takes a second less."""
+    return InProcessCli(tmp_path_factory.mktemp("somewhere_else"))
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ CHANGED_FILE_QUERY = "select min(path) from raw.loaded_files"
 
 @pytest.fixture(scope="module")
 def retrained_shop_settings(
-    demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory, recomart: RecomartCli
+    demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory, cli: RecomartCli
 ) -> Settings:
     """The demo shop with two trainings; between them, pairs were removed and an event weight changed."""
     copy = Settings(warehouse=tmp_path_factory.mktemp("retrained") / "warehouse")
@@ -52,26 +52,26 @@ def retrained_shop_settings(
         )
     # A tenth of the customers was removed: the default gate would reject the model.
     copy.policy_file.write_text('{"gates": {"max_customers_lost": 0.5}}')
-    recomart.run_json("train", "--warehouse", copy.warehouse)
+    cli.run_json("train", "--warehouse", copy.warehouse)
     return copy
 
 
 @pytest.fixture(scope="module")
-def listed_versions(retrained_shop_settings: Settings, recomart: RecomartCli) -> list[dict[str, Any]]:
+def listed_versions(retrained_shop_settings: Settings, cli: RecomartCli) -> list[dict[str, Any]]:
     """The listed versions, newest first."""
-    report = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)
+    report = cli.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)
     versions: list[dict[str, Any]] = report["datasets"]
     return versions
 
 
 def test_datasets_lists_versions_with_runs(
-    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
+    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], cli: RecomartCli
 ) -> None:
     new, old = listed_versions
     assert new["interactions"] < old["interactions"]
     assert (len(new["runs"]), new["is_serving"], len(old["runs"]), old["is_serving"]) == (1, True, 1, False)
     assert new["missing_files"] == old["missing_files"] == []
-    printed = recomart("datasets", "--warehouse", retrained_shop_settings.warehouse).stdout
+    printed = cli("datasets", "--warehouse", retrained_shop_settings.warehouse).stdout
     assert all(version["dataset_hash"][:12] in printed and version["runs"][0] in printed for version in listed_versions)
 
 
@@ -79,10 +79,10 @@ def test_diff_reports_settings_files_and_pairs(
     retrained_shop_settings: Settings,
     demo_warehouse: Settings,
     listed_versions: list[dict[str, Any]],
-    recomart: RecomartCli,
+    cli: RecomartCli,
 ) -> None:
     new, old = (version["dataset_hash"] for version in listed_versions)
-    diff = recomart.run_json("datasets", "diff", old[:8], new[:8], "--warehouse", retrained_shop_settings.warehouse)
+    diff = cli.run_json("datasets", "diff", old[:8], new[:8], "--warehouse", retrained_shop_settings.warehouse)
     with open_reader(demo_warehouse) as connection:
         pairs, customers, doubled = connection.execute(
             f"""
@@ -121,19 +121,19 @@ def test_diff_reports_settings_files_and_pairs(
         "features": {"validation", "test", "now"},
         "evaluation_pairs": {"validation", "test"},
     }
-    printed = recomart("datasets", "diff", old, new, "--warehouse", retrained_shop_settings.warehouse)
+    printed = cli("datasets", "diff", old, new, "--warehouse", retrained_shop_settings.warehouse)
     assert "settings.event_weights.purchase.weight" in printed.stdout, printed.stderr
 
 
 @pytest.mark.slow
 def test_training_on_old_version_is_repeatable(
-    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
+    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], cli: RecomartCli
 ) -> None:
     """The artifact is equal byte for byte, and no mart is read."""
     _, old = listed_versions
     with open_reader(retrained_shop_settings) as connection:
         previous_metrics = read_metrics(connection, old["runs"][0])
-    summary = recomart.run_json(
+    summary = cli.run_json(
         "train", "--dataset", old["dataset_hash"][:10], "--warehouse", retrained_shop_settings.warehouse
     )
     assert summary["dataset_hash"] == old["dataset_hash"]
@@ -141,7 +141,7 @@ def test_training_on_old_version_is_repeatable(
         retrained_shop_settings.models_dir / run / TENSORS_FILE for run in (old["runs"][0], summary["run_id"])
     )
     assert first.read_bytes() == repeated.read_bytes()
-    versions = recomart.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)["datasets"]
+    versions = cli.run_json("datasets", "--warehouse", retrained_shop_settings.warehouse)["datasets"]
     (reused,) = (version for version in versions if version["dataset_hash"] == old["dataset_hash"])
     assert reused["runs"] == [*old["runs"], summary["run_id"]]
     assert reused["is_serving"]
@@ -177,18 +177,16 @@ def test_diff_spills_into_warehouse_folder(
 
 @pytest.mark.slow
 def test_damaged_version_is_reported(
-    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], recomart: RecomartCli
+    retrained_shop_settings: Settings, listed_versions: list[dict[str, Any]], cli: RecomartCli
 ) -> None:
-    result = recomart("train", "--dataset", "xyz", "--warehouse", retrained_shop_settings.warehouse)
+    result = cli("train", "--dataset", "xyz", "--warehouse", retrained_shop_settings.warehouse)
     assert_one_line_error(result, "begins with 'xyz'", "recomart datasets")
     new = listed_versions[0]["dataset_hash"]
     file = retrained_shop_settings.datasets_dir / new / "interactions.parquet"
     content = file.read_bytes()
     try:
         file.write_bytes(content[:1000])
-        assert_one_line_error(
-            recomart("train", "--warehouse", retrained_shop_settings.warehouse), file, "cannot be read"
-        )
+        assert_one_line_error(cli("train", "--warehouse", retrained_shop_settings.warehouse), file, "cannot be read")
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
             train_model(retrained_shop_settings, TrainConfig(), hash_prefix=new)
         with pytest.raises(ModelError, match=r"interactions\.parquet cannot be read"):
@@ -213,8 +211,8 @@ def test_find_version_rejects_ambiguous_hash(tmp_path: Path) -> None:
             find_version(Settings(warehouse=tmp_path), prefix)
 
 
-def test_datasets_without_versions_gives_hint(recomart: RecomartCli, tmp_path: Path) -> None:
-    assert_one_line_error(recomart("datasets", "--warehouse", tmp_path / "none"), "the warehouse does not exist")
+def test_datasets_without_versions_gives_hint(cli: RecomartCli, tmp_path: Path) -> None:
+    assert_one_line_error(cli("datasets", "--warehouse", tmp_path / "none"), "the warehouse does not exist")
     with open_writer(Settings(warehouse=tmp_path)):
         pass
-    assert "Run `recomart train` to create one" in recomart("datasets", "--warehouse", tmp_path).stdout
+    assert "Run `recomart train` to create one" in cli("datasets", "--warehouse", tmp_path).stdout

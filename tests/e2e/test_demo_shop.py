@@ -25,16 +25,16 @@ def query_warehouse(settings: Settings, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_status_equals_planted_rows(demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli) -> None:
-    status = recomart.run_json("status", "--warehouse", demo_warehouse.warehouse)
+def test_status_equals_planted_rows(demo_warehouse: Settings, demo_truth: DemoTruth, cli: RecomartCli) -> None:
+    status = cli.run_json("status", "--warehouse", demo_warehouse.warehouse)
     feeds = {feed.pop("feed"): feed for feed in status["feeds"]}
     names = ("files", "lines", "loaded", "rejected", "clean", "duplicates", "quarantined")
     for feed, truth in demo_truth.feeds.items():
         assert {name: feeds[feed][name] for name in names} == {name: getattr(truth, name) for name in names}
 
 
-def test_audit_equals_planted_days(demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli) -> None:
-    report = recomart.run_json("audit", "--days", demo_truth.config.days, "--warehouse", demo_warehouse.warehouse)
+def test_audit_equals_planted_days(demo_warehouse: Settings, demo_truth: DemoTruth, cli: RecomartCli) -> None:
+    report = cli.run_json("audit", "--days", demo_truth.config.days, "--warehouse", demo_warehouse.warehouse)
     names = ("files", "lines", "loaded", "rejected", "clean", "duplicates", "quarantined")
     days = {(day["feed"], day["delivery_day"]): day for day in report["days"]}
     expected = {(feed, day.isoformat()): truth for feed, days in demo_truth.days.items() for day, truth in days.items()}
@@ -75,14 +75,14 @@ def test_columns_with_customer_ids_are_marked(demo_warehouse: Settings) -> None:
 
 
 def test_audit_warns_of_files_delivered_twice(
-    demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
+    demo_warehouse: Settings, demo_truth: DemoTruth, cli: RecomartCli
 ) -> None:
     options = ("--feed", "events", "--days", demo_truth.config.days, "--warehouse", demo_warehouse.warehouse)
-    report = recomart.run_json("audit", *options)
+    report = cli.run_json("audit", *options)
     compared = {day["delivery_day"] for day in report["days"] if day["usual_lines"]}
     doubled = {day.isoformat() for day, truth in demo_truth.days["events"].items() if truth.files == 2} & compared
     assert {day["delivery_day"] for day in report["days"] if day["warning"]} == doubled != set()
-    printed = recomart("audit", *options).stdout
+    printed = cli("audit", *options).stdout
     assert [line for line in printed.splitlines() if "lines where" in line] == [
         f"unusual: {warning}" for warning in report["warnings"]
     ]
@@ -90,22 +90,20 @@ def test_audit_warns_of_files_delivered_twice(
 
 
 @pytest.mark.slow
-def test_quarantined_shows_original_rows(
-    demo_warehouse: Settings, demo_truth: DemoTruth, recomart: RecomartCli
-) -> None:
+def test_quarantined_shows_original_rows(demo_warehouse: Settings, demo_truth: DemoTruth, cli: RecomartCli) -> None:
     command = ("quarantined", "--feed", "purchases", "--reason", "bad_price", "--warehouse", demo_warehouse.warehouse)
-    report = recomart.run_json(*command, "-n", "2")
+    report = cli.run_json(*command, "-n", "2")
     assert report["row_count"] == demo_truth.feeds["purchases"].quarantined_by_reason["bad_price"]
     assert len(report["rows"]) == 2
     for row in report["rows"]:
         line = (demo_warehouse.landing_dir / row["file"]).read_text(encoding="utf-8").splitlines()[row["line"] - 1]
         assert sorted(value for value in row["raw_row"].values() if value) == sorted(filter(None, line.split(",")))
         assert row["raw_row"]["price"] in ("on request", "-1.00")
-    printed = recomart(*command).stdout
+    printed = cli(*command).stdout
     assert f"{row['file']}:{row['line']}" in printed
     assert report["reasons"]["bad_price"]["what_to_do"][:30] in printed
     for unknown in (("--feed", "nothing"), ("--reason", "nothing")):
-        result = recomart("quarantined", *unknown, "--warehouse", demo_warehouse.warehouse)
+        result = cli("quarantined", *unknown, "--warehouse", demo_warehouse.warehouse)
         assert result.returncode == 1
         assert "'nothing': known are" in result.stderr
 
@@ -142,8 +140,8 @@ def test_model_ranks_above_popularity(demo_warehouse: Settings) -> None:
     assert {"recent_popularity", "item_item"} < ndcg.keys()
 
 
-def test_evaluate_shows_segments_and_intervals(demo_warehouse: Settings, recomart: RecomartCli) -> None:
-    report = recomart.run_json("evaluate", "--warehouse", demo_warehouse.warehouse)
+def test_evaluate_shows_segments_and_intervals(demo_warehouse: Settings, cli: RecomartCli) -> None:
+    report = cli.run_json("evaluate", "--warehouse", demo_warehouse.warehouse)
     assert {row["k"] for row in report["metrics"]} == {5, 10, 20}
     assert {row["segment_value"] for row in report["segments"]["customer"]["metrics"]} == {"known", "new"}
     assert report["segments"].keys() == {"activity", "customer", "product", "category", "purchase"}
@@ -151,10 +149,10 @@ def test_evaluate_shows_segments_and_intervals(demo_warehouse: Settings, recomar
     assert not report["repeat_purchases"]["is_repeat_shop"]
     for row in report["differences"]:
         assert row["lower_bound"] <= row["difference"] <= row["upper_bound"], row
-    printed = recomart("evaluate", "-k", "5", "--by", "customer", "--warehouse", demo_warehouse.warehouse).stdout
+    printed = cli("evaluate", "-k", "5", "--by", "customer", "--warehouse", demo_warehouse.warehouse).stdout
     assert "top 5" in printed
     assert {"als", "popularity", "recent_popularity", "item_item", "oracle", "new"} <= set(printed.split())
-    result = recomart("evaluate", "-k", "7", "--warehouse", demo_warehouse.warehouse)
+    result = cli("evaluate", "-k", "7", "--warehouse", demo_warehouse.warehouse)
     assert_one_line_error(result, "no metrics for --k 7", "5, 10, 20")
 
 
@@ -167,23 +165,23 @@ def test_every_customer_has_recommendations(demo_warehouse: Settings) -> None:
     ) == [(0,)]
 
 
-def test_recommend_shows_reasons(demo_warehouse: Settings, recomart: RecomartCli) -> None:
-    customers = recomart.run_json("customers", "-n", "1", "--warehouse", demo_warehouse.warehouse)["customers"]
+def test_recommend_shows_reasons(demo_warehouse: Settings, cli: RecomartCli) -> None:
+    customers = cli.run_json("customers", "-n", "1", "--warehouse", demo_warehouse.warehouse)["customers"]
     user = customers[0]["user_id"]
-    payload = recomart.run_json("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
+    payload = cli.run_json("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
     assert [product["rank"] for product in payload["recommendations"]] == list(range(1, 8))
     assert all(product["reason"] and product["price"] > 0 for product in payload["recommendations"])
-    printed = recomart("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
+    printed = cli("recommend", "--user", user, "-n", "7", "--warehouse", demo_warehouse.warehouse)
     assert payload["recommendations"][0]["product_name"] in printed.stdout
 
 
 @pytest.mark.slow
-def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomart: RecomartCli) -> None:
+def test_recommend_for_basket_without_customer(demo_warehouse: Settings, cli: RecomartCli) -> None:
     basket = [
         product
         for (product,) in query_warehouse(demo_warehouse, "select product_id from marts.rec_popular_products limit 2")
     ]
-    payload = recomart.run_json(
+    payload = cli.run_json(
         "recommend", "--basket", f"{basket[0]}, {basket[1]},p999", "-n", "5", "--warehouse", demo_warehouse.warehouse
     )
     recommended = {product["product_id"] for product in payload["recommendations"]}
@@ -201,9 +199,9 @@ def test_recommend_for_basket_without_customer(demo_warehouse: Settings, recomar
     ],
 )
 def test_unknown_ids_get_popular_products(
-    demo_warehouse: Settings, recomart: RecomartCli, command: tuple[str, ...], note: str
+    demo_warehouse: Settings, cli: RecomartCli, command: tuple[str, ...], note: str
 ) -> None:
-    payload = recomart.run_json(*command, "-n", "3", "--warehouse", demo_warehouse.warehouse)
+    payload = cli.run_json(*command, "-n", "3", "--warehouse", demo_warehouse.warehouse)
     popular_products = query_warehouse(
         demo_warehouse, "select product_id from marts.rec_popular_products order by rank limit 3"
     )
@@ -214,36 +212,36 @@ def test_unknown_ids_get_popular_products(
     assert note in payload["notes"][0]
 
 
-def test_similar_and_explain_name_products(demo_warehouse: Settings, recomart: RecomartCli) -> None:
+def test_similar_and_explain_name_products(demo_warehouse: Settings, cli: RecomartCli) -> None:
     options = ("--warehouse", demo_warehouse.warehouse)
     (product, name), (history_product, history_name) = query_warehouse(
         demo_warehouse,
         "select product_id, product_name from marts.dim_products where is_available and product_id in "
         "(select product_id from marts.ml_interactions where cutoff = 'now') order by product_id limit 2",
     )
-    similar = recomart("similar", product, "-n", "4", *options).stdout
+    similar = cli("similar", product, "-n", "4", *options).stdout
     assert f"4 products similar to {product}" in similar
     assert f"Like {name}" in similar
     command = ("explain", "--basket", f"{history_product},{product},x1", "--product", product, *options)
-    explanation = recomart.run_json(*command)
+    explanation = cli.run_json(*command)
     contributions = {part["product_id"]: part for part in explanation["contributions"]}
     names = {product_id: part["product_name"] for product_id, part in contributions.items()}
     assert names == {product: name, history_product: history_name}
     total = sum(part["contribution"] for part in contributions.values())
     assert total == pytest.approx(explanation["score"], rel=1e-4)
-    printed = recomart(*command).stdout
+    printed = cli(*command).stdout
     assert f"{name} ({product}): score {explanation['score']:.4f}, the sum of these contributions:" in printed
     assert "unknown to the model, ignored: x1" in printed
 
 
 @pytest.mark.slow
-def test_demo_shows_accounting_and_top_ten(recomart: RecomartCli, tmp_path: Path) -> None:
-    result = recomart("demo", "--warehouse", tmp_path)
+def test_demo_shows_accounting_and_top_ten(cli: RecomartCli, tmp_path: Path) -> None:
+    result = cli("demo", "--warehouse", tmp_path)
     assert result.returncode == 0, result.stderr
     for text in ("Rows by feed and status", "popularity", "oracle", "Top 10 for customer", "make app"):
         assert text in result.stdout
     assert result.stdout.count("Because you ") >= 5
-    user = recomart.run_json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]
+    user = cli.run_json("customers", "-n", "1", "--warehouse", tmp_path)["customers"][0]["user_id"]
     assert f"Top 10 for customer {user}" in result.stdout
 
 

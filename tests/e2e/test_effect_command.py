@@ -19,8 +19,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_effect_prints_tables(recomart: RecomartCli, folder: Path) -> None:
-    result = recomart("effect", "--warehouse", folder)
+def test_effect_prints_tables(cli: RecomartCli, folder: Path) -> None:
+    result = cli("effect", "--warehouse", folder)
     assert result.returncode == 0, result.stderr
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert lines[0] == "Experiment rules, from 2026-03-12 without an end"
@@ -38,11 +38,11 @@ def test_effect_prints_tables(recomart: RecomartCli, folder: Path) -> None:
     assert lines[-1].startswith("The shop has no impressions. They are inferred:")
 
 
-def test_effect_counts_days_of_both_bases(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_effect_counts_days_of_both_bases(cli: RecomartCli, tmp_path: Path) -> None:
     """The newest days are those of the calendar, also where a day has inferred and measured figures."""
     with open_writer(Settings(warehouse=tmp_path)) as connection:
         create_effect_marts(connection, date(2026, 3, 3))
-    result = recomart("effect", "--warehouse", tmp_path)
+    result = cli("effect", "--warehouse", tmp_path)
     assert result.returncode == 0, result.stderr
     _, _, days = result.stdout.partition("Recommendations by day")
     lines = [" ".join(line.split()[:3]) for line in days.splitlines() if line.strip().startswith("2026-")]
@@ -51,8 +51,8 @@ def test_effect_counts_days_of_both_bases(recomart: RecomartCli, tmp_path: Path)
     assert "The first measured impression is of 2026-03-03." in " ".join(result.stdout.split())
 
 
-def test_effect_as_json(recomart: RecomartCli, folder: Path) -> None:
-    payload = recomart.run_json("effect", "--experiment", "lists", "--days", 1, "--warehouse", folder)
+def test_effect_as_json(cli: RecomartCli, folder: Path) -> None:
+    payload = cli.run_json("effect", "--experiment", "lists", "--days", 1, "--warehouse", folder)
     assert (payload["first_day"], payload["last_day"]) == ("2026-03-12", "2026-03-12")
     assert {arm["experiment"] for arm in payload["arms"]} == {"lists"}
     assert payload["metrics"][0]["verdict"] == "higher than in the control"
@@ -64,18 +64,18 @@ def test_effect_as_json(recomart: RecomartCli, folder: Path) -> None:
     ]  # fmt: skip
 
 
-def test_effect_without_experiment(recomart: RecomartCli, demo_warehouse: Settings) -> None:
+def test_effect_without_experiment(cli: RecomartCli, demo_warehouse: Settings) -> None:
     """A shop with neither experiments nor impressions nor actions since its first publication."""
-    result = recomart("effect", "--warehouse", demo_warehouse.warehouse)
+    result = cli("effect", "--warehouse", demo_warehouse.warehouse)
     assert result.returncode == 0, result.stderr
     assert "No experiment is declared." in result.stdout
-    payload = recomart.run_json("effect", "--warehouse", demo_warehouse.warehouse)
+    payload = cli.run_json("effect", "--warehouse", demo_warehouse.warehouse)
     assert payload["arms"] == payload["metrics"] == payload["days"] == []
 
 
-def test_effect_writes_page(recomart: RecomartCli, folder: Path) -> None:
+def test_effect_writes_page(cli: RecomartCli, folder: Path) -> None:
     page = folder / "reports" / "effect.html"
-    result = recomart("effect", "--html", page, "--warehouse", folder)
+    result = cli("effect", "--html", page, "--warehouse", folder)
     assert result.returncode == 0, result.stderr
     assert "Effect of recommendations" in page.read_text(encoding="utf-8")
     assert result.stdout.startswith(f"{page}: the page is written")

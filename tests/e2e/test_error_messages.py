@@ -45,18 +45,18 @@ def test_run_reports_missing_landing(recomart: RecomartCli, tmp_path: Path) -> N
     ],
     ids=["invalid YAML", "unknown target column", "missing source column"],
 )
-def test_wrong_sources_file(recomart: RecomartCli, tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+def test_wrong_sources_file(cli: RecomartCli, tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
     sources, landing = tmp_path / "sources.yml", tmp_path / "landing"
     sources.write_text(text, encoding="utf-8")
     landing.mkdir()
     (landing / "a.csv").write_text("id,name\n1,x\n", encoding="utf-8")
-    result = recomart("run", "--sources", sources, "--landing", landing, "--warehouse", tmp_path / "warehouse")
+    result = cli("run", "--sources", sources, "--landing", landing, "--warehouse", tmp_path / "warehouse")
     assert_one_line_error(result, sources, *parts)
 
 
 @pytest.mark.slow
-def test_explain_unknown_product(recomart: RecomartCli, demo_warehouse: Settings) -> None:
-    result = recomart("explain", "--user", "unknown", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
+def test_explain_unknown_product(cli: RecomartCli, demo_warehouse: Settings) -> None:
+    result = cli("explain", "--user", "unknown", "--product", "x1", "--warehouse", demo_warehouse.warehouse)
     assert_one_line_error(result, "unknown product 'x1'")
 
 
@@ -71,24 +71,24 @@ def test_command_reports_locking_process(
             assert_one_line_error(recomart(command, "--warehouse", demo_copy.warehouse), *parts)
 
 
-def test_command_reports_missing_warehouse(recomart: RecomartCli, tmp_path: Path) -> None:
-    assert_one_line_error(recomart("status", "--warehouse", tmp_path / "none"), tmp_path / "none", "recomart run")
+def test_command_reports_missing_warehouse(cli: RecomartCli, tmp_path: Path) -> None:
+    assert_one_line_error(cli("status", "--warehouse", tmp_path / "none"), tmp_path / "none", "recomart run")
     assert_one_line_error(
-        recomart("recommend", "--user", "u", "--warehouse", tmp_path / "none"),
+        cli("recommend", "--user", "u", "--warehouse", tmp_path / "none"),
         "nothing is published yet",
         "recomart run",
     )
 
 
 @pytest.mark.slow
-def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_audit_before_dbt_build(cli: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "catalog/2026-01-01").mkdir(parents=True)
     (tmp_path / "catalog/2026-01-01/page-1.json").write_text('{"products": [{"product_id": "p1"}]}', encoding="utf-8")
-    loaded = recomart("load", "--landing", tmp_path, "--warehouse", tmp_path / "warehouse")
+    loaded = cli("load", "--landing", tmp_path, "--warehouse", tmp_path / "warehouse")
     assert loaded.returncode == 0, loaded.stderr
     for command in ("audit", "quarantined"):
         assert_one_line_error(
-            recomart(command, "--warehouse", tmp_path / "warehouse"), "the audit marts are not built", "dbt build"
+            cli(command, "--warehouse", tmp_path / "warehouse"), "the audit marts are not built", "dbt build"
         )
 
 
@@ -101,10 +101,10 @@ def test_audit_before_dbt_build(recomart: RecomartCli, tmp_path: Path) -> None:
     ],
 )
 def test_invalid_environment_setting(
-    recomart: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
+    cli: RecomartCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert_one_line_error(recomart("status", "--warehouse", tmp_path), f"recomart: {variable}: ", problem)
+    assert_one_line_error(cli("status", "--warehouse", tmp_path), f"recomart: {variable}: ", problem)
 
 
 @pytest.mark.parametrize(
@@ -136,18 +136,18 @@ def test_path_need_not_be_utf8(recomart: RecomartCli, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_command_reports_damaged_database(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_command_reports_damaged_database(cli: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
     """A file of another kind, a truncated file, and a file with one damaged block."""
     database = tmp_path / "recomart.duckdb"
     parts = (f"{database}: the database is damaged", "recomart restore", "docs/operations/restore.md")
     database.write_text("hello")
-    assert_one_line_error(recomart("status", "--warehouse", tmp_path), *parts)
+    assert_one_line_error(cli("status", "--warehouse", tmp_path), *parts)
     shutil.copy(demo_warehouse.database, database)
     damage_table(database, "marts.rec_top_n")
-    assert_one_line_error(recomart("publish", "--warehouse", tmp_path), *parts)
+    assert_one_line_error(cli("publish", "--warehouse", tmp_path), *parts)
     os.truncate(database, database.stat().st_size // 2)
     for command in (["status"], ["publish"], ["load", "--landing", demo_warehouse.landing_dir]):
-        assert_one_line_error(recomart(*command, "--warehouse", tmp_path), *parts)
+        assert_one_line_error(cli(*command, "--warehouse", tmp_path), *parts)
 
 
 @pytest.mark.slow
@@ -159,46 +159,40 @@ def test_dbt_reports_damaged_block(demo_copy: Settings) -> None:
 
 @pytest.mark.parametrize("command", ["run", "status", "published", "demo-data"])
 @pytest.mark.parametrize("path", ["file", "file/x"])
-def test_warehouse_path_is_a_file(recomart: RecomartCli, tmp_path: Path, command: str, path: str) -> None:
+def test_warehouse_path_is_a_file(cli: RecomartCli, tmp_path: Path, command: str, path: str) -> None:
     (tmp_path / "file").touch()
-    result = recomart(command, "--warehouse", tmp_path / path)
+    result = cli(command, "--warehouse", tmp_path / path)
     assert_one_line_error(
         result, f"{tmp_path / 'file'} is a file. Name a folder with --warehouse or RECOMART_WAREHOUSE"
     )
 
 
-def test_warehouse_folder_cannot_be_created(recomart: RecomartCli) -> None:
+def test_warehouse_folder_cannot_be_created(cli: RecomartCli) -> None:
     assert_one_line_error(
-        recomart("demo-data", "--warehouse", "/proc/nope"), "recomart: /proc/nope: No such file", "another"
+        cli("demo-data", "--warehouse", "/proc/nope"), "recomart: /proc/nope: No such file", "another"
     )
 
 
 @pytest.mark.slow
-def test_memory_limit_is_too_small(
-    recomart: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_limit_is_too_small(cli: RecomartCli, demo_warehouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMART_MEMORY_LIMIT", "1MB")
     for command in ("status", "customers", "publish"):
-        result = recomart(command, "--warehouse", demo_warehouse.warehouse)
+        result = cli(command, "--warehouse", demo_warehouse.warehouse)
         assert_one_line_error(result, "memory limit is too small", "KiB used", "Raise RECOMART_MEMORY_LIMIT")
 
 
-def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
+def test_damaged_or_missing_published_copy(cli: RecomartCli, demo_warehouse: Settings, tmp_path: Path) -> None:
     shutil.copytree(demo_warehouse.serving_dir, tmp_path / "serving")
     (copy,) = (tmp_path / "serving").glob("recomart-*.duckdb")
     # DuckDB opens a file that lacks only tables.
     os.truncate(copy, copy.stat().st_size // 2)
     assert_one_line_error(
-        recomart("recommend", "--user", "u1", "--warehouse", tmp_path), copy.name, "cannot be", "`recomart publish`"
+        cli("recommend", "--user", "u1", "--warehouse", tmp_path), copy.name, "cannot be", "`recomart publish`"
     )
     os.truncate(copy, 10_000)
-    assert_one_line_error(
-        recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`"
-    )
+    assert_one_line_error(cli("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
     copy.unlink()
-    assert_one_line_error(
-        recomart("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`"
-    )
+    assert_one_line_error(cli("published", "--warehouse", tmp_path), copy, "cannot be opened", "`recomart publish`")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +203,7 @@ def test_damaged_or_missing_published_copy(recomart: RecomartCli, demo_warehouse
         pytest.param(("explain", "--user", "u", "--product", ""), marks=pytest.mark.slow),
     ],
 )
-def test_command_rejects_empty_id(recomart: RecomartCli, command: tuple[str, ...]) -> None:
-    result = recomart(*command)
+def test_command_rejects_empty_id(cli: RecomartCli, command: tuple[str, ...]) -> None:
+    result = cli(*command)
     assert result.returncode == 2
     assert "an id must have at least one character" in result.stderr

@@ -19,7 +19,7 @@ HEADER_ERROR = "the header has no 'when' (for purchased_at); it has sku, qty"
 
 
 @pytest.fixture(scope="module")
-def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPathFactory) -> tuple[str | Path, ...]:
+def loaded_shop_options(cli: RecomartCli, tmp_path_factory: pytest.TempPathFactory) -> tuple[str | Path, ...]:
     """Command line options that name a small, loaded shop."""
     folder = tmp_path_factory.mktemp("small_shop")
     (folder / "sources.yml").write_text(SOURCES, encoding="utf-8")
@@ -34,7 +34,7 @@ def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPath
     (landing / "catalog").mkdir()
     (landing / "catalog" / "products.json").write_text("[]", encoding="utf-8")
     options = ("--sources", folder / "sources.yml", "--landing", landing, "--warehouse", folder / "warehouse")
-    result = recomart("load", *options)
+    result = cli("load", *options)
     assert result.returncode == 0, result.stderr
     assert f"rejected file 2026-01-03.csv: {HEADER_ERROR}" in result.stdout
     assert "not loaded, 1 file without a feed: catalog/products.json\n" in result.stdout
@@ -42,55 +42,53 @@ def loaded_shop_options(recomart: RecomartCli, tmp_path_factory: pytest.TempPath
     return options
 
 
-def test_rejected_lists_lines_and_files(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
-    report = recomart.run_json("rejected", *loaded_shop_options[-2:])
+def test_rejected_lists_lines_and_files(cli: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+    report = cli.run_json("rejected", *loaded_shop_options[-2:])
     assert [(line["file"], line["line"], line["text"], line["error"]) for line in report["lines"]] == [
         ("2026-01-01.csv", 3, "[red]\tx", "1 fields where the header has 3"),
         ("2026-01-01.csv", 4, "p2;2026-01-01", "2 fields where the header has 3"),
     ]
     assert [(file["file"], file["error"]) for file in report["files"]] == [("2026-01-03.csv", HEADER_ERROR)]
-    first_line = recomart.run_json(
+    first_line = cli.run_json(
         "rejected", "--feed", "purchases", "--file", "*-01.csv", "-n", "1", *loaded_shop_options[-2:]
     )
     assert (len(first_line["lines"]), first_line["line_count"], first_line["files"]) == (1, 2, [])
-    table = recomart("rejected", *loaded_shop_options[-2:]).stdout
+    table = cli("rejected", *loaded_shop_options[-2:]).stdout
     assert "[red]\\tx" in table
     assert HEADER_ERROR in table
 
 
-def test_rejected_reports_unknown_feed(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+def test_rejected_reports_unknown_feed(cli: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     assert_one_line_error(
-        recomart("rejected", "--feed", "evnts", *loaded_shop_options[-2:]),
+        cli("rejected", "--feed", "evnts", *loaded_shop_options[-2:]),
         "unknown feed 'evnts': known are purchases",
     )
 
 
-def test_rejected_lists_newest_first(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_rejected_lists_newest_first(cli: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "sources.yml").write_text(SOURCES, encoding="utf-8")
     (tmp_path / "landing").mkdir()
     options = ("--warehouse", tmp_path / "warehouse")
     for name in ("2026-01-02", "2026-01-01"):
         (tmp_path / "landing" / f"{name}.csv").write_text("sku;when;qty\np1;2026-01-01;1\nbroken\n", encoding="utf-8")
-        recomart.run_json(
-            "load", *("--sources", tmp_path / "sources.yml"), *("--landing", tmp_path / "landing"), *options
-        )
-    report = recomart.run_json("rejected", "-n", "1", *options)
+        cli.run_json("load", *("--sources", tmp_path / "sources.yml"), *("--landing", tmp_path / "landing"), *options)
+    report = cli.run_json("rejected", "-n", "1", *options)
     assert ([line["file"] for line in report["lines"]], report["line_count"]) == (["2026-01-01.csv"], 2)
 
 
-def test_reload_loads_matching_files(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+def test_reload_loads_matching_files(cli: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
     for options in (("--file", "*-02.csv"), ("--date", "2026-01-02"), ("--date", "2026-01-02..2026-01-09")):
-        report = recomart.run_json("reload", *options, *loaded_shop_options)
+        report = cli.run_json("reload", *options, *loaded_shop_options)
         assert (report["feeds"]["purchases"]["files_replaced"], report["feeds"]["purchases"]["rows_loaded"]) == (1, 1)
-    assert_one_line_error(recomart("reload", *loaded_shop_options), "--file GLOB, --date YYYY-MM-DD")
+    assert_one_line_error(cli("reload", *loaded_shop_options), "--file GLOB, --date YYYY-MM-DD")
     assert_one_line_error(
-        recomart("reload", "--file", "*-09.csv", *loaded_shop_options), "none of its 3 files matches *-09.csv"
+        cli("reload", "--file", "*-09.csv", *loaded_shop_options), "none of its 3 files matches *-09.csv"
     )
-    assert_one_line_error(recomart("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is not a date")
+    assert_one_line_error(cli("reload", "--date", "tomorrow", *loaded_shop_options), "'tomorrow' is not a date")
 
 
-def test_status_shows_last_load(recomart: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
-    (feed,) = recomart.run_json("status", *loaded_shop_options[-2:])["feeds"]
+def test_status_shows_last_load(cli: RecomartCli, loaded_shop_options: tuple[str | Path, ...]) -> None:
+    (feed,) = cli.run_json("status", *loaded_shop_options[-2:])["feeds"]
     assert feed["last_loaded_at"]
     assert feed["newest_row_at"] is None
     assert (feed["lines"], feed["loaded"], feed["rejected"], feed["rejected_files"]) == (4, 2, 2, 1)

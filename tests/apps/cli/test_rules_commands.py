@@ -28,9 +28,9 @@ def own_shop(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
     return settings
 
 
-def run(recomart: RecomartCli, *args: str) -> str:
+def run(cli: RecomartCli, *args: str) -> str:
     """Run a command that must succeed; return its output."""
-    result = recomart(*args)
+    result = cli(*args)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -56,27 +56,27 @@ def assert_lists_equal_preview(settings: Settings, lists: pd.DataFrame, category
     assert compared["product_id_after"].tolist() == compared["product_id"].tolist()
 
 
-def test_rules_from_draft_to_lists(recomart: RecomartCli, own_shop: Settings) -> None:
+def test_rules_from_draft_to_lists(cli: RecomartCli, own_shop: Settings) -> None:
     """A rule waits for the next lists, is live in them, and its end is in the history."""
     product, _, category = read_product(own_shop, 1)
     warehouse = ["--warehouse", str(own_shop.warehouse), "--user", "ann"]
     rule = ["rules", "add", "promote", "--category", category, "--every", "2"]
-    preview = run(recomart, *rule, "--preview", *warehouse)
+    preview = run(cli, *rule, "--preview", *warehouse)
     assert "compared lists of ten" in preview
     with ServingCopy(own_shop) as copy:
         previewed_lists = preview_rule(copy, Rule(kind="promote", scope="category", value=category, every=2)).lists
-    run(recomart, *rule, "--draft", *warehouse)
-    run(recomart, "rules", "submit", "r1", "--why", "agreed", *warehouse)
+    run(cli, *rule, "--draft", *warehouse)
+    run(cli, "rules", "submit", "r1", "--why", "agreed", *warehouse)
     later = f"{TODAY + timedelta(days=3)}"
-    run(recomart, "rules", "add", "pin", "--product", product, "--position", "1", "--first-day", later, *warehouse)
-    listed = run(recomart, "rules", "list", *warehouse[:2])
+    run(cli, "rules", "add", "pin", "--product", product, "--position", "1", "--first-day", later, *warehouse)
+    listed = run(cli, "rules", "list", *warehouse[:2])
     assert "waits for the next lists" in listed
     assert f"starts on {later}" in listed
-    applied = run(recomart, "rules", "apply", *warehouse[:2])
+    applied = run(cli, "rules", "apply", *warehouse[:2])
     assert "is live since" in applied
     assert f"promote at least every 2. place: category {category}" in applied
     assert_lists_equal_preview(own_shop, previewed_lists, category)
-    history = run(recomart, "rules", "history", "r1", *warehouse[:2])
+    history = run(cli, "rules", "history", "r1", *warehouse[:2])
     assert "agreed" in history
     assert history.count("ann") == 2
 
@@ -94,10 +94,8 @@ def test_rules_from_draft_to_lists(recomart: RecomartCli, own_shop: Settings) ->
         ([], "the kind is missing"),
     ],
 )
-def test_wrong_rule_is_not_added(
-    recomart: RecomartCli, demo_warehouse: Settings, options: list[str], message: str
-) -> None:
-    result = recomart("rules", "add", *options, "--warehouse", str(demo_warehouse.warehouse))
+def test_wrong_rule_is_not_added(cli: RecomartCli, demo_warehouse: Settings, options: list[str], message: str) -> None:
+    result = cli("rules", "add", *options, "--warehouse", str(demo_warehouse.warehouse))
     assert result.returncode == 1
     assert message in result.stderr
 
@@ -115,18 +113,18 @@ def test_wrong_rule_is_not_added(
     ],
 )
 def test_wrong_file_adds_no_rule(
-    recomart: RecomartCli, demo_warehouse: Settings, tmp_path: Path, content: str, message: str
+    cli: RecomartCli, demo_warehouse: Settings, tmp_path: Path, content: str, message: str
 ) -> None:
     file = tmp_path / "rules.csv"
     file.write_text(content, encoding="utf-8")
-    result = recomart("rules", "add", "--file", str(file), "--warehouse", str(demo_warehouse.warehouse))
+    result = cli("rules", "add", "--file", str(file), "--warehouse", str(demo_warehouse.warehouse))
     assert result.returncode == 1
     assert f"no rule added: {file}" in result.stderr
     assert message in result.stderr
     assert not demo_warehouse.rules_file.read_bytes()
 
 
-def test_block_acts_without_build(recomart: RecomartCli, own_shop: Settings) -> None:
+def test_block_acts_without_build(cli: RecomartCli, own_shop: Settings) -> None:
     """An open copy leaves blocked products out of every list, and the lists stay complete."""
     product, _, category = read_product(own_shop, 1)
     with RecommendationQueries(own_shop) as queries:
@@ -134,8 +132,8 @@ def test_block_acts_without_build(recomart: RecomartCli, own_shop: Settings) -> 
         basket = [read_product(own_shop, 2)[0]]
         before = queries.recommend_for_customer(customer, 10).recommendations["product_id"].tolist()
         warehouse = ["--warehouse", str(own_shop.warehouse)]
-        run(recomart, "rules", "add", "block", "--product", before[0], *warehouse)
-        run(recomart, "rules", "add", "block", "--category", category.upper(), "--why", "recalled", *warehouse)
+        run(cli, "rules", "add", "block", "--product", before[0], *warehouse)
+        run(cli, "rules", "add", "block", "--category", category.upper(), "--why", "recalled", *warehouse)
         lists = [
             queries.recommend_for_customer(customer, 10),
             queries.recommend_for_customer("unknown", 10),
@@ -147,6 +145,6 @@ def test_block_acts_without_build(recomart: RecomartCli, own_shop: Settings) -> 
             assert before[0] not in set(rows["product_id"])
             assert category not in set(rows["category"])
             assert rows["rank"].tolist() == list(range(1, 11))
-        run(recomart, "rules", "undo", "r1", *warehouse)
-        run(recomart, "rules", "stop", "r2", *warehouse)
+        run(cli, "rules", "undo", "r1", *warehouse)
+        run(cli, "rules", "stop", "r2", *warehouse)
         assert queries.recommend_for_customer(customer, 10).recommendations["product_id"].tolist() == before
