@@ -17,7 +17,8 @@ from warehouse.spreadsheets import encode_csv
 
 SOURCE_HELP = (
     "Personal: by the model, for this customer. Popular: from the actions of all customers. "
-    "Pinned: by a merchandising rule. Bought together: in the same orders. Bought before, viewed before: by this customer."
+    "Pinned: by a merchandising rule. Bought together: in the same orders. "
+    "Bought before, viewed before: by this customer."
 )
 SCORE_LABEL = "How well it fits"
 SCORE_HELP = (
@@ -136,9 +137,12 @@ def _read_price(label: str, key: str) -> float | None:
 
 def show_table(visible_rows: pd.DataFrame, title: str, image_urls: Mapping[str, str] | None = None) -> None:
     """Show products as a table, with a column of pictures if there are addresses of pictures."""
-    pictures = visible_rows["product_id"].map(select_safe_urls(image_urls or {}))
-    visible_rows = visible_rows.assign(image_url=pictures.astype(object))
-    columns = ["rank", "image_url", "product_name", "category", "brand", *list_price_columns(visible_rows)]
+    columns = ["rank"]
+    if image_urls is not None:
+        pictures = visible_rows["product_id"].map(select_safe_urls(image_urls))
+        visible_rows = visible_rows.assign(image_url=pictures.astype(object))
+        columns.append("image_url")
+    columns += ["product_name", "category", "brand", *list_price_columns(visible_rows)]
     table = fill_product_columns(visible_rows)
     st.dataframe(
         table,
