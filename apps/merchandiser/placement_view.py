@@ -15,7 +15,7 @@ from apps.merchandiser.export_names import make_export_name
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.model_cache import get_queries
 from apps.merchandiser.placement_picker import get_placement_title, list_placements_in_order
-from apps.merchandiser.product_filter import add_display_columns
+from apps.merchandiser.product_filter import SOURCE_LABELS, add_display_columns
 from apps.merchandiser.product_picker import check_product_search, pick_product
 from apps.merchandiser.recommendation_panel import show_cards, show_table
 from apps.recommendation_lists import RecommendationList
@@ -38,6 +38,9 @@ MODEL_KINDS = ("basket", "similar")
 
 FITTING_KINDS = ("personal", "home", "related", *MODEL_KINDS)
 """Kinds of lists whose scores say how well a product fits."""
+
+IMPERSONAL_MODEL_LABEL = "By the model"
+"""Source of the model's products in a list that is not of a customer."""
 
 EMPTY_MESSAGES = {
     "bought": "The shop shows no list here: the customer has no product to buy again.",
@@ -171,6 +174,9 @@ def _show_products(
     rows = add_display_columns(add_currency(copy, recommendations))
     if placement.list_kind not in FITTING_KINDS:
         rows["relative_score"] = pd.array([pd.NA] * len(rows), dtype="Int64")
+    if placement.list_kind not in USER_KINDS:
+        # The list is the same for all customers.
+        rows["source"] = rows["source"].replace(SOURCE_LABELS["model"], IMPERSONAL_MODEL_LABEL)
     owner_id = owner.user_id or owner.product_id or owner.category or "list"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = st.segmented_control(

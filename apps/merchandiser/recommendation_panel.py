@@ -16,8 +16,9 @@ from warehouse.errors import RecomartError
 from warehouse.spreadsheets import encode_csv
 
 SOURCE_HELP = (
-    "Personal: by the model. Popular: from the actions of all customers. Pinned: by a merchandising rule. "
-    "Bought together: in the same orders. Bought before, viewed before: by this customer."
+    "Personal: by the model, for this customer. Popular: from the actions of all customers. "
+    "Pinned: by a merchandising rule. Bought together: in the same orders. "
+    "Bought before, viewed before: by this customer."
 )
 SCORE_LABEL = "How well it fits"
 SCORE_HELP = (

@@ -28,7 +28,7 @@ def test_search_product_and_open_customer(demo_warehouse: Settings, demo_copy: S
         assert [link.get_attribute("rel") for link in page.find_elements("[data-testid=stLinkButton] a")] != [""]
         page.assert_no_error()
 
-        page.open(f"{url}/?customer={customers['user_id'].iloc[0]}")
+        page.open(f"{url}/customers?customer={customers['user_id'].iloc[0]}")
         page.wait_for(lambda: page.read_rows("Recommendations"))
         page.assert_no_error()
         # Nothing comes from another server.
