@@ -1,54 +1,10 @@
 {%- set list_key = 'placement, rule_profile, user_id, list_product_id, list_category' %}
 
-with placements as (
-
-    select * from {{ ref('placements') }}
-
-),
-
--- Lists of customers and products that rules pin products into.
-pinned_products as (
-
-    select distinct
-        candidates.placement,
-        candidates.rule_profile,
-        candidates.user_id,
-        candidates.list_product_id,
-        rules.product_id
-    from {{ ref('int_placement_candidates') }} as candidates
-    inner join placements on candidates.placement = placements.placement
-    inner join {{ ref('int_product_rules') }} as rules on candidates.rule_profile = rules.rule_profile
-    where placements.list_kind in ('home', 'related') and rules.pinned_position is not null
-
-),
-
-candidates as (
+with candidates as (
 
     select * from {{ ref('int_placement_candidates') }}
-
     union all
-
-    -- Candidates that are pinned have one row only.
-    select
-        pinned_products.placement,
-        pinned_products.rule_profile,
-        pinned_products.user_id,
-        pinned_products.list_product_id,
-        null as list_category,
-        pinned_products.product_id,
-        0 as list_order,
-        0 as score,
-        'pinned' as source,
-        'pinned' as reason_key,
-        null as reason_product_id
-    from pinned_products
-    left join {{ ref('int_placement_candidates') }} as candidates
-        on pinned_products.placement = candidates.placement
-        and pinned_products.rule_profile = candidates.rule_profile
-        and pinned_products.product_id = candidates.product_id
-        and coalesce(pinned_products.user_id, '') = coalesce(candidates.user_id, '')
-        and coalesce(pinned_products.list_product_id, '') = coalesce(candidates.list_product_id, '')
-    where candidates.product_id is null
+    select * from {{ ref('int_placement_pins') }}
 
 ),
 
@@ -83,7 +39,7 @@ recommendable as (
             else rules.pinned_position - 1000000
         end as list_order
     from candidates
-    inner join placements on candidates.placement = placements.placement
+    inner join {{ ref('placements') }} as placements on candidates.placement = placements.placement
     inner join {{ ref('int_product_rules') }} as rules
         on candidates.rule_profile = rules.rule_profile
         and candidates.product_id = rules.product_id
