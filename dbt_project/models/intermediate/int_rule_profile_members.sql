@@ -21,7 +21,8 @@ matching_rules as (
         rules.kind,
         -- Rules of which a list follows one only: one cap of a category, one pin of a product, one promotion.
         case
-            when rules.kind in ('cap', 'repurchase', 'fatigue', 'pin') then concat(rules.scope, ' ', coalesce(rules.value, ''))
+            when rules.kind in ('cap', 'repurchase', 'fatigue', 'pin')
+                then concat(rules.scope, ' ', coalesce(rules.value, ''))
             when rules.kind = 'promote' then ''
             else rules.rule_id
         end as subject,
