@@ -81,10 +81,11 @@ def test_unreadable_warehouse_is_refused(tmp_path: Path, demo_warehouse: Setting
     assert "recomart restore" in output
 
 
-def test_run_dbt_reports_lock_as_busy(tmp_path: Path, demo_warehouse: Settings) -> None:
+def test_run_dbt_reports_lock_as_busy(dbt_folder: Path, demo_warehouse: Settings) -> None:
     """Callers wait and try again after this error only."""
-    shutil.copy(demo_warehouse.database, tmp_path)
-    settings = Settings(warehouse=tmp_path, wait_seconds=0)
+    settings = Settings(warehouse=dbt_folder / "warehouse", wait_seconds=0)
+    settings.warehouse.mkdir(exist_ok=True)
+    shutil.copy(demo_warehouse.database, settings.database)
     with (
         hold_database(settings.database) as process_id,
         pytest.raises(WarehouseBusyError, match=f"process {process_id}"),

@@ -186,9 +186,9 @@ def test_relationships_do_not_delay_other_checks(
 
 
 @pytest.mark.parametrize("command", [("build",), pytest.param(("docs", "generate"), marks=pytest.mark.slow)])
-def test_missing_raw_tables_name_next_step(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_missing_raw_tables_name_next_step(dbt_folder: Path, command: tuple[str, ...]) -> None:
     with pytest.raises(RecomartError, match="recomart load"):
-        run_dbt(Settings(warehouse=tmp_path), *command)
+        run_dbt(Settings(warehouse=dbt_folder / "warehouse"), *command)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,9 +77,9 @@ class Experiment:
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+def experiment(module_dbt_folder: Path) -> Experiment:
     """A shop whose customers differ; those of the arm `personal` order more and click more."""
-    shop = Shop(tmp_path_factory.mktemp("effect"))
+    shop = Shop(module_dbt_folder)
     rng = np.random.default_rng(3)
     shop.declare(
         products=PRODUCTS_JSON | {"columns": {"product_id": "id", "product_name": "name", "category": "category"}},
@@ -151,7 +152,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     shop.put("impressions/1.csv", "\n".join(impressions))
     shop.put("events/1.jsonl", "\n".join(events))
     write_list_log(shop, START, lists, ["p1"])
-    shop.settings.warehouse.mkdir()
+    shop.settings.warehouse.mkdir(exist_ok=True)
     shop.settings.demo_experiments_file.write_text(
         "name,arm,share,policy,starts_on,ends_on\n"
         "trial,control,0.5,popularity,2026-03-01,2026-03-15\n"

@@ -1,6 +1,8 @@
 """The pages of the merchandiser app compared with the published copy."""
 
 import math
+import shutil
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -225,14 +227,18 @@ def test_old_copies_are_closed(
 
 def test_quality_explains_missing_metrics(
     open_app: OpenApp,
-    writable_warehouse: Settings,
+    demo_warehouse: Settings,
+    dbt_folder: Path,
     published_tables: list[str],
 ) -> None:
-    with duckdb.connect(str(writable_warehouse.database)) as connection:
+    settings = Settings(warehouse=dbt_folder / "warehouse")
+    settings.warehouse.mkdir(exist_ok=True)
+    shutil.copy(demo_warehouse.database, settings.database)
+    with duckdb.connect(str(settings.database)) as connection:
         connection.execute("delete from ml.ranking_metrics")
-    run_dbt(writable_warehouse, "run", "--select", "eval_ranking_metrics", "eval_model_runs")
-    publish(writable_warehouse, published_tables)
-    app = open_app("quality", writable_warehouse, part="Model")
+    run_dbt(settings, "run", "--select", "eval_ranking_metrics", "eval_model_runs")
+    publish(settings, published_tables)
+    app = open_app("quality", settings, part="Model")
     assert not app.exception
     assert [info.value for info in app.info if info.value.startswith("The published model could not be evaluated: ")]
 
