@@ -20,6 +20,9 @@ from warehouse.settings import Settings
 
 SMALL_SHOP_CONFIG = DemoConfig(customers=800, products=500, days=40, events=30_000, dirt=0.03)
 
+FIRST_FILES = ("service/test_endpoints.py", "dbt/test_incremental.py")
+"""One process builds the demo shop for the first file, while another one runs the second file, which needs none."""
+
 
 def pytest_configure() -> None:
     """Give each process of a parallel test run, and the commands that it starts, its share of the cores.
@@ -31,6 +34,16 @@ def pytest_configure() -> None:
         thread_count = max(1, (os.cpu_count() or 1) // int(process_count))
         os.environ["OMP_NUM_THREADS"] = str(thread_count)
         torch.set_num_threads(thread_count)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the first files of a test run before the other ones."""
+
+    def get_position(item: pytest.Item) -> int:
+        matches = [item.path.as_posix().endswith(f"/{file}") for file in FIRST_FILES]
+        return matches.index(True) if True in matches else len(matches)
+
+    items.sort(key=get_position)
 
 
 @pytest.fixture(scope="session")
