@@ -29,14 +29,14 @@ def test_unusual_day_warns_with_feed_and_count(demo_copy: Settings) -> None:
     ]
 
 
-def test_audit_is_outdated_after_load(demo_copy: Settings, recomart: RecomartCli) -> None:
-    assert recomart.run_json("audit", "--warehouse", demo_copy.warehouse)["is_up_to_date"] is True
+def test_audit_is_outdated_after_load(demo_copy: Settings, cli: RecomartCli) -> None:
+    assert cli.run_json("audit", "--warehouse", demo_copy.warehouse)["is_up_to_date"] is True
     with duckdb.connect(str(demo_copy.database)) as connection:
         connection.execute(
             "update raw.loaded_files set loaded_at = loaded_at + interval 1 hour where feed = 'products'"
         )
-    assert recomart.run_json("audit", "--warehouse", demo_copy.warehouse)["is_up_to_date"] is False
-    assert "files were loaded after the last dbt build" in recomart("audit", "--warehouse", demo_copy.warehouse).stdout
+    assert cli.run_json("audit", "--warehouse", demo_copy.warehouse)["is_up_to_date"] is False
+    assert "files were loaded after the last dbt build" in cli("audit", "--warehouse", demo_copy.warehouse).stdout
 
 
 def test_status_is_unknown_after_reload(demo_copy: Settings) -> None:

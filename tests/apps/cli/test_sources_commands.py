@@ -18,17 +18,17 @@ LINES = (
 )
 
 
-def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_draft_and_check(cli: RecomartCli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The draft loads without changes, and the check names the texts that are no values."""
     landing, sources = tmp_path / "landing", tmp_path / "shop.yml"
     landing.mkdir()
     (landing / "sales_20260202.csv").write_text("\n".join(LINES) + "\n", encoding="utf-8")
-    drafted = recomart("sources", "draft", landing, "-o", sources)
+    drafted = cli("sources", "draft", landing, "-o", sources)
     assert drafted.returncode == 0, drafted.stderr
     assert f"sources check --sources {sources} --landing {landing}" in drafted.stdout
     drafted_text = sources.read_text(encoding="utf-8")
     sources.write_text(drafted_text.replace("  purchases:\n", "  purchases:\n    keep_days: 30\n"), encoding="utf-8")
-    (feed,) = recomart.run_json("sources", "check", "--sources", sources, "--landing", landing)
+    (feed,) = cli.run_json("sources", "check", "--sources", sources, "--landing", landing)
     assert (feed["feed"], feed["rows"], feed["rejected_lines"]) == ("purchases", 9, 1)
     assert feed["first_error"] == "sales_20260202.csv, line 11: 2 fields where the header has 7"
     columns = {column["column"]: column for column in feed["columns"]}
@@ -46,15 +46,15 @@ def test_draft_and_check(recomart: RecomartCli, tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "warehouse").exists()
 
 
-def test_draft_keeps_existing_file(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_draft_keeps_existing_file(cli: RecomartCli, tmp_path: Path) -> None:
     (tmp_path / "shop.yml").write_text("mine", encoding="utf-8")
-    result = recomart("sources", "draft", tmp_path, "-o", tmp_path / "shop.yml")
+    result = cli("sources", "draft", tmp_path, "-o", tmp_path / "shop.yml")
     assert result.returncode == 1
     assert "shop.yml: the file exists. Name another file" in result.stderr
     assert (tmp_path / "shop.yml").read_text(encoding="utf-8") == "mine"
 
 
-def test_draft_of_missing_folder(recomart: RecomartCli, tmp_path: Path) -> None:
-    result = recomart("sources", "draft", tmp_path / "nowhere")
+def test_draft_of_missing_folder(cli: RecomartCli, tmp_path: Path) -> None:
+    result = cli("sources", "draft", tmp_path / "nowhere")
     assert result.returncode == 1
     assert "nowhere: no such folder" in result.stderr

@@ -194,31 +194,31 @@ def test_server_beyond_loopback_needs_key_or_flag(tmp_path: Path, capfd: pytest.
 
 @pytest.mark.parametrize("command", ["serve", "app"])
 @pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "a..b"])
-def test_address_is_checked_before_access(recomart: RecomartCli, tmp_path: Path, command: str, host: str) -> None:
+def test_address_is_checked_before_access(cli: RecomartCli, tmp_path: Path, command: str, host: str) -> None:
     """192.0.2.1 is reserved for documentation, so no machine has it."""
-    result = recomart(command, "--host", host, "--warehouse", tmp_path)
+    result = cli(command, "--host", host, "--warehouse", tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith(f"recomart: the server does not start: {host}: ")
     assert "Give --host" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_key_commands(recomart: RecomartCli, tmp_path: Path) -> None:
+def test_key_commands(cli: RecomartCli, tmp_path: Path) -> None:
     options = ("--warehouse", tmp_path)
-    key = recomart("keys", "add", "shop", *options).stdout.strip()
+    key = cli("keys", "add", "shop", *options).stdout.strip()
     entry = ApiKeyReader(Settings(warehouse=tmp_path)).find(key)
     assert entry is not None
     assert entry.scopes == [KeyScope.RECOMMENDATIONS]
-    other = recomart.run_json("keys", "add", "ops", "--scope", "metrics", "--valid-days", 30, *options)
+    other = cli.run_json("keys", "add", "ops", "--scope", "metrics", "--valid-days", 30, *options)
     assert other["key"] != key
-    listed = recomart.run_json("keys", "list", *options)["keys"]
+    listed = cli.run_json("keys", "list", *options)["keys"]
     assert [(row["name"], row["scopes"], row["is_expired"]) for row in listed] == [
         ("shop", ["recommendations"], False),
         ("ops", ["metrics"], False),
     ]
-    assert recomart("keys", "revoke", "shop", *options).returncode == 0
+    assert cli("keys", "revoke", "shop", *options).returncode == 0
     assert ApiKeyReader(Settings(warehouse=tmp_path)).find(key) is None
-    failed = recomart("keys", "revoke", "shop", *options)
+    failed = cli("keys", "revoke", "shop", *options)
     assert (failed.returncode, "no key 'shop'" in failed.stderr) == (1, True)
 
 
