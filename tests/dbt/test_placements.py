@@ -78,15 +78,15 @@ def test_lists_equal_rules_in_python(placements_project: AnalystProject, queries
         placements_project.query("select user_id, product_id from intermediate.int_user_product_exclusions")
     )
     candidates = candidates.fillna(dict.fromkeys(LIST_KEY, ""))
+    profiles = {profile: copy.get_merchandising_rules(profile) for profile in candidates["rule_profile"].unique()}
+    lengths = {placement.placement: placement.list_length for placement in list_placements(copy)}
     compared_count = 0
     for key, rows in candidates.groupby(LIST_KEY):
         placement, rule_profile, user, list_product, _ = key
-        rules = copy.get_merchandising_rules(rule_profile)
         products = [product for product in rows["product_id"] if (user, product) not in exclusions]
-        length = get_placement(copy, placement).list_length
-        result = rules.apply(
+        result = profiles[rule_profile].apply(
             products,
-            length,
+            lengths[placement],
             allowed_products=None if list_product else set(products),
             excluded_products=[list_product],
             is_boosted=True,
