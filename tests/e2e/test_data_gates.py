@@ -150,11 +150,22 @@ def test_volume_jump_does_not_lapse(database_only_settings: Settings) -> None:
         execute_statements(database_only_settings, f"delete from marts.{table} where delivery_day > date '{newest}'")
 
 
-def test_expected_jump_of_unknown_feed_warns(database_only_settings: Settings) -> None:
+@pytest.fixture(scope="module")
+def seed_warnings(database_only_settings: Settings) -> list[str]:
+    """The warnings of all tests of two seeds with valid but unlikely rows."""
     set_expected_jumps(
         database_only_settings, "('EVENTS ', date '2026-01-31', 'a sale')", "('evnts', date '2026-01-31', 'a sale')"
     )
-    (warning,) = run_dbt(database_only_settings, "test", "--select", "expected_jumps").warnings
+    set_event_weights(
+        database_only_settings,
+        "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
+        "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
+    )
+    return run_dbt(database_only_settings, "test", "--select", "expected_jumps", "event_weights").warnings
+
+
+def test_expected_jump_of_unknown_feed_warns(seed_warnings: list[str]) -> None:
+    (warning,) = (warning for warning in seed_warnings if "event_weights" not in warning)
     assert warning == "warn_expected_jumps_unknown_feed: expected_jumps.csv: the shop has no feed 'evnts'"
 
 
@@ -202,13 +213,8 @@ def test_invalid_event_weights_stop_run(
         assert message in log
 
 
-def test_event_weights_of_unusual_sign_warn(database_only_settings: Settings) -> None:
-    set_event_weights(
-        database_only_settings,
-        "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
-        "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
-    )
-    (warning,) = run_dbt(database_only_settings, "test", "--select", "event_weights").warnings
+def test_event_weights_of_unusual_sign_warn(seed_warnings: list[str]) -> None:
+    (warning,) = (warning for warning in seed_warnings if "expected_jumps" not in warning)
     assert warning == (
         "warn_event_weights_unusual_sign: "
         "event_weights.csv, line 'click,-2,60': a weight below 0 counts the action against the product; "
