@@ -28,12 +28,11 @@ CHANGED_FILE_QUERY = "select min(path) from raw.loaded_files"
 
 
 @pytest.fixture(scope="module")
-def retrained_shop_settings(
-    demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory, cli: RecomartCli
-) -> Settings:
+def retrained_shop_settings(demo_warehouse: Settings, module_dbt_folder: Path, cli: RecomartCli) -> Settings:
     """The demo shop with two trainings; between them, pairs were removed and an event weight changed."""
-    copy = Settings(warehouse=tmp_path_factory.mktemp("retrained") / "warehouse")
-    shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=shutil.ignore_patterns("landing", "serving"))
+    copy = Settings(warehouse=module_dbt_folder / "warehouse")
+    ignored = shutil.ignore_patterns("landing", "serving", "partial_parse.msgpack")
+    shutil.copytree(demo_warehouse.warehouse, copy.warehouse, ignore=ignored, dirs_exist_ok=True)
     with open_writer(copy) as connection:
         connection.execute("create table marts.changed_pairs as from marts.feat_user_product_interactions")
         connection.execute("drop view marts.feat_user_product_interactions")

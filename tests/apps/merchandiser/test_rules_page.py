@@ -1,9 +1,11 @@
 """The page of the merchandising rules: states, the form, the preview, and changes by persons."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -26,11 +28,21 @@ BOOST = Rule(kind="boost", scope="category", value="groceries", factor=2, reason
 OpenEditor = Callable[..., AppTest]
 
 
+@pytest.fixture(scope="module")
+def published_shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A published shop, which the tests copy."""
+    settings = Settings(warehouse=tmp_path_factory.mktemp("published_shop"))
+    shutil.copy(demo_warehouse.database, settings.database)
+    with ServingCopy(demo_warehouse) as copy:
+        publish(settings, list(copy.published.rows))
+    return settings
+
+
 @pytest.fixture
-def shop(writable_warehouse: Settings, published_tables: list[str]) -> Settings:
+def shop(published_shop: Settings, tmp_path: Path) -> Settings:
     """A published shop whose rules a test may change."""
-    publish(writable_warehouse, published_tables)
-    return writable_warehouse
+    shutil.copytree(published_shop.warehouse, tmp_path, dirs_exist_ok=True)
+    return Settings(warehouse=tmp_path)
 
 
 @pytest.fixture
