@@ -39,9 +39,7 @@ def get_rule_state(stored: StoredRule, applied_changes: Mapping[str, int], today
     if applied_changes.get(stored.rule_id) == stored.change.number:
         return RuleState("live", end)
     if is_immediate_block(rule):
-        return RuleState(
-            "live", f"{end}; the HTTP service and the app leave the products out, tables and files with the next lists"
-        )
+        return RuleState("live", f"{end}; acts in the HTTP service and the app, in tables with the next lists")
     return RuleState("waiting", "waits for the next lists: `recomart rules apply`, or the next run")
 
 

@@ -50,7 +50,7 @@ def _show_build(copy: ServingCopy, settings: Settings, was_running: bool) -> Non
 def _show_status(status: BuildStatus) -> None:
     note = shorten_text(status.note, MAX_NOTE_LENGTH)
     if status.is_running:
-        text = note if note and not status.done_share else "tables and tests"
+        text = "tables and tests" if status.done_share else note or "starting"
         st.progress(
             status.done_share,
             escape_markdown(f"{status.user} builds the lists, {status.seconds:.0f} s: {text}"),

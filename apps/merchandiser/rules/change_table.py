@@ -11,6 +11,7 @@ from warehouse.rules.rule_overview import describe_changes
 
 ROW_HEIGHT = 57
 """Pixels; Streamlit wraps texts only in rows of at least this height."""
+HEADER_HEIGHT = 40
 MAX_TABLE_HEIGHT = 620
 MAX_SHOWN_CHANGES = 500
 
@@ -28,7 +29,7 @@ def show_changes(changes: Sequence[Change], title: str) -> None:
         rows,
         hide_index=True,
         row_height=ROW_HEIGHT,
-        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * (len(rows) + 1)),
+        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * len(rows) + HEADER_HEIGHT),
         alt=title,
         placeholder="—",
         column_order=select_filled_columns(rows, ["changed_at", "user", "rule", "action", "before", "after", "why"]),

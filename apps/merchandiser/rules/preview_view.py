@@ -15,6 +15,9 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
 
 MAX_SHOWN_PRODUCTS = 10
+ROW_HEIGHT = 57
+"""Pixels; Streamlit wraps texts only in rows of at least this height."""
+HEADER_HEIGHT = 40
 
 
 def show_preview(copy: ServingCopy, rule: Rule) -> None:
@@ -69,9 +72,9 @@ def _show_products(title: str, products: pd.DataFrame) -> None:
         hide_index=True,
         height=choose_table_height(rows),
         alt=title,
-        column_order=["product_name", "product_id", "list_count"],
+        column_order=["product_name", "list_count", "product_id"],
         column_config={
-            "product_name": st.column_config.TextColumn("Product", width=260),
+            "product_name": st.column_config.TextColumn("Product", width=240),
             "product_id": st.column_config.TextColumn("Product id", width=90),
             "list_count": make_count_column("Lists"),
         },
@@ -91,14 +94,15 @@ def _show_examples(examples: pd.DataFrame) -> None:
     st.dataframe(
         rows.assign(change=[_mark_change(rows, row.before, row.after) for row in rows.itertuples()]),
         hide_index=True,
-        height="content",
+        height=ROW_HEIGHT * len(rows) + HEADER_HEIGHT,
+        row_height=ROW_HEIGHT,
         alt="Example list before and after",
         placeholder=MISSING_TEXT,
         column_order=["rank", "before", "after", "change"],
         column_config={
             "rank": st.column_config.NumberColumn("Rank", width=50),
-            "before": st.column_config.TextColumn("Before", width=320),
-            "after": st.column_config.TextColumn("After", width=320),
+            "before": st.column_config.TextColumn("Before", width=150),
+            "after": st.column_config.TextColumn("After", width=150),
             "change": st.column_config.TextColumn("Change", width=90),
         },
     )

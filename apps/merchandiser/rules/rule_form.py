@@ -29,6 +29,7 @@ from warehouse.rules.rule import (
 FIELD_WIDTH = 260
 MAX_REASON_LENGTH = 500
 FORM_KEY_PREFIX = "rule_form_"
+NUMBER_KEY = "rule_form_number"
 
 
 def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
@@ -74,8 +75,11 @@ def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
 
 def clear_form() -> None:
     """Empty the form, before it is shown."""
-    for key in [key for key in st.session_state if str(key).startswith((FORM_KEY_PREFIX, "rule_product_"))]:
-        del st.session_state[key]
+    state = st.session_state
+    for key in [key for key in state if str(key).startswith(_make_key(""))]:
+        del state[key]
+    # With the same keys, the browser would send the texts of before again.
+    state[NUMBER_KEY] = state.get(NUMBER_KEY, 0) + 1
 
 
 def _make_rule(copy: ServingCopy, fields: dict[str, Any], selection: ProductSelection) -> tuple[Rule | None, list[str]]:
@@ -111,7 +115,7 @@ def _show_product_fields(
         return {}
     match selection.scope:
         case "product":
-            return {"value": choose_rule_product(copy)}
+            return {"value": choose_rule_product(copy, _make_key("product"))}
         case "brand" | "category":
             return {"value": _choose(selection.scope, query_once(list_facet_values, copy, selection.scope))}
         case "price":
@@ -169,4 +173,4 @@ def _ask_number(name: str, help_text: str | None = None) -> float | None:
 
 
 def _make_key(name: str) -> str:
-    return f"{FORM_KEY_PREFIX}{name}"
+    return f"{FORM_KEY_PREFIX}{st.session_state.get(NUMBER_KEY, 0)}_{name}"

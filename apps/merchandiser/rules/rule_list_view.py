@@ -23,6 +23,7 @@ SHOWN_STATES = ("live", "waiting", "draft")
 
 ROW_HEIGHT = 76
 """Pixels, for three lines of text."""
+HEADER_HEIGHT = 40
 MAX_TABLE_HEIGHT = 620
 
 
@@ -65,7 +66,7 @@ def _show_table(rows: pd.DataFrame) -> None:
         table,
         hide_index=True,
         row_height=ROW_HEIGHT,
-        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * (len(table) + 1)),
+        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * len(table) + HEADER_HEIGHT),
         alt="Merchandising rules",
         placeholder="—",
         column_order=[

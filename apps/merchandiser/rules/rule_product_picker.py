@@ -13,15 +13,18 @@ from warehouse.publishing.serving_copy import ServingCopy
 FIELD_WIDTH = 420
 
 
-def choose_rule_product(copy: ServingCopy) -> str | None:
-    """Show a search and the found products; return the id of the chosen one, None without one."""
+def choose_rule_product(copy: ServingCopy, key: str) -> str | None:
+    """Show a search and the found products; return the id of the chosen one, None without one.
+
+    `key` is the beginning of the widgets' keys.
+    """
     search = st.text_input(
         "Product",
         placeholder="Words of the name, or a product id",
         icon=":material/search:",
         type="search",
         live=True,
-        key="rule_product_search",
+        key=f"{key}_search",
         width=FIELD_WIDTH,
         persist_state="session",
     ).strip()
@@ -44,7 +47,7 @@ def choose_rule_product(copy: ServingCopy) -> str | None:
         format_func=lambda product_id: labels[product_id],
         placeholder="Choose the product",
         # A choice belongs to its search.
-        key=f"rule_product_of_{search}",
+        key=f"{key}_of_{search}",
         width=FIELD_WIDTH,
         persist_state="session",
     )

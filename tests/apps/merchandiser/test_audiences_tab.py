@@ -125,3 +125,14 @@ def test_damaged_store_is_named(open_app: OpenApp, writable_warehouse: Settings,
     app = open_app("customers", writable_warehouse, **SECTION)
     assert not app.exception
     assert "is not a change" in app.warning[0].value
+
+
+def test_lists_have_no_blocked_products(demo_copy: ServingCopy) -> None:
+    """The products behind a blocked one move up."""
+    published = demo_copy.query_frame("select user_id, product_id, rank from rec_top_n where rank <= 4")
+    blocked = published["product_id"].mode()[0]
+    expected = published[published["product_id"] != blocked].sort_values(["user_id", "rank"])
+    expected = expected[expected.groupby("user_id").cumcount() < 3]
+    lists = get_audience_lists(demo_copy, Audience(), 3, [blocked])
+    assert lists["product_id"].tolist() == expected["product_id"].tolist()
+    assert set(lists["rank"]) == {1, 2, 3}

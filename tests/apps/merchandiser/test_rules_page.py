@@ -69,8 +69,8 @@ def list_keys(app: AppTest) -> set[str]:
 
 def choose_kind(app: AppTest, kind: RuleKind, selection: int) -> None:
     """Choose the kind of a new rule and the number of its selection of products."""
-    app.selectbox(key="rule_form_kind").select(kind).run()
-    (box,) = (box for box in app.selectbox if str(box.key).startswith("rule_form_selection"))
+    app.selectbox(key="rule_form_0_kind").select(kind).run()
+    (box,) = (box for box in app.selectbox if str(box.key).startswith("rule_form_0_selection"))
     box.select_index(selection).run()
 
 
@@ -80,15 +80,15 @@ def fill_fields(app: AppTest, copy: ServingCopy) -> None:
     values["max_impressions"] = "5"
     values |= {"min_price": "1.5", "max_price": "20,75", "max_age_days": "30"}
     for field in app.text_input:
-        name = str(field.key).removeprefix("rule_form_")
+        name = str(field.key).removeprefix("rule_form_0_")
         if name in values:
             field.set_value(values[name])
     for name in ("brand", "category"):
         for box in app.selectbox:
-            if box.key == f"rule_form_{name}":
+            if box.key == f"rule_form_0_{name}":
                 box.select_index(0)
     for field in app.text_input:
-        if field.key == "rule_product_search":
+        if field.key == "rule_form_0_product_search":
             field.set_value(search_products(copy, "", 1)["product_id"].iloc[0])
     app.run()
 
@@ -139,7 +139,7 @@ def test_form_of_each_kind_submits_rule(
         assert "no preview" in app.info[0].value
     else:
         assert app.metric[0].label == "Lists that change"
-    app.text_input(key="rule_form_reason").set_value("campaign").run()
+    app.text_input(key="rule_form_0_reason").set_value("campaign").run()
     app.button(key="rule_submit").click().run()
     assert not app.exception
     (stored,) = store.read_rules().values()
@@ -147,7 +147,7 @@ def test_form_of_each_kind_submits_rule(
     assert (stored.change.user, stored.change.why, stored.rule.reason) == ("ann", "campaign", "campaign")
     assert stored.rule.factor in (None, 2.5)
     assert "Rule r1 is submitted" in app.success[0].value
-    assert app.text_input(key="rule_form_reason").value == ""
+    assert app.text_input(key="rule_form_1_reason").value == ""
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_wrong_fields_are_named(
     app = open_editor(**NEW_RULE)
     choose_kind(app, kind, selection)
     for box in app.selectbox:
-        if box.key == "rule_form_brand":
+        if box.key == "rule_form_0_brand":
             box.select_index(0)
     for name, text in fields.items():
-        app.text_input(key=f"rule_form_{name}").set_value(text)
+        app.text_input(key=f"rule_form_0_{name}").set_value(text)
     assert not app.run().error
     for button in ("rule_preview", "rule_submit"):
         app.button(key=button).click().run()
@@ -186,8 +186,8 @@ def test_last_day_before_first_day_is_named(open_editor: OpenEditor, demo_copy: 
     app = open_editor(**NEW_RULE)
     choose_kind(app, "block", 1)
     fill_fields(app, demo_copy)
-    app.date_input(key="rule_form_first_day").set_value(date(2030, 1, 2))
-    app.date_input(key="rule_form_last_day").set_value(date(2030, 1, 1))
+    app.date_input(key="rule_form_0_first_day").set_value(date(2030, 1, 2))
+    app.date_input(key="rule_form_0_last_day").set_value(date(2030, 1, 1))
     app.button(key="rule_preview").click().run()
     assert "it is before the first day" in app.error[0].value
 
@@ -196,7 +196,7 @@ def test_preview_shows_changes(open_editor: OpenEditor, store: RuleStore, demo_c
     """A change of the form hides the preview, and nothing is saved without a name and a reason."""
     app = open_editor("", **NEW_RULE)
     product = search_products(demo_copy, "", 1).iloc[0]
-    app.text_input(key="rule_product_search").set_value(str(product["product_id"])).run()
+    app.text_input(key="rule_form_0_product_search").set_value(str(product["product_id"])).run()
     app.button(key="rule_preview").click().run()
     assert not app.exception
     metrics = {metric.label: metric.value for metric in app.metric}
@@ -213,7 +213,7 @@ def test_preview_shows_changes(open_editor: OpenEditor, store: RuleStore, demo_c
     assert "Reason" in app.error[1].value
     assert store.read_rules() == {}
     choose_kind(app, "block", 4)
-    app.text_input(key="rule_form_max_age_days").set_value("30").run()
+    app.text_input(key="rule_form_0_max_age_days").set_value("30").run()
     assert not app.metric
     assert any("Preview it again" in caption.value for caption in app.caption)
 
@@ -223,7 +223,7 @@ def test_contradicting_rule_is_refused(open_editor: OpenEditor, store: RuleStore
     app = open_editor(**NEW_RULE)
     choose_kind(app, "promote", 4)
     fill_fields(app, demo_copy)
-    app.text_input(key="rule_form_reason").set_value("second")
+    app.text_input(key="rule_form_0_reason").set_value("second")
     app.button(key="rule_submit").click().run()
     assert "already have a promote rule" in app.error[0].value
     assert store.read_rules().keys() == {"r1"}
@@ -279,9 +279,9 @@ def test_block_acts_at_once_in_app(
     published = demo_copy.get_recommendations(user_id, 11)["product_id"].tolist()
     popular = demo_copy.get_popular_products(11)["product_id"].tolist()
     app = open_editor(**NEW_RULE)
-    for product_id in dict.fromkeys([published[0], popular[0]]):
-        app.text_input(key="rule_product_search").set_value(product_id).run()
-        app.text_input(key="rule_form_reason").set_value("recalled").run()
+    for number, product_id in enumerate(dict.fromkeys([published[0], popular[0]])):
+        app.text_input(key=f"rule_form_{number}_product_search").set_value(product_id).run()
+        app.text_input(key=f"rule_form_{number}_reason").set_value("recalled").run()
         app.button(key="rule_submit").click().run()
         assert "takes effect at once" in app.success[0].value
     blocked = {published[0], popular[0]}
@@ -342,7 +342,7 @@ def test_hostile_texts_are_shown_as_text(
     assert not linked.exception
     assert escape_markdown(text[:30]) in linked.warning[0].value
     search = open_editor(**NEW_RULE)
-    search.text_input(key="rule_product_search").set_value(text).run()
+    search.text_input(key="rule_form_0_product_search").set_value(text).run()
     assert not search.exception
     assert escape_markdown(text[:30]) in search.info[0].value
 

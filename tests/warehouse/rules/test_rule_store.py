@@ -179,3 +179,24 @@ def test_state_follows_calendar(
     (stored,) = store.add([BOOST.model_copy(update=fields)], "ann")
     applied_changes = {} if applied is None else {"r1": applied}
     assert get_rule_state(stored, applied_changes, TODAY) == state
+
+
+def test_change_after_seen_one_is_refused(store: RuleStore) -> None:
+    """A person decides about the version of a rule that another person has changed meanwhile."""
+    (stored,) = store.add([BOOST], "ann")
+    seen = stored.change.number
+    store.stop("r1", "bob", seen_change=seen)
+    for change in (store.submit, store.stop, store.undo):
+        with pytest.raises(RecomartError, match=r"rule r1 not changed: bob changed it at .* \(stop\)"):
+            change("r1", "eve", seen_change=seen)
+    assert store.undo("r1", "eve", seen_change=seen + 1) is not None
+
+
+def test_removed_rules_are_listed(store: RuleStore) -> None:
+    store.add([BOOST, PROMOTION], "ann")
+    assert store.read_removed_rules() == {}
+    store.undo("r1", "bob")
+    (removed,) = store.read_removed_rules().values()
+    assert (removed.rule_id, removed.rule, removed.change.user) == ("r1", BOOST, "bob")
+    store.undo("r1", "bob")
+    assert store.read_removed_rules() == {}
