@@ -52,3 +52,12 @@ def writable_warehouse(demo_warehouse: Settings, tmp_path: Path) -> Settings:
     """A copy of the demo shop's database that a test may change and publish; nothing is published yet."""
     shutil.copy(demo_warehouse.database, tmp_path)
     return Settings(warehouse=tmp_path)
+
+
+@pytest.fixture
+def own_shop(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
+    """A writable copy of the demo shop after a complete run."""
+    settings = Settings(warehouse=dbt_folder / "warehouse")
+    ignored = shutil.ignore_patterns("partial_parse.msgpack")
+    shutil.copytree(demo_warehouse.warehouse, settings.warehouse, ignore=ignored, dirs_exist_ok=True)
+    return settings

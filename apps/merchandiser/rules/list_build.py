@@ -30,7 +30,6 @@ class BuildStatus:
     note: str
     """The newest message of the process, such as which other process it waits for; its error after a failure."""
     has_failed: bool
-    published_at: str | None
     warnings: list[str]
 
 
@@ -84,21 +83,25 @@ class ListBuild:
                 return None
             is_running = self._ended_at is None
             newest = self._read_newest_object()
-            errors = _read_lines(self._errors)
-            share = newest["done_count"] / max(1, newest["total_count"]) if "done_count" in newest else 0.0
+            messages = _read_lines(self._errors)
+            has_failed = not is_running and self._process.returncode != 0
+            if has_failed and not messages:
+                messages = [f"The process ended with status {self._process.returncode}. Build the lists again"]
+            is_done = not is_running or "published_at" in newest
+            share = newest.get("done_count", 0) / max(1, newest.get("total_count", 0))
             return BuildStatus(
                 user=self._user,
                 is_running=is_running,
                 seconds=(self._ended_at or time.monotonic()) - self._started_at,
-                done_share=share if is_running else 1.0,
-                note=make_printable(errors[-1]) if errors else "",
-                has_failed=not is_running and self._process.returncode != 0,
-                published_at=newest.get("published_at"),
+                done_share=1.0 if is_done else share,
+                note=make_printable(messages[-1]) if messages else "",
+                has_failed=has_failed,
                 warnings=newest.get("warnings", []),
             )
 
     def _read_newest_object(self) -> dict[str, Any]:
-        lines = _read_lines(self._output)
+        # Other lines are of libraries.
+        lines = [line for line in _read_lines(self._output) if line.startswith("{")]
         return dict(json.loads(lines[-1])) if lines else {}
 
 

@@ -1,6 +1,5 @@
 """The commands for merchandising rules, on a copy of the demo shop."""
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,15 +16,6 @@ from warehouse.rules.rule_store import get_today
 from warehouse.settings import Settings
 
 TODAY = get_today()
-
-
-@pytest.fixture
-def own_shop(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
-    """A writable copy of the demo shop after a complete run."""
-    settings = Settings(warehouse=dbt_folder / "warehouse")
-    ignored = shutil.ignore_patterns("partial_parse.msgpack")
-    shutil.copytree(demo_warehouse.warehouse, settings.warehouse, ignore=ignored, dirs_exist_ok=True)
-    return settings
 
 
 def run(cli: RecomartCli, *args: str) -> str:

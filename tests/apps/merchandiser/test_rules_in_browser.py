@@ -1,6 +1,5 @@
 """The page of the rules in a real browser: from the form to the live lists, and the stop of the rule."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,6 @@ from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
 
 pytestmark = [needs_browser, pytest.mark.slow]
-
-
-@pytest.fixture
-def own_shop(demo_warehouse: Settings, dbt_folder: Path) -> Settings:
-    """A writable copy of the demo shop after a complete run."""
-    settings = Settings(warehouse=dbt_folder / "warehouse")
-    ignored = shutil.ignore_patterns("partial_parse.msgpack")
-    shutil.copytree(demo_warehouse.warehouse, settings.warehouse, ignore=ignored, dirs_exist_ok=True)
-    return settings
 
 
 def type_text(page: BrowserPage, label: str, text: str) -> None:

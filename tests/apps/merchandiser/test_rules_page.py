@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.rules.list_build import get_list_build
 from apps.merchandiser.rules.rule_labels import KIND_LABELS
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
@@ -389,3 +390,26 @@ def test_build_needs_name(open_editor: OpenEditor) -> None:
     app = open_editor("")
     app.button(key="build_lists").click().run()
     assert "Your name" in app.error[0].value
+
+
+@pytest.mark.slow
+def test_build_publishes_lists(open_app: OpenApp, own_shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page shows the progress, the result, and the rule as live."""
+    monkeypatch.setenv("RECOMART_APP_CAN_EDIT", "true")
+    RuleStore(own_shop).add([BOOST], "ann", "campaign")
+    app = open_app("rules", own_shop)
+    app.text_input(key="user_name").set_value("ann").run()
+    app.button(key="build_lists").click().run()
+    build = get_list_build(own_shop)
+    shares = []
+    while (status := build.read_status()) is not None and status.is_running:
+        shares.append(status.done_share)
+        # One build at a time runs.
+        assert not build.start("bob")
+        time.sleep(0.2)
+    assert any(0 < share < 1 for share in shares)
+    assert shares == sorted(shares)
+    app.run()
+    assert not app.exception
+    assert "The lists by the rules are live" in app.success[0].value
+    assert get_table(app, "effect")["state"].tolist() == ["Live"]
