@@ -72,7 +72,6 @@ REPEATED_NAMES = {
     "rules": "the rules of merchandisers: their commands, their page",
     "pipeline": "the pipeline's steps, and the commands that run them",
     "reports": "reports of what its package did: of a load, of a fetch",
-    "rules": "the commands and the page of the merchandising rules",
 }
 """Base names that more than one module has, and what these modules have in common."""
 
