@@ -58,7 +58,7 @@ def shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
     analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("exploration"))
     ((pinned,),) = analyst.query("select min(product_id) from marts.rec_product_rules where is_recommendable")
     analyst.write_rules({"kind": "pin", "scope": "product", "value": pinned, "position": PIN_RANK})
-    result = analyst.build("source:merchandising+,+rec_top_n")
+    result = analyst.build("source:merchandising+,+rec_top_n source:merchandising+,+rec_placement_lists")
     assert result.returncode == 0, result.stdout[-3000:]
     lists_before = analyst.read_lists()
     assert analyst.query("select distinct propensity, is_explored from intermediate.int_recommendations_ranked") == [

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -213,7 +214,8 @@ def test_redelivery_brings_nothing_back(demo_copy: Settings, recomart: RecomartC
     for database in (settings.database, *settings.serving_dir.glob("*.duckdb")):
         assert find_values(database, user_id) == []
     for before, after in zip(status, read_feed_status(settings), strict=True):
-        assert after.lines == before.lines
+        # Both runs publish lists, which are lines of the log.
+        assert after.lines == before.lines or after.feed == "recommendation_lists"
         assert after.lines == after.loaded + after.rejected
     rejected = recomart.run_json("rejected", "--feed", "purchases", "-n", 1000, "--warehouse", settings.warehouse)
     assert "the customer was forgotten" in {row["error"] for row in rejected["lines"]}
@@ -225,6 +227,9 @@ def test_marts_equal_those_of_shop_without_customer(demo_copy: Settings, tmp_pat
     user_id, other = find_customer(demo_copy), Settings(warehouse=tmp_path / "other")
     shutil.copytree(demo_copy.landing_dir, other.landing_dir)
     for file in filter(Path.is_file, other.landing_dir.rglob("*")):
+        if file.suffix == ".parquet":
+            pq.write_table(pq.read_table(file).filter(pc.field("user_id") != user_id), file)
+            continue
         is_compressed = (content := file.read_bytes()).startswith(b"\x1f\x8b")
         lines = (gzip.decompress(content) if is_compressed else content).splitlines(keepends=True)
         kept = b"".join(line for line in lines if user_id.encode() not in line)
