@@ -189,6 +189,7 @@ class _LogReader:
 
     def __init__(self, on_progress: Callable[[DbtProgress], None]) -> None:
         self._on_progress = on_progress
+        self._done_count = 0
         self.errors: list[str] = []
         """Error messages, and lines that are not in dbt's log format."""
 
@@ -212,7 +213,9 @@ class _LogReader:
             # The results of tests have the number of nodes under another name.
             total_count = data.get("total", data.get("num_models"))
             if "index" in data and total_count is not None:
-                self._on_progress(DbtProgress(data["index"], total_count, node.get("node_name", "")))
+                # The index is the order of the starts; nodes run side by side.
+                self._done_count += 1
+                self._on_progress(DbtProgress(self._done_count, total_count, node.get("node_name", "")))
 
 
 def _get_results_file(settings: Settings) -> Path:

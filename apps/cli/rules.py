@@ -123,12 +123,14 @@ def _print_preview(settings: Settings, rule: Rule, as_json: bool) -> None:
     if as_json:
         console.print_json(preview)
         return
-    console.print_line(
-        f"{rule.describe()}: changes {preview.changed_count:,} of {preview.compared_count:,} compared lists of ten. "
+    line = (
+        f"{rule.describe()}: changes {preview.changed_count:,} of {preview.compared_count:,} compared lists. "
         f"Its products have {preview.place_share_before:.1%} of the places without it, "
-        f"{preview.place_share_after:.1%} with it. By the model's scores, the lists lose {preview.lost_dcg_share:.1%} "
-        "of their gain (DCG)"
+        f"{preview.place_share_after:.1%} with it."
     )
+    if preview.lost_dcg_share is not None:
+        line += f" By the model's scores, the lists lose {preview.lost_dcg_share:.1%} of their gain (DCG)"
+    console.print_line(line)
     for title, products in (("Products that come in", preview.entering), ("Products that go out", preview.leaving)):
         console.print_table(title, console.to_records(products.head(MAX_PREVIEWED_PRODUCTS)))
 

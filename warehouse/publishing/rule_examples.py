@@ -1,4 +1,4 @@
-"""Example lists of a preview: a few customers' lists before and after a rule."""
+"""Example lists of a preview: a few lists before and after a rule."""
 
 import pandas as pd
 
@@ -12,25 +12,25 @@ def list_examples(copy: ServingCopy, preview: RulePreview, max_examples: int = M
     """Return the lists that a rule changes most.
 
     Returns:
-        Columns user_id, rank, before and after: the names of the products, their ids if they have none, and null for an
-        empty place.
+        Columns list_name, rank, before and after: the names of the products, their ids if they have none, and null for
+        an empty place.
     """
     lists = preview.lists
     before, after = lists["product_id_before"], lists["product_id_after"]
     is_changed = (before != after) & ~(before.isna() & after.isna())
-    counts = is_changed.groupby(lists["user_id"]).sum()
+    counts = is_changed.groupby(lists["list_name"]).sum()
     counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
-    users = list(counts.index[:max_examples])
-    rows = lists[lists["user_id"].isin(users)]
+    list_names = list(counts.index[:max_examples])
+    rows = lists[lists["list_name"].isin(list_names)]
     products = copy.get_products(sorted({*rows["product_id_before"].dropna(), *rows["product_id_after"].dropna()}))
     names = dict(zip(products["product_id"], products["product_name"], strict=True))
     examples = pd.DataFrame(
         {
-            "user_id": rows["user_id"],
+            "list_name": rows["list_name"],
             "rank": rows["rank"],
             "before": rows["product_id_before"].map(lambda product: names.get(product) or product),
             "after": rows["product_id_after"].map(lambda product: names.get(product) or product),
         }
     )
-    order = examples["user_id"].map({user: position for position, user in enumerate(users)})
+    order = examples["list_name"].map({name: position for position, name in enumerate(list_names)})
     return examples.assign(order=order).sort_values(["order", "rank"], ignore_index=True).drop(columns="order")

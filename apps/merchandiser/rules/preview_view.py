@@ -10,7 +10,7 @@ from apps.merchandiser.table_columns import choose_table_height, make_count_colu
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.publishing.rule_examples import list_examples
-from warehouse.publishing.rule_preview import PREVIEW_DEPTH, RulePreview, preview_rule
+from warehouse.publishing.rule_preview import MAX_LISTS, PREVIEW_DEPTH, RulePreview, preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
 
@@ -35,13 +35,13 @@ def show_preview(copy: ServingCopy, rule: Rule) -> None:
             "Lists that change",
             f"{preview.changed_count:,} of {preview.compared_count:,}",
             width="content",
-            help=f"Compared are the first {PREVIEW_DEPTH} places of the lists of up to 2,000 customers.",
+            help=f"Compared are the first {PREVIEW_DEPTH} places of up to {MAX_LISTS:,} lists.",
         )
         st.metric("Places before", f"{preview.place_share_before:.1%}", width="content")
         st.metric("Places after", f"{preview.place_share_after:.1%}", width="content")
         st.metric(
             "By the model's scores, the lists lose",
-            f"{max(0.0, preview.lost_dcg_share):.1%}",
+            MISSING_TEXT if preview.lost_dcg_share is None else f"{max(0.0, preview.lost_dcg_share):.1%}",
             width="content",
             help="Loss of discounted gain (DCG), with the model's scores as gains: an estimate.",
         )
@@ -82,15 +82,14 @@ def _show_products(title: str, products: pd.DataFrame) -> None:
 
 
 def _show_examples(examples: pd.DataFrame) -> None:
-    users = list(dict.fromkeys(examples["user_id"]))
-    user_id = st.selectbox(
+    list_name = st.selectbox(
         "Example list, those that change most",
-        users,
-        format_func=lambda user: f"Customer {shorten_text(str(user), 60)}",
+        list(dict.fromkeys(examples["list_name"])),
+        format_func=lambda name: shorten_text(str(name), 60),
         key="rule_example",
         width=420,
     )
-    rows = examples[examples["user_id"] == user_id]
+    rows = examples[examples["list_name"] == list_name]
     st.dataframe(
         rows.assign(change=[_mark_change(rows, row.before, row.after) for row in rows.itertuples()]),
         hide_index=True,

@@ -14,8 +14,8 @@ def test_examples_are_lists_that_change(demo_warehouse: Settings) -> None:
         preview = preview_rule(copy, Rule(kind="block", scope="product", value=product["product_id"]))
         examples = list_examples(copy, preview, 2)
         assert preview.changed_count >= 2
-        assert examples["user_id"].nunique() == 2
-        for user_id, rows in examples.groupby("user_id"):
+        assert examples["list_name"].nunique() == 2
+        for user_id, rows in examples.groupby("list_name"):
             published = copy.get_recommendations(str(user_id), PREVIEW_DEPTH)
             assert rows["before"].tolist() == published["product_name"].tolist()
             assert product["product_name"] in set(rows["before"])
