@@ -9,10 +9,12 @@ import streamlit as st
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.page_list import show_page_link
 from apps.merchandiser.prices import MISSING_TEXT, format_price
 from apps.merchandiser.product_customers import show_customers_of_product
 from apps.merchandiser.product_links import show_picture, show_product_link
 from apps.merchandiser.related_products import show_products_bought_together, show_similar_products
+from apps.merchandiser.rules.rule_form import RULE_PRODUCT_PARAM
 from apps.merchandiser.table_columns import format_share, make_time_column
 from warehouse.formatting import format_count
 from warehouse.publishing.product_queries import count_lists, get_price_history, get_product_weeks
@@ -39,6 +41,11 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
         facts = [product["product_id"], product["category"] or "no category", product["brand"] or "no brand"]
         st.caption(" · ".join(escape_markdown(shorten_text(str(fact), 80)) for fact in facts))
         show_product_link(product["product_url"])
+        show_page_link(
+            "rules",
+            ":material/rule: Add a rule",
+            {"rules_section": "Add a rule", RULE_PRODUCT_PARAM: product["product_id"]},
+        )
     _show_reason(copy, product)
     with st.container(border=True, horizontal=True, gap="medium"):
         for name, (value, delta, help_text) in _describe_product(product, query_once(count_lists, copy)).items():

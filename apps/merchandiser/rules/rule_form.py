@@ -30,11 +30,16 @@ FIELD_WIDTH = 260
 MAX_REASON_LENGTH = 500
 FORM_KEY_PREFIX = "rule_form_"
 NUMBER_KEY = "rule_form_number"
+RULE_PRODUCT_PARAM = "rule_product"
+"""Query parameter of a link to the form: the id of its product."""
 
 
 def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
     """Show the form; return its rule, or None and what is wrong."""
     problems: list[str] = []
+    if RULE_PRODUCT_PARAM in st.query_params:
+        clear_form()
+        st.session_state[_make_key("product_search")] = st.query_params.pop(RULE_PRODUCT_PARAM)
 
     def read(name: str, read_field: Callable[[], Any]) -> Any:
         try:

@@ -193,6 +193,14 @@ def test_last_day_before_first_day_is_named(open_editor: OpenEditor, demo_copy: 
     assert "it is before the first day" in app.error[0].value
 
 
+def test_link_to_form_has_product(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
+    product_id = str(search_products(demo_copy, "", 1)["product_id"].iloc[0])
+    app = open_editor(**NEW_RULE, rule_product=product_id)
+    assert not app.exception
+    assert app.selectbox(key=f"rule_form_1_product_of_{product_id}").value == product_id
+    assert "rule_product" not in app.query_params
+
+
 def test_preview_shows_changes(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
     """A change of the form hides the preview, and nothing is saved without a name and a reason."""
     app = open_editor("", **NEW_RULE)
