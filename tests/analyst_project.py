@@ -26,8 +26,8 @@ class AnalystProject:
 
     def __init__(self, source_settings: Settings, folder: Path) -> None:
         self.settings = Settings(warehouse=folder / "warehouse")
-        ignored = shutil.ignore_patterns("landing", "logs", "serving")
-        shutil.copytree(source_settings.warehouse, self.settings.warehouse, ignore=ignored)
+        ignored = shutil.ignore_patterns("landing", "logs", "serving", "partial_parse.msgpack")
+        shutil.copytree(source_settings.warehouse, self.settings.warehouse, ignore=ignored, dirs_exist_ok=True)
         self.project = folder / "dbt_project"
         shutil.copytree(PROJECT_DIR, self.project, ignore=shutil.ignore_patterns("target", "logs"))
 

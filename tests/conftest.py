@@ -75,6 +75,12 @@ def module_dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return empty_dbt_folder(tmp_path_factory.getbasetemp() / "module_shop")
 
 
+@pytest.fixture(scope="module")
+def analyst_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder for an analyst's warehouse and dbt project, the same for all modules of a process."""
+    return empty_dbt_folder(tmp_path_factory.getbasetemp() / "analyst_shop")
+
+
 def empty_dbt_folder(folder: Path) -> Path:
     """Empty a folder whose subfolder `warehouse` is a warehouse, but for the project that dbt parsed.
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -57,8 +58,8 @@ class ExperimentShop(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> ExperimentShop:
-    analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("experiment"))
+def shop(demo_warehouse: Settings, analyst_folder: Path) -> ExperimentShop:
+    analyst = AnalystProject(demo_warehouse, analyst_folder)
     lists_before = analyst.read_lists()
     serving_run = find_serving_run(list_model_runs(analyst.settings))
     assert serving_run is not None

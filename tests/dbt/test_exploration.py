@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -54,8 +55,8 @@ def set_explore_share(analyst: AnalystProject, share: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> ExploredShop:
-    analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("exploration"))
+def shop(demo_warehouse: Settings, analyst_folder: Path) -> ExploredShop:
+    analyst = AnalystProject(demo_warehouse, analyst_folder)
     ((pinned,),) = analyst.query("select min(product_id) from marts.rec_product_rules where is_recommendable")
     analyst.write_rules({"kind": "pin", "scope": "product", "value": pinned, "position": PIN_RANK})
     result = analyst.build("source:merchandising+,+rec_top_n source:merchandising+,+rec_placement_lists")

@@ -25,9 +25,9 @@ RULES = (
 
 
 @pytest.fixture(scope="module")
-def placements_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> AnalystProject:
+def placements_project(demo_warehouse: Settings, analyst_folder: Path) -> AnalystProject:
     """A published shop with rules for all placements and for some."""
-    analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("placements"))
+    analyst = AnalystProject(demo_warehouse, analyst_folder)
     pinned = get_pinned_product(analyst)
     analyst.write_rules(*RULES, {"kind": "pin", "scope": "product", "value": pinned, "position": 2})
     result = analyst.build("source:merchandising+")

@@ -46,13 +46,13 @@ where
 
 
 @pytest.fixture(scope="module")
-def analyst_project(demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> AnalystProject:
+def analyst_project(demo_warehouse: Settings, analyst_folder: Path) -> AnalystProject:
     """A shop with rules of every kind, its own text for pins, and too few candidates of the model to fill the lists.
 
     Customers with an id that ends with 7 saw their best candidates, a pin and a popular product ten times without
     an action.
     """
-    analyst = AnalystProject(demo_warehouse, tmp_path_factory.mktemp("analyst"))
+    analyst = AnalystProject(demo_warehouse, analyst_folder)
     with open_writer(analyst.settings) as connection:
         connection.execute("delete from ml.candidates where rank > 80")
     today = get_today()
@@ -408,13 +408,16 @@ def test_list_skips_bought_products(demo_warehouse: Settings, tmp_path: Path) ->
 
 
 def test_unknown_names_in_rules_give_warnings(analyst_project: AnalystProject) -> None:
-    """A file of rules can name products that come later."""
+    """A file of rules can name products that come later. A half line of a killed process does not count."""
     content = analyst_project.settings.rules_file.read_bytes()
     analyst_project.write_rules(
         {"kind": "block", "scope": "brand", "value": "Acmee"},
         {"kind": "pin", "scope": "product", "value": "p-2", "position": 1, "favourite_category": "Toyz"},
     )
+    written = analyst_project.settings.rules_file.read_bytes()
+    analyst_project.settings.rules_file.write_bytes(written + b'{"number":')
     result = analyst_project.build("source:merchandising+2")
+    read = analyst_project.settings.rules_file.read_bytes()
     analyst_project.settings.rules_file.write_bytes(content)
     assert result.returncode == 0, result.stdout[-3000:]
     for warning in (
@@ -423,19 +426,17 @@ def test_unknown_names_in_rules_give_warnings(analyst_project: AnalystProject) -
         "rule r2: the shop has no category 'toyz'",
     ):
         assert warning in result.stdout
+    assert read == written
 
 
 def test_damaged_rules_stop_build(analyst_project: AnalystProject) -> None:
-    """The message names the line, and the lists do not change. A half line of a killed process does not count."""
+    """The message names the line, and the lists do not change."""
     file = analyst_project.settings.rules_file
     content = file.read_bytes()
     previous_lists = analyst_project.read_lists()
     file.write_bytes(content.replace(b'"kind":"cap"', b'"kind":"cup"', 1))
     result = analyst_project.build("stg_merchandising__rules")
-    file.write_bytes(content + b'{"number":')
-    repaired = analyst_project.build("stg_merchandising__rules")
+    file.write_bytes(content)
     assert result.returncode != 0
     assert "merchandising_rules.jsonl: line 12 has no valid rule" in result.stdout
-    assert repaired.returncode == 0, repaired.stdout[-3000:]
-    assert file.read_bytes() == content
     assert analyst_project.read_lists() == previous_lists

@@ -82,7 +82,7 @@ def built_settings(module_dbt_folder: Path) -> Settings:
         )
     shop.put("till/a.csv", "\n".join(lines) + "\n")
     load(shop.settings)
-    run_dbt(shop.settings, "build", "--select", *MARTS, "--exclude", "resource_type:test")
+    run_dbt(shop.settings, "build", "--exclude-resource-types", "unit_test", "test", "--select", *MARTS)
     return shop.settings
 
 

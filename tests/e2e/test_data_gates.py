@@ -2,8 +2,9 @@
 
 import importlib
 import json
+import re
 import shutil
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,11 +14,14 @@ import pytest
 from orchestration.dbt_runner import describe_remedy, run_dbt
 from orchestration.model_registry import list_model_runs
 from tests.table_changes import execute_statements
+from warehouse.database import open_reader
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 
 FLOOD_LINE_COUNT = 20_000
+
+EXPERIMENT_TESTS = ("warn_arm_without_customers", "warn_experiment_past_end")
 
 
 @pytest.fixture(scope="module")
@@ -161,27 +165,39 @@ def seed_warnings(database_only_settings: Settings) -> list[str]:
         "('view', 1, 60), ('click', -2, 60), ('add_to_cart', 0, 90)",
         "('remove_from_cart', 3, 90), ('purchase', 0, 180)",
     )
-    return run_dbt(database_only_settings, "test", "--select", "expected_jumps", "event_weights").warnings
+    tests = ("expected_jumps", "event_weights", *EXPERIMENT_TESTS)
+    return run_dbt(database_only_settings, "test", "--select", *tests).warnings
 
 
 def test_expected_jump_of_unknown_feed_warns(seed_warnings: list[str]) -> None:
+    """The experiments of the shop give no warning."""
     (warning,) = (warning for warning in seed_warnings if "event_weights" not in warning)
     assert warning == "warn_expected_jumps_unknown_feed: expected_jumps.csv: the shop has no feed 'evnts'"
 
 
-def test_invalid_expected_jumps_stop_run(
-    database_only_settings: Settings,
-) -> None:
+@pytest.fixture(scope="module")
+def seed_error(seed_warnings: list[str], database_only_settings: Settings) -> str:
+    """The error of all tests of two seeds with invalid rows."""
+    assert seed_warnings
     same_day = ("('events', date '2026-01-31', 'a sale')", "('Events ', date '2026-01-31', 'late')")
     set_expected_jumps(database_only_settings, *same_day, "(' ', null, 'a guess')")
+    set_event_weights(
+        database_only_settings,
+        "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
+        "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
+    )
     with pytest.raises(RecomartError) as raised:
-        run_dbt(database_only_settings, "test", "--select", "expected_jumps")
+        run_dbt(database_only_settings, "test", "--select", "expected_jumps", "event_weights")
+    return f"{raised.value} {(database_only_settings.warehouse / 'logs' / 'dbt.log').read_text(encoding='utf-8')}"
+
+
+def test_invalid_expected_jumps_stop_run(seed_error: str) -> None:
     for message in (
         "line ' ,,a guess': feed must name a feed; delivery_day must be a date",
         "line 'Events ,2026-01-31,late': there is more than one line for this feed and day",
         "line 'events,2026-01-31,a sale': there is more than one line for this feed and day",
     ):
-        assert message in str(raised.value)
+        assert message in seed_error
 
 
 def set_event_weights(settings: Settings, *rows: str) -> None:
@@ -191,17 +207,8 @@ def set_event_weights(settings: Settings, *rows: str) -> None:
     )
 
 
-def test_invalid_event_weights_stop_run(
-    database_only_settings: Settings,
-) -> None:
-    set_event_weights(
-        database_only_settings,
-        "('view', cast('nan' as double), 60), ('view', 1, cast('inf' as double))",
-        "('look', 2.5, 60), ('click', null, 0), ('remove_from_cart', -3, 90)",
-    )
-    with pytest.raises(RecomartError, match="assert_event_weights_valid"):
-        run_dbt(database_only_settings, "test", "--select", "event_weights")
-    log = (database_only_settings.warehouse / "logs" / "dbt.log").read_text(encoding="utf-8")
+def test_invalid_event_weights_stop_run(seed_error: str) -> None:
+    assert "assert_event_weights_valid: " in seed_error.partition(". See ")[0]
     for message in (
         "event_weights.csv, line 'click,,0': weight must be a number between -1000000 and 1000000 (0 for no influence)",
         "half_life_days must be a number between 0.001 and 1000000 (large for a weight that does not decay)",
@@ -210,7 +217,7 @@ def test_invalid_event_weights_stop_run(
         "line 'view,nan,60': there is more than one line for this event type; weight must",
         "; there is no line for add_to_cart; there is no line for purchase",
     ):
-        assert message in log
+        assert message in seed_error
 
 
 def test_event_weights_of_unusual_sign_warn(seed_warnings: list[str]) -> None:
@@ -223,13 +230,39 @@ def test_event_weights_of_unusual_sign_warn(seed_warnings: list[str]) -> None:
     )
 
 
-def test_overdue_feed_warns(database_only_settings: Settings) -> None:
+@pytest.fixture(scope="module")
+def newest_day(database_only_settings: Settings) -> date:
+    """The newest day of the shop's actions."""
+    with open_reader(database_only_settings) as connection:
+        ((day,),) = connection.execute(
+            "select last_date from intermediate.int_feature_cutoffs where cutoff = 'now'"
+        ).fetchall()
+    assert isinstance(day, date)
+    return day
+
+
+@pytest.fixture(scope="module")
+def mart_warnings(database_only_settings: Settings, newest_day: date) -> list[str]:
+    """Warnings of a shop with an overdue feed, an arm without customers on later days, and an ended experiment."""
     execute_statements(
         database_only_settings,
         "update marts.audit_feed_days set files = 0 where feed = 'purchases' "
         "and delivery_day > (select max(delivery_day) - 9 from marts.audit_feed_days)",
     )
-    (warning,) = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue").warnings
+    with duckdb.connect(str(database_only_settings.database)) as connection:
+        connection.execute(
+            "insert into marts.effect_arms by name select unnest(['old', 'old', 'new', 'new']) as experiment, "
+            "unnest(['a', 'control', 'a', 'control']) as arm, unnest([0, 9, 0, 0]) as customers, "
+            "unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, unnest([$1, $1, $1 + 2, $1 + 2]) as ends_on",
+            [newest_day],
+        )
+    warnings = run_dbt(database_only_settings, "test", "--select", "warn_feed_overdue", *EXPERIMENT_TESTS).warnings
+    execute_statements(database_only_settings, "delete from marts.effect_arms")
+    return warnings
+
+
+def test_overdue_feed_warns(mart_warnings: list[str]) -> None:
+    (warning,) = (warning for warning in mart_warnings if "experiment" not in warning)
     assert warning.startswith("warn_feed_overdue: purchases: no delivery for 9 days")
 
 
@@ -254,27 +287,14 @@ def test_only_live_feeds_are_late_by_clock(database_only_settings: Settings) -> 
     execute_statements(database_only_settings, restore)
 
 
-def test_experiments_warn(database_only_settings: Settings) -> None:
+def test_experiments_warn(mart_warnings: list[str], newest_day: date) -> None:
     """An arm has no customers after the first day, and an experiment has ended."""
-    warnings = ("--select", "warn_arm_without_customers", "warn_experiment_past_end")
-    assert run_dbt(database_only_settings, "test", *warnings).warnings == []
-    with duckdb.connect(str(database_only_settings.database)) as connection:
-        ((newest_day,),) = connection.execute(
-            "select last_date from intermediate.int_feature_cutoffs where cutoff = 'now'"
-        ).fetchall()
-        connection.execute(
-            "insert into marts.effect_arms by name select unnest(['old', 'old', 'new', 'new']) as experiment, "
-            "unnest(['a', 'control', 'a', 'control']) as arm, unnest([0, 9, 0, 0]) as customers, "
-            "unnest([$1 - 9, $1 - 9, $1, $1]) as starts_on, unnest([$1, $1, $1 + 2, $1 + 2]) as ends_on",
-            [newest_day],
-        )
     start, end = newest_day - timedelta(days=9), newest_day
-    assert sorted(run_dbt(database_only_settings, "test", *warnings).warnings) == [
+    assert sorted(warning for warning in mart_warnings if "experiment" in warning) == [
         f"warn_arm_without_customers: experiment old, arm a: no customers, although the experiment started on {start}",
         f"warn_experiment_past_end: experiment old ended on {end}: `recomart effect` shows the result. Remove its rows "
         "from experiments.csv after the decision",
     ]
-    execute_statements(database_only_settings, "delete from marts.effect_arms")
 
 
 @pytest.mark.slow
@@ -289,24 +309,31 @@ def test_one_model_must_serve(database_only_settings: Settings) -> None:
             run_dbt(database_only_settings, "test", "--select", "assert_one_model_serves")
 
 
-def test_missing_customer_lists_fail(database_only_settings: Settings) -> None:
-    execute_statements(database_only_settings, "delete from marts.rec_top_n where hash(user_id) % 5 = 0")
-    with pytest.raises(RecomartError, match=r"\d+ of \d+ customers have a list: the minimum share is 0.9") as raised:
-        run_dbt(database_only_settings, "test", "--select", "assert_customers_served_share_above_minimum")
+@pytest.fixture(scope="module")
+def list_error(database_only_settings: Settings) -> str:
+    """The error of lists without a fifth of the customers, and with a blocked product."""
+    execute_statements(
+        database_only_settings,
+        "delete from marts.rec_top_n where hash(user_id) % 5 = 0",
+        "update intermediate.int_product_rules set is_recommendable = false "
+        "where product_id = (select any_value(product_id) from intermediate.int_recommendations_ranked)",
+    )
+    tests = ("assert_customers_served_share_above_minimum", "assert_recommendations_follow_rules")
+    with pytest.raises(RecomartError) as raised:
+        run_dbt(database_only_settings, "test", "--select", *tests)
+    return str(raised.value)
+
+
+def test_missing_customer_lists_fail(list_error: str) -> None:
+    assert re.search(r"\d+ of \d+ customers have a list: the minimum share is 0.9", list_error)
     for text in (
         "min_customers_served_share",
         "Blocks and caps exclude too",
         "bought everything",
         "no repurchase rule",
     ):
-        assert text in str(raised.value)
+        assert text in list_error
 
 
-def test_listed_blocked_product_fails(database_only_settings: Settings) -> None:
-    execute_statements(
-        database_only_settings,
-        "update intermediate.int_product_rules set is_recommendable = false "
-        "where product_id = (select any_value(product_id) from intermediate.int_recommendations_ranked)",
-    )
-    with pytest.raises(RecomartError, match="assert_recommendations_follow_rules"):
-        run_dbt(database_only_settings, "test", "--select", "assert_recommendations_follow_rules")
+def test_listed_blocked_product_fails(list_error: str) -> None:
+    assert "assert_recommendations_follow_rules: " in list_error

@@ -31,9 +31,9 @@ LANDING_DAYS_KEY = dg.AssetKey(["landing", "days"])
 
 
 @pytest.fixture(scope="module")
-def graph_shop_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def graph_shop_settings(module_dbt_folder: Path) -> Iterator[Settings]:
     """Landing files of a demo shop; the environment names its warehouse by a relative path."""
-    settings = Settings(warehouse=tmp_path_factory.mktemp("dagster_shop"))
+    settings = Settings(warehouse=module_dbt_folder / "warehouse")
     generate_shop(SMALL_SHOP_CONFIG, settings.landing_dir, settings.demo_truth_dir)
     # Dagster passes the settings to dbt through the environment.
     with patch.dict(os.environ), pytest.MonkeyPatch.context() as environment:

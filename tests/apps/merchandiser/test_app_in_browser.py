@@ -101,8 +101,15 @@ def test_back_and_reload_keep_customer(browser_page: BrowserPage, app_url: str, 
     browser_page.assert_no_error()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1400, "light"),
+        (1280, "dark"),
+        (390, "light"),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in ((1400, "dark"), (1280, "light"), (390, "dark"))),
+    ],
+)
 def test_customer_fits_window(
     browser_page: BrowserPage, app_url: str, demo_copy: ServingCopy, width: int, scheme: str
 ) -> None:

@@ -36,7 +36,7 @@ from tests.warehouse.loading.file_damage import (
 )
 from warehouse.loading.loader import load
 
-FILES_PER_KIND = 120
+FILES_PER_KIND = [40, pytest.param(120, marks=pytest.mark.slow)]
 
 MAKERS: dict[str, Callable[[random.Random], GeneratedFile]] = {
     "events": make_json_lines_file,
@@ -247,12 +247,13 @@ def assert_no_gaps(path: str, physical: list[bytes], spans: dict[int, int], comm
     assert not {line for line in uncovered_lines if not line.startswith(comment)} - {b"", header}, path
 
 
+@pytest.mark.parametrize("file_count", FILES_PER_KIND)
 @pytest.mark.parametrize("kind", MAKERS)
-def test_load_accounts_for_damaged_lines(shop: Shop, kind: str) -> None:
+def test_load_accounts_for_damaged_lines(shop: Shop, kind: str, file_count: int) -> None:
     """Every line of a damaged file is loaded or rejected, and a second load changes nothing."""
     shop.declare(**FEEDS)
     rng = random.Random(f"damage {kind}")
-    damaged = [damage_file(rng, MAKERS[kind](rng).data) for _ in range(FILES_PER_KIND)]
+    damaged = [damage_file(rng, MAKERS[kind](rng).data) for _ in range(file_count)]
     delivered = {f"{kind}/{number:04}": data for number, data in enumerate(damaged)}
     for path, data in (CLEAN_FILES | delivered).items():
         shop.put(path, data)
@@ -267,7 +268,7 @@ def test_load_accounts_for_damaged_lines(shop: Shop, kind: str) -> None:
 def test_load_reads_all_file_formats(shop: Shop, kind: str) -> None:
     shop.declare(**FEEDS)
     rng = random.Random(f"order {kind}")
-    files = {f"{kind}/{number:04}": MAKERS[kind](rng) for number in range(50)}
+    files = {f"{kind}/{number:04}": MAKERS[kind](rng) for number in range(20)}
     for path, file in files.items():
         shop.put(path, file.data)
     load(shop.settings)
@@ -289,7 +290,7 @@ contents = st.one_of(
 )
 
 
-@settings(max_examples=7, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(st.lists(contents, min_size=20, max_size=40))
 def test_load_accounts_for_arbitrary_bytes(files: list[bytes]) -> None:
     with TemporaryDirectory() as folder:
