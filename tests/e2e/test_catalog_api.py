@@ -44,14 +44,14 @@ def build_event(number: int) -> dict[str, str]:
     return {"user": f"U{number % 7}", "item": f"P{item:04d}", "type": "view", "time": f"2026-01-{day:02d}T10:00:00Z"}
 
 
-def test_fetch_and_load_fill_raw_products(catalog_api_shop: ApiShop, recomart: RecomartCli) -> None:
-    fetched = recomart.run_json("fetch")["feeds"]["products"]
+def test_fetch_and_load_fill_raw_products(catalog_api_shop: ApiShop, cli: RecomartCli) -> None:
+    fetched = cli.run_json("fetch")["feeds"]["products"]
     assert (fetched["record_count"], fetched["is_new"], fetched["pass_count"]) == (35, True, 2)
-    recomart.run_json("load")
+    cli.run_json("load")
     assert catalog_api_shop.shop.query("select count(*), count(distinct product_id), min(_file) from raw.products") == [
         (35, 35, fetched["file"])
     ]
-    second = recomart("fetch")
+    second = cli("fetch")
     assert second.returncode == 0
     assert f"no change since {fetched['file']}; no new file was written" in second.stdout
 
@@ -91,14 +91,14 @@ def test_failed_fetch_hides_secret(catalog_api_shop: ApiShop, recomart: Recomart
     assert [path for path in files if b"s3cr3t" in path.read_bytes()] == []
 
 
-def test_fetch_without_api_fails(recomart: RecomartCli) -> None:
-    result = recomart("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
+def test_fetch_without_api_fails(cli: RecomartCli) -> None:
+    result = cli("fetch", "--sources", PROJECT_ROOT / "warehouse" / "sources.yml")
     assert result.returncode == 1
     assert "no feed declares an api. See docs/catalog_api.md" in result.stderr
 
 
 def test_example_sources_file_works(
-    catalog_api_shop: ApiShop, recomart: RecomartCli, monkeypatch: pytest.MonkeyPatch
+    catalog_api_shop: ApiShop, cli: RecomartCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the address, the paging and the column names of the example change."""
     example = yaml.safe_load((PROJECT_ROOT / "warehouse" / "examples" / "catalog_api.yml").read_text(encoding="utf-8"))
@@ -114,4 +114,4 @@ def test_example_sources_file_works(
     catalog_api_shop.shop.settings.sources.write_text(yaml.safe_dump(example), encoding="utf-8")
     assert read_sources(catalog_api_shop.shop.settings.sources).feeds["products"].api is not None
     monkeypatch.setenv(api["auth"]["token_env"], SECRET)
-    assert recomart.run_json("fetch")["feeds"]["products"]["record_count"] == 35
+    assert cli.run_json("fetch")["feeds"]["products"]["record_count"] == 35

@@ -25,8 +25,8 @@ def assert_one_line_error(result: subprocess.CompletedProcess[str], *parts: str 
         assert str(part) in lines[0]
 
 
-def test_run_reports_missing_landing(recomart: RecomartCli, tmp_path: Path) -> None:
-    result = recomart("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
+def test_run_reports_missing_landing(cli: RecomartCli, tmp_path: Path) -> None:
+    result = cli("run", "--landing", tmp_path / "nowhere", "--warehouse", tmp_path / "warehouse")
     assert_one_line_error(result, tmp_path / "nowhere", "no such landing folder", "--landing")
 
 
@@ -61,14 +61,14 @@ def test_explain_unknown_product(cli: RecomartCli, demo_warehouse: Settings) -> 
 
 
 def test_command_reports_locking_process(
-    recomart: RecomartCli, demo_copy: Settings, monkeypatch: pytest.MonkeyPatch
+    cli: RecomartCli, demo_copy: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
     with hold_database(demo_copy.database) as process_id:
         process = f"process {process_id}"
         parts = (demo_copy.database, process, "running since", "is using the warehouse", "try again")
         for command in ("run", "status", "train", "publish"):
-            assert_one_line_error(recomart(command, "--warehouse", demo_copy.warehouse), *parts)
+            assert_one_line_error(cli(command, "--warehouse", demo_copy.warehouse), *parts)
 
 
 def test_command_reports_missing_warehouse(cli: RecomartCli, tmp_path: Path) -> None:

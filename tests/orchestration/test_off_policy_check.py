@@ -54,8 +54,8 @@ def test_check_needs_propensities(demo_warehouse: Settings, serving_run: ModelRu
     assert "Set the variable explore_share in dbt_project/dbt_project.yml" in check.missing_reason
 
 
-def test_command_says_what_is_missing(recomart: RecomartCli, demo_warehouse: Settings, serving_run: ModelRun) -> None:
-    result = recomart("off-policy", serving_run.run_id, "--warehouse", demo_warehouse.warehouse)
+def test_command_says_what_is_missing(cli: RecomartCli, demo_warehouse: Settings, serving_run: ModelRun) -> None:
+    result = cli("off-policy", serving_run.run_id, "--warehouse", demo_warehouse.warehouse)
     assert result.returncode == 0
     assert f"No estimate for model {serving_run.run_id}: the marts have no logged list with" in result.stdout
 

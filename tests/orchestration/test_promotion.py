@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -15,7 +17,7 @@ from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from orchestration.retraining import find_due_training
 from orchestration.steps import build_marts
-from orchestration.training_run import DATASETS_LOCK, train_model
+from orchestration.training_run import DATASETS_LOCK, TrainingSummary, train_model
 from warehouse.database import open_reader, open_writer
 from warehouse.errors import RecomartError, WarehouseBusyError
 from warehouse.loading.loader import load
@@ -24,6 +26,30 @@ from warehouse.publishing.live_copy import read_pointer
 from warehouse.settings import Settings
 
 POOR_CONFIG = TrainConfig(factors=1, max_epochs=1, graph_weights=())
+
+
+@pytest.fixture(scope="module")
+def poorly_trained_shop(
+    demo_warehouse: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Settings, TrainingSummary]:
+    """A copy of the demo shop with a poor model besides the serving one, to be copied, and the training's summary."""
+    settings = Settings(warehouse=tmp_path_factory.mktemp("poorly_trained") / "warehouse", settle_seconds=0)
+    shutil.copytree(demo_warehouse.warehouse, settings.warehouse, ignore=shutil.ignore_patterns("logs"))
+    return settings, train_model(settings, POOR_CONFIG)
+
+
+@pytest.fixture
+def poor_summary(poorly_trained_shop: tuple[Settings, TrainingSummary]) -> TrainingSummary:
+    """The summary of the training of the poor model."""
+    return poorly_trained_shop[1]
+
+
+@pytest.fixture
+def poor_copy(poorly_trained_shop: tuple[Settings, TrainingSummary], tmp_path: Path) -> Settings:
+    """A writable copy of the shop with a poor model."""
+    settings = Settings(warehouse=tmp_path / "warehouse", settle_seconds=0)
+    shutil.copytree(poorly_trained_shop[0].warehouse, settings.warehouse)
+    return settings
 
 
 def read_candidates(settings: Settings) -> list[tuple[object, ...]]:
@@ -47,20 +73,21 @@ def test_run_without_new_data_trains_nothing(demo_copy: Settings) -> None:
     assert read_pointer(demo_copy).run_id == serving_run_id
 
 
-def test_worse_model_is_rejected(demo_copy: Settings) -> None:
-    serving_run_id, candidates = get_serving_run_id(demo_copy), read_candidates(demo_copy)
-    summary = train_model(demo_copy, POOR_CONFIG)
-    assert summary.rejection_reason is not None
-    assert "in the serving model's test window" in summary.rejection_reason
-    rejected_run = list_model_runs(demo_copy)[0]
-    assert (rejected_run.run_id, rejected_run.rejection_reason) == (summary.run_id, summary.rejection_reason)
-    with open_reader(demo_copy) as connection:
-        gates = connection.execute("select gate, is_passed from ml.gate_results where run_id = ?", [summary.run_id])
+def test_worse_model_is_rejected(demo_warehouse: Settings, poor_copy: Settings, poor_summary: TrainingSummary) -> None:
+    serving_run_id, candidates = get_serving_run_id(demo_warehouse), read_candidates(demo_warehouse)
+    assert poor_summary.rejection_reason is not None
+    assert "in the serving model's test window" in poor_summary.rejection_reason
+    rejected_run = list_model_runs(poor_copy)[0]
+    assert (rejected_run.run_id, rejected_run.rejection_reason) == (poor_summary.run_id, poor_summary.rejection_reason)
+    with open_reader(poor_copy) as connection:
+        gates = connection.execute(
+            "select gate, is_passed from ml.gate_results where run_id = ?", [poor_summary.run_id]
+        )
         assert ("versus_serving_model", False) in gates.fetchall()
-    scoring = score_customers(demo_copy)
+    scoring = score_customers(poor_copy)
     assert scoring is not None
     assert (scoring.run_id, scoring.is_newly_serving) == (serving_run_id, False)
-    assert read_candidates(demo_copy) == candidates
+    assert read_candidates(poor_copy) == candidates
 
 
 def test_passed_model_serves_from_next_scoring(demo_copy: Settings) -> None:
@@ -78,22 +105,21 @@ def test_passed_model_serves_from_next_scoring(demo_copy: Settings) -> None:
     assert [run.promoted_at is not None for run in list_model_runs(demo_copy)] == [True, True]
 
 
-def test_score_customers_promotes_any_run(demo_copy: Settings) -> None:
-    serving_run_id, candidates = get_serving_run_id(demo_copy), read_candidates(demo_copy)
+def test_score_customers_promotes_any_run(poor_copy: Settings, poor_summary: TrainingSummary) -> None:
+    serving_run_id, candidates = get_serving_run_id(poor_copy), read_candidates(poor_copy)
     assert serving_run_id is not None
-    poor = train_model(demo_copy, POOR_CONFIG)
-    for run, is_new in ((poor.run_id, True), (serving_run_id, True), (serving_run_id, False)):
-        scoring = score_customers(demo_copy, run_id_prefix=run)
+    for run, is_new in ((poor_summary.run_id, True), (serving_run_id, True), (serving_run_id, False)):
+        scoring = score_customers(poor_copy, run_id_prefix=run)
         assert scoring is not None
-        assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(demo_copy)) == (run, is_new, run)
-    assert read_candidates(demo_copy) == candidates
+        assert (scoring.run_id, scoring.is_newly_serving, get_serving_run_id(poor_copy)) == (run, is_new, run)
+    assert read_candidates(poor_copy) == candidates
     for prefix, message in (
         ("nothing", "no model has a run id"),
         ("2", "2 models have a run id that begins with '2'"),
         ("", "an empty run id names no model"),
     ):
         with pytest.raises(RecomartError, match=message):
-            score_customers(demo_copy, run_id_prefix=prefix)
+            score_customers(poor_copy, run_id_prefix=prefix)
 
 
 def test_promotion_rejects_waiting_models(demo_copy: Settings) -> None:
@@ -213,25 +239,28 @@ def test_training_due_in_new_repeat_shop(demo_copy: Settings) -> None:
     assert not due.is_warm_start
 
 
-def test_rejected_training_is_not_repeated(demo_copy: Settings) -> None:
+def test_rejected_training_is_not_repeated(
+    demo_warehouse: Settings, poor_copy: Settings, poor_summary: TrainingSummary
+) -> None:
     """A training is due again when its rows, the policy file or the serving model change."""
-    serving_run_id = get_serving_run_id(demo_copy)
-    assert find_due_training(demo_copy, POOR_CONFIG) is not None
-    poor = train_model(demo_copy, POOR_CONFIG)
-    assert poor.rejection_reason is not None
-    assert find_due_training(demo_copy, POOR_CONFIG) is None
-    with duckdb.connect(str(demo_copy.database)) as connection:
+    serving_run_id = get_serving_run_id(poor_copy)
+    assert find_due_training(demo_warehouse, POOR_CONFIG) is not None
+    assert poor_summary.rejection_reason is not None
+    assert find_due_training(poor_copy, POOR_CONFIG) is None
+    with duckdb.connect(str(poor_copy.database)) as connection:
         connection.execute("update ml.model_runs set dataset_hash = 'of other rows' where not is_serving")
-    assert find_due_training(demo_copy, POOR_CONFIG) is not None
-    with duckdb.connect(str(demo_copy.database)) as connection:
-        connection.execute("update ml.model_runs set dataset_hash = ? where not is_serving", [poor.dataset_hash])
-    assert find_due_training(demo_copy, POOR_CONFIG) is None
-    demo_copy.policy_file.write_text('{"gates": {"min_coverage": 0.1}}')
-    assert find_due_training(demo_copy, POOR_CONFIG) is not None
-    demo_copy.policy_file.unlink()
-    score_customers(demo_copy, run_id_prefix=poor.run_id)
-    score_customers(demo_copy, run_id_prefix=serving_run_id)
-    assert find_due_training(demo_copy, POOR_CONFIG) is not None
+    assert find_due_training(poor_copy, POOR_CONFIG) is not None
+    with duckdb.connect(str(poor_copy.database)) as connection:
+        connection.execute(
+            "update ml.model_runs set dataset_hash = ? where not is_serving", [poor_summary.dataset_hash]
+        )
+    assert find_due_training(poor_copy, POOR_CONFIG) is None
+    poor_copy.policy_file.write_text('{"gates": {"min_coverage": 0.1}}')
+    assert find_due_training(poor_copy, POOR_CONFIG) is not None
+    poor_copy.policy_file.unlink()
+    score_customers(poor_copy, run_id_prefix=poor_summary.run_id)
+    score_customers(poor_copy, run_id_prefix=serving_run_id)
+    assert find_due_training(poor_copy, POOR_CONFIG) is not None
 
 
 def age_serving_model(settings: Settings, days: int) -> None:
