@@ -19,6 +19,7 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import (
     KINDS_WITHOUT_PLACEMENTS,
     NUMBER_BY_KIND,
+    SCOPES_WITH_VALUE,
     ProductSelection,
     Rule,
     RuleFieldError,
@@ -88,7 +89,7 @@ def clear_form() -> None:
 
 
 def _make_rule(copy: ServingCopy, fields: dict[str, Any], selection: ProductSelection) -> tuple[Rule | None, list[str]]:
-    if fields.get("value") is None and not selection.is_for_others and selection.scope not in ("price", "new"):
+    if fields.get("value") is None and not selection.is_for_others and selection.scope in SCOPES_WITH_VALUE:
         return None, [f"{FIELD_LABELS[selection.scope]}: it is missing. Choose one"]
     try:
         rule = parse_rule(fields, "rule")
