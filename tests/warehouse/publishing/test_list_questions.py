@@ -74,6 +74,9 @@ def test_explain_absence(warehouse: Settings, tables: list[str]) -> None:
             [absent_ids[1]],
         )
         connection.execute("update marts.rec_product_rules set category_cap = 0 where product_id = ?", [absent_ids[2]])
+        connection.execute(
+            "update marts.rec_product_rules set has_repurchase_rule = true where product_id = ?", [bought_id]
+        )
     publish(warehouse, tables)
     with ServingCopy(warehouse) as copy:
         first = copy.get_recommendations(user_id, 1).iloc[0]
@@ -84,7 +87,9 @@ def test_explain_absence(warehouse: Settings, tables: list[str]) -> None:
         assert explain_absence(copy, user_id, absent_ids[1]) == ["Not available."]
         assert explain_absence(copy, user_id, absent_ids[2])[0].startswith("The cap is reached: ")
         assert explain_absence(copy, user_id, absent_ids[3])[0].startswith("The list is full: ")
-        assert explain_absence(copy, user_id, bought_id)[0].startswith("Already bought, the last time on ")
+        (bought,) = explain_absence(copy, user_id, bought_id)
+        assert bought.startswith("Already bought, the last time on ")
+        assert bought.endswith(". A rule never allows it again.")
         assert explain_absence(copy, user_id, "no such product") == ["The published copy has no such product."]
 
 
