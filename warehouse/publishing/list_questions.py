@@ -9,8 +9,6 @@ from warehouse.publishing.customer_queries import get_timeline
 from warehouse.publishing.placement_queries import HOME
 from warehouse.publishing.serving_copy import ServingCopy
 
-MAX_FOUND_PRODUCTS = 20
-
 
 def compare_lists(current: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     """Return the products of two lists of a customer with their ranks, the current list first.
@@ -36,22 +34,6 @@ def _describe_change(rank: Any, earlier_rank: Any) -> str:
     if pd.isna(rank):
         return "gone"
     return "same" if rank == earlier_rank else ("up" if rank < earlier_rank else "down")
-
-
-def find_products(copy: ServingCopy, search: str) -> pd.DataFrame:
-    """Return products with the text in their id or name, the exact id or name first; rows of `dim_products`."""
-    return copy.query_frame(
-        """
-        select *
-        from dim_products
-        where contains(lower(product_id), lower($1)) or contains(lower(product_name), lower($1))
-        order by product_id = $1 desc, lower(product_id) = lower($1) desc, lower(product_name) = lower($1) desc,
-            popularity_score desc nulls last, product_id
-        limit $2
-        """,
-        search,
-        MAX_FOUND_PRODUCTS,
-    )
 
 
 def explain_absence(copy: ServingCopy, user_id: str, product_id: str) -> list[str]:

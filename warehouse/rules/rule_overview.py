@@ -16,9 +16,11 @@ REMOVED_STATE = "removed"
 """State of a rule whose addition was undone."""
 
 
-def describe_rules(
-    rules: Iterable[StoredRule], applied_changes: Mapping[str, int], today: date
-) -> list[dict[str, Any]]:
+RuleRow = dict[str, Any]
+"""Keys rule, state, note, effect, lists, first_day, last_day, reason, changed_by and changed_at."""
+
+
+def describe_rules(rules: Iterable[StoredRule], applied_changes: Mapping[str, int], today: date) -> list[RuleRow]:
     """Return a row for each rule: what it does, for which lists and days, its state, and what it waits for.
 
     Removed rules have the state `REMOVED_STATE`.

@@ -1,5 +1,6 @@
-"""The choice of a rule's product by words of its name or by its id."""
+"""The choice of a product by words of its name or by its id, for a form or a view; the address does not hold it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -7,19 +8,27 @@ import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
-from warehouse.publishing.list_questions import MAX_FOUND_PRODUCTS, find_products
+from apps.merchandiser.product_picker import MAX_PRODUCTS, check_product_search
+from warehouse.publishing.product_queries import search_products
 from warehouse.publishing.serving_copy import ServingCopy
 
 FIELD_WIDTH = 420
 
 
-def choose_rule_product(copy: ServingCopy, key: str) -> str | None:
+def choose_found_product(copy: ServingCopy, label: str, key: str) -> str | None:
     """Show a search and the found products; return the id of the chosen one, None without one.
 
-    `key` is the beginning of the widgets' keys.
+    Args:
+        copy: The open copy.
+        label: Label of the search.
+        key: Beginning of the widgets' keys.
+
+    Raises:
+        RecomartError: An earlier version of RecoMart published the copy.
     """
+    check_product_search(copy)
     search = st.text_input(
-        "Product",
+        label,
         placeholder="Words of the name, or a product id",
         icon=":material/search:",
         type="search",
@@ -30,15 +39,15 @@ def choose_rule_product(copy: ServingCopy, key: str) -> str | None:
     ).strip()
     if not search:
         return None
-    products = find_products(copy, search)
+    products = search_products(copy, search, MAX_PRODUCTS)
     if products.empty:
         st.info(
             f"No product has “{escape_markdown(shorten_text(search, 100))}” in its name or id.",
             icon=":material/search_off:",
         )
         return None
-    labels = {str(row.product_id): _describe(row) for row in products.itertuples()}
-    more = ", the first ones" if len(labels) == MAX_FOUND_PRODUCTS else ""
+    labels = {str(row["product_id"]): _describe(row) for row in products.to_dict("records")}
+    more = ", the first ones" if len(labels) == MAX_PRODUCTS else ""
     return st.selectbox(
         f"{len(labels)} found{more}",
         list(labels),
@@ -53,8 +62,6 @@ def choose_rule_product(copy: ServingCopy, key: str) -> str | None:
     )
 
 
-def _describe(row: Any) -> str:
-    name = row.product_id if pd.isna(row.product_name) else row.product_name
-    return (
-        f"{shorten_text(str(name), 80)} ({row.product_id}), {format_price(row.price, getattr(row, 'currency', None))}"
-    )
+def _describe(row: Mapping[Any, Any]) -> str:
+    name = row["product_id"] if pd.isna(row["product_name"]) else row["product_name"]
+    return f"{shorten_text(str(name), 80)} ({row['product_id']}), {format_price(row['price'], row['currency'])}"
