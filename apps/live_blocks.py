@@ -9,7 +9,7 @@ from warehouse.errors import RecomartError
 from warehouse.publishing.published_rules import find_rule_products
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule_states import is_immediate_block
-from warehouse.rules.rule_store import RuleStore, get_today, has_ended, has_started
+from warehouse.rules.rule_store import RuleStore, get_today, is_active
 from warehouse.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -63,10 +63,6 @@ class LiveBlocks:
         rules = [
             stored.rule
             for stored in self._store.read_rules().values()
-            if is_immediate_block(stored.rule)
-            and has_started(stored.rule, today)
-            and not has_ended(stored.rule, today)
-            and not stored.rule.is_draft
-            and not stored.rule.is_stopped
+            if is_immediate_block(stored.rule) and is_active(stored.rule, today)
         ]
         return frozenset(product for rule in rules for product in find_rule_products(self._copy, rule))

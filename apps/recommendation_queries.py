@@ -1,6 +1,6 @@
 """Recommendations, similar products and explanations from one published copy and its model.
 
-The service and the command line use this module.
+The service, the command line and the app use this module.
 """
 
 from collections.abc import Collection, Sequence

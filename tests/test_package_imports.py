@@ -35,9 +35,10 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "apps.arm_models": READ_ONLY_PACKAGES,
     "apps.live_blocks": READ_ONLY_PACKAGES,
     "apps.recommendation_lists": ("warehouse",),
+    "apps.product_explanations": (*READ_ONLY_PACKAGES, "apps.arm_models", "apps.recommendation_lists"),
     "apps.recommendation_queries": (
         *READ_ONLY_PACKAGES,
-        *("apps.arm_models", "apps.live_blocks", "apps.recommendation_lists"),
+        *("apps.arm_models", "apps.live_blocks", "apps.product_explanations", "apps.recommendation_lists"),
     ),
     # The pages Products and Try it show lists that the model ranks.
     "apps.merchandiser": (

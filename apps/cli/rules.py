@@ -17,7 +17,7 @@ from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.published_rules import check_rule_values, read_applied_changes
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule import Rule, RuleKind, parse_rule
+from warehouse.rules.rule import Rule, RuleKind, RuleScope, parse_rule
 from warehouse.rules.rule_overview import describe_changes, describe_rules
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 from warehouse.settings import Settings
@@ -93,10 +93,15 @@ def add(
     else:
         if kind is None:
             raise RecomartError("no rule added: the kind is missing. Name a kind, or a CSV file with --file")
-        scope, value = _select_products(
-            product=product, brand=brand, category=category, other_brands=other_brands,
-            other_categories=other_categories, min_price=min_price, max_price=max_price, new_days=new_days,
-        )  # fmt: skip
+        scope, value = _choose_selection(
+            (product is not None, "product", product),
+            (brand is not None, "brand", brand),
+            (other_brands, "brand", None),
+            (category is not None, "category", category),
+            (other_categories, "category", None),
+            (min_price is not None or max_price is not None, "price", None),
+            (new_days is not None, "new", None),
+        )
         fields = {
             "kind": kind, "scope": scope, "value": value, "min_price": min_price, "max_price": max_price,
             "max_age_days": new_days, "position": position, "factor": factor, "every": every,
@@ -135,23 +140,22 @@ def _print_preview(settings: Settings, rule: Rule, as_json: bool) -> None:
         console.print_table(title, console.to_records(products.head(MAX_PREVIEWED_PRODUCTS)))
 
 
-def _select_products(*, new_days: int | None, **selections: Any) -> tuple[str, str | None]:
-    """Return the scope and the value of a rule; exactly one option must select the products."""
-    scopes = {
-        "product": selections["product"],
-        "brand": selections["brand"] or (selections["other_brands"] or None),
-        "category": selections["category"] or (selections["other_categories"] or None),
-        "price": True if (selections["min_price"], selections["max_price"]) != (None, None) else None,
-        "new": new_days,
-    }
-    named_scopes = [scope for scope, value in scopes.items() if value is not None]
-    if len(named_scopes) != 1:
+def _choose_selection(*selections: tuple[bool, RuleScope, str | None]) -> tuple[RuleScope, str | None]:
+    """Return the scope and the value of a rule.
+
+    Args:
+        selections: Whether an option is given, its scope and its value.
+
+    Raises:
+        RecomartError: Not exactly one option is given.
+    """
+    given_selections = [(scope, value) for is_given, scope, value in selections if is_given]
+    if len(given_selections) != 1:
         raise RecomartError(
             "no rule added: one option must select the products: --product, --brand, --category, --other-brands, "
             "--other-categories, --min-price and --max-price, or --new-days"
         )
-    value = scopes[named_scopes[0]]
-    return named_scopes[0], value if isinstance(value, str) else None
+    return given_selections[0]
 
 
 def _check_values(settings: Settings, rules_by_location: Mapping[str, Rule]) -> None:

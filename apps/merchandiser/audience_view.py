@@ -6,9 +6,10 @@ import streamlit as st
 
 from apps.merchandiser.audience_form import fill_form, show_form
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.exports import make_export_name, show_export_button
 from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.prices import MISSING_TEXT
 from apps.merchandiser.table_columns import make_count_column, make_time_column, select_filled_columns
 from apps.merchandiser.users import ask_user_name
 from warehouse.audiences import MAX_NAME_LENGTH, Audience, AudienceStore, SavedAudience
@@ -86,16 +87,12 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
         )
         row_count = n * size.customers_with_list
         name = st.session_state.get("saved_audience") or DEFAULT_NAME
-        st.download_button(
-            "Export",
+        show_export_button(
             lambda: encode_csv(get_audience_lists(copy, audience, n, get_blocked_products(copy))),
             make_export_name("recomart", f"{name}-top-{n}"),
-            "text/csv",
             key="audience_export",
-            help="Customer ids with their recommendations as CSV, one row for each product",
-            icon=":material/download:",
-            on_click="ignore",
-            disabled=not 0 < row_count <= MAX_EXPORTED_ROWS,
+            help_text="Customer ids with their recommendations as CSV, one row for each product",
+            is_disabled=not 0 < row_count <= MAX_EXPORTED_ROWS,
         )
         st.caption(f"Up to {format_count(row_count, 'row')}", width="content")
     if row_count > MAX_EXPORTED_ROWS:
@@ -116,7 +113,7 @@ def _show_customers(copy: ServingCopy, audience: Audience, size: AudienceSize) -
         height=400,
         hide_index=True,
         alt="Customers of the audience",
-        placeholder="—",
+        placeholder=MISSING_TEXT,
         column_order=select_filled_columns(rows, [name for name in columns if name in rows]),
         column_config={
             "user_id": st.column_config.TextColumn("Customer", width=220),

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.prices import MISSING_TEXT
 from warehouse.formatting import format_count
 
 ACTION_LABELS = {
@@ -15,7 +16,6 @@ ACTION_LABELS = {
     "click": "Clicked",
     "view": "Viewed",
 }
-UNKNOWN_TEXT = "—"
 
 CUSTOMER_METRIC_HELP = {
     "Views, clicks and cart actions": "Views, clicks, and products added to or removed from the cart.",
@@ -73,8 +73,8 @@ def add_action_labels(timeline: pd.DataFrame) -> pd.DataFrame:
 
 
 def _format_day(timestamp: pd.Timestamp) -> str:
-    return UNKNOWN_TEXT if pd.isna(timestamp) else f"{timestamp.day} {timestamp:%b %Y}"
+    return MISSING_TEXT if pd.isna(timestamp) else f"{timestamp.day} {timestamp:%b %Y}"
 
 
 def _format_text(text: str | None) -> str:
-    return UNKNOWN_TEXT if pd.isna(text) or text == "unknown" else escape_markdown(str(text).capitalize())
+    return MISSING_TEXT if pd.isna(text) or text == "unknown" else escape_markdown(str(text).capitalize())

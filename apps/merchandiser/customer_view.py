@@ -1,15 +1,18 @@
 """One customer: facts, recommendations, history, changes of the list, and absent products."""
 
+from functools import partial
+
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customer_texts import CUSTOMER_METRIC_HELP, describe_arm, describe_customer
-from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.exports import make_export_name
 from apps.merchandiser.history_view import show_history
 from apps.merchandiser.list_questions_view import show_absence, show_changes
 from apps.merchandiser.live_lists import get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.recommendation_panel import show_recommendations
+from apps.merchandiser.tabs import show_tabs
 from warehouse.publishing.customer_queries import add_currency
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -28,11 +31,7 @@ def show_customer(copy: ServingCopy, user_id: str) -> None:
         "What changed": show_changes,
         "Why not?": show_absence,
     }
-    tabs = st.tabs(list(views), key="view", bind="query-params")
-    for tab, show_view in zip(tabs, views.values(), strict=True):
-        if tab.open:
-            with tab:
-                show_view(copy, user_id)
+    show_tabs({label: partial(show_view, copy, user_id) for label, show_view in views.items()}, key="view")
 
 
 def _show_list(copy: ServingCopy, user_id: str) -> None:

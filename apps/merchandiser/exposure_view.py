@@ -1,6 +1,5 @@
 """What the lists show most and never, by product, category and brand, beside the sales."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -8,9 +7,10 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.exports import show_export_button
+from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
 from apps.merchandiser.prices import MISSING_TEXT
 from apps.merchandiser.table_columns import TABLE_HEIGHT, choose_table_height, make_count_column
-from warehouse.formatting import format_count
 from warehouse.publishing.product_queries import (
     ExposureKind,
     count_products_by_exposure,
@@ -22,7 +22,6 @@ from warehouse.spreadsheets import encode_csv
 
 KINDS: dict[str, ExposureKind] = {"Shown most": "shown_most", "Never shown": "never_shown"}
 FACETS = {"Categories": "category", "Brands": "brand"}
-PAGE_SIZE = 100
 MAX_EXPORTED_PRODUCTS = 100_000
 EXPORT_COLUMNS = [
     *("product_id", "product_name", "category", "brand", "price", "currency", "top_3_customer_count"),
@@ -85,10 +84,8 @@ def _show_products(copy: ServingCopy, view: str) -> None:
         message = "Every product is in a list." if kind == "never_shown" else "No list has such a product."
         st.info(message, icon=":material/filter_alt_off:")
         return
-    page_count = math.ceil(row_count / PAGE_SIZE)
-    key = f"exposure_page_{kind}_{hash((tuple(categories), tuple(brands)))}"
-    page = st.pagination(page_count, key=key) if page_count > 1 else 1
-    first_row = (page - 1) * PAGE_SIZE
+    # With other filters, another widget that begins at the first page.
+    first_row = pick_page(row_count, f"exposure_page_{kind}_{hash((tuple(categories), tuple(brands)))}")
     rows = list_products_by_exposure(
         copy, kind, categories=categories, brands=brands, limit=PAGE_SIZE, offset=first_row
     )
@@ -99,7 +96,7 @@ def _show_products(copy: ServingCopy, view: str) -> None:
         ]
 
     order = "most customers first" if kind == "shown_most" else "largest sales first"
-    text = f"{first_row + 1:,} to {first_row + len(rows):,} of {format_count(row_count, 'product')}, {order}"
+    text = f"{describe_page(first_row, len(rows), row_count, 'product')}, {order}"
     _show_export(export, f"recomart-products-{kind.replace('_', '-')}.csv", text)
     reason = ["not_shown_reason"] if kind == "never_shown" else ["top_3_customer_count", "top_10_customer_count"]
     st.dataframe(
@@ -132,15 +129,11 @@ def _select_values(copy: ServingCopy, facet: str, label: str) -> Sequence[str]:
 
 def _show_export(make_table: Callable[[], pd.DataFrame], file_name: str, text: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Export",
+        show_export_button(
             lambda: encode_csv(make_table()),
             file_name,
-            "text/csv",
             key="exposure_export",
-            help="Export all rows of this list as CSV",
-            icon=":material/download:",
-            on_click="ignore",
+            help_text="Export all rows of this list as CSV",
         )
         st.caption(text, width="content")
 

@@ -1,19 +1,17 @@
 """The whole history of a customer, with filters by action and pages."""
 
-import math
-
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customer_texts import ACTION_LABELS, add_action_labels
 from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.prices import list_price_columns, make_price_columns
+from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
+from apps.merchandiser.prices import MISSING_TEXT, list_price_columns, make_price_columns
 from apps.merchandiser.table_columns import fill_product_columns, make_time_column, select_filled_columns
 from warehouse.formatting import format_count
 from warehouse.publishing.customer_queries import count_actions, get_timeline
 from warehouse.publishing.serving_copy import ServingCopy
 
-PAGE_SIZE = 100
 TABLE_HEIGHT = 560
 
 
@@ -30,18 +28,13 @@ def show_history(copy: ServingCopy, user_id: str) -> None:
         persist_state="session",
     )
     row_count = sum(counts[name] for name in selected_types or action_types)
-    page_count = max(1, math.ceil(row_count / PAGE_SIZE))
-    page = 1
-    if page_count > 1:
-        # With other filters, another widget that begins at the first page.
-        page_key = f"history_page_of_{user_id}_{'_'.join(selected_types)}"
-        page = st.pagination(page_count, key=page_key, persist_state="session")
-    first_row = (page - 1) * PAGE_SIZE
+    # With other filters, another widget that begins at the first page.
+    first_row = pick_page(row_count, f"history_page_of_{user_id}_{'_'.join(selected_types)}")
     rows = get_timeline(copy, user_id, selected_types, PAGE_SIZE, first_row)
     if rows.empty:
         st.info("This customer has no actions.", icon=":material/history:")
         return
-    st.caption(f"{first_row + 1:,} to {first_row + len(rows):,} of {format_count(row_count, 'action')}, newest first.")
+    st.caption(f"{describe_page(first_row, len(rows), row_count, 'action')}, newest first.")
     table = fill_product_columns(add_action_labels(rows))
     columns = ["action_at", "action", "product_name", "category", "brand", *list_price_columns(rows), "quantity"]
     st.dataframe(
@@ -49,7 +42,7 @@ def show_history(copy: ServingCopy, user_id: str) -> None:
         height=TABLE_HEIGHT,
         hide_index=True,
         alt="History",
-        placeholder="—",
+        placeholder=MISSING_TEXT,
         column_order=select_filled_columns(rows.assign(action=""), [*columns, "device"]),
         column_config={
             "action_at": make_time_column("When", width=150),

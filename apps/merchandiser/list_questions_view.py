@@ -4,13 +4,13 @@ import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.live_lists import get_blocked_products, get_live_recommendations
-from apps.merchandiser.markdown import escape_markdown, shorten_text
-from apps.merchandiser.prices import format_price
-from apps.merchandiser.search_box import ask_search
+from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.prices import MISSING_TEXT
+from apps.merchandiser.product_choice import choose_found_product
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
 from warehouse.publishing.earlier_copies import list_earlier_copies
-from warehouse.publishing.list_questions import MAX_FOUND_PRODUCTS, compare_lists, explain_absence, find_products
+from warehouse.publishing.list_questions import compare_lists, explain_absence
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -62,7 +62,7 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
         height="content",
         hide_index=True,
         alt="Changes of the list",
-        placeholder="—",
+        placeholder=MISSING_TEXT,
         column_order=select_filled_columns(
             rows, ["change", "rank", "earlier_rank", "product_name", "category", "brand"]
         ),
@@ -79,27 +79,9 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
 
 def show_absence(copy: ServingCopy, user_id: str) -> None:
     """Show why the customer's list has no place for a product that the person names."""
-    search = ask_search(
-        "Why is this product not recommended?", "Name or id of a product, or a part of it", "absent_product"
-    )
-    if not search:
+    product_id = choose_found_product(copy, "Why is this product not recommended?", "absent_product")
+    if product_id is None:
         return
-    products = find_products(copy, search)
-    if products.empty:
-        st.info(f"No product has “{escape_markdown(search)}” in its name or id.", icon=":material/search_off:")
-        return
-    labels = {
-        row.product_id: f"{shorten_text(str(row.product_name or row.product_id), 80)} ({row.product_id}), "
-        f"{format_price(row.price, getattr(row, 'currency', None))}"
-        for row in products.itertuples()
-    }
-    product_id = next(iter(labels))
-    if len(labels) > 1:
-        more = ", the first ones" if len(labels) == MAX_FOUND_PRODUCTS else ""
-        product_id = st.selectbox(
-            f"{len(labels)} products{more}", list(labels), format_func=lambda key: labels[key], width=420
-        )
-    st.markdown(f"**{escape_markdown(labels[product_id])}**")
     reasons = [BLOCKED_TEXT] if product_id in get_blocked_products(copy) else explain_absence(copy, user_id, product_id)
     for reason in reasons:
         st.markdown(f"- {escape_markdown(reason)}")

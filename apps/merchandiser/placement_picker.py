@@ -3,6 +3,7 @@
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.linked_choice import follow_address
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from warehouse.formatting import format_count
 from warehouse.publishing.placement_queries import HOME, Placement, list_placements
@@ -49,7 +50,7 @@ def list_placements_in_order(copy: ServingCopy) -> list[Placement]:
 def pick_placement(copy: ServingCopy) -> Placement | None:
     """Show the selection; return the selected placement, or None below a message."""
     placements = {placement.placement: placement for placement in list_placements_in_order(copy)}
-    linked_name = _follow_address()
+    linked_name = _follow_placement()
     st.session_state["placement_choice"] = linked_name if linked_name in placements else None
     st.selectbox(
         "Placement",
@@ -71,13 +72,10 @@ def pick_placement(copy: ServingCopy) -> Placement | None:
     return placements[linked_name]
 
 
-def _follow_address() -> str:
-    """Return the placement of the address; after a visit to another page, the placement from before it."""
-    state = st.session_state
-    linked_name: str | None = st.query_params.get("placement")
-    if linked_name is None and state.get("page") != "try_it" and (remembered_name := state.get("placement")):
-        linked_name = st.query_params["placement"] = remembered_name
-    state["placement"] = linked_name
+def _follow_placement() -> str:
+    """Return the placement of the address; the home page without one."""
+    linked_name = follow_address("placement", "try_it")
+    st.session_state["placement"] = linked_name
     return HOME if linked_name is None else linked_name
 
 

@@ -11,7 +11,7 @@ from apps.merchandiser.category_picker import pick_category
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customer_picker import pick_customer
 from apps.merchandiser.customer_texts import describe_arm
-from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.exports import make_export_name, show_export_button
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.model_cache import get_queries
 from apps.merchandiser.placement_picker import get_placement_title, list_placements_in_order
@@ -182,15 +182,11 @@ def _show_products(
         view = st.segmented_control(
             "View", ["Cards", "Table"], default="Cards", key="placement_view", required=True, persist_state="session"
         )
-        st.download_button(
-            "Export",
+        show_export_button(
             encode_csv(rows),
             make_export_name(f"recomart-{placement.placement}", owner_id),
-            "text/csv",
             key="placement_export",
-            help="Export the list as CSV",
-            icon=":material/download:",
-            on_click="ignore",
+            help_text="Export the list as CSV",
         )
     image_urls = get_image_urls(copy, list(rows["product_id"])) if Settings().app_show_images else None
     if view == "Cards":

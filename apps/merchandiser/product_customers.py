@@ -1,19 +1,17 @@
 """The customers who get a product: counts by rank, and a paged table with links."""
 
-import math
 from typing import Any
 
 import altair as alt
 import streamlit as st
 
-from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.exports import make_export_name, show_export_button
 from apps.merchandiser.page_list import make_page_address
-from warehouse.formatting import format_count
+from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
 from warehouse.publishing.product_queries import count_customers_by_rank, get_customers_of_product
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.spreadsheets import encode_csv
 
-PAGE_SIZE = 100
 CHART_HEIGHT = 160
 MAX_EXPORTED_CUSTOMERS = 100_000
 
@@ -32,27 +30,16 @@ def show_customers_of_product(copy: ServingCopy, product: dict[str, Any]) -> Non
         .properties(height=CHART_HEIGHT)
     )
     st.altair_chart(chart, width="stretch")
-    page_count = math.ceil(row_count / PAGE_SIZE)
-    page = 1
-    if page_count > 1:
-        page = st.pagination(page_count, key=f"customers_page_of_{product_id}", persist_state="session")
-    first_row = (page - 1) * PAGE_SIZE
+    first_row = pick_page(row_count, f"customers_page_of_{product_id}")
     rows = get_customers_of_product(copy, product_id, PAGE_SIZE, first_row)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Export",
+        show_export_button(
             lambda: encode_csv(get_customers_of_product(copy, product_id, MAX_EXPORTED_CUSTOMERS)),
             make_export_name("recomart-customers-of", product_id),
-            "text/csv",
             key="product_customers_export",
-            help=f"Export the customers as CSV, the best {MAX_EXPORTED_CUSTOMERS:,} ranks at most",
-            icon=":material/download:",
-            on_click="ignore",
+            help_text=f"Export the customers as CSV, the best {MAX_EXPORTED_CUSTOMERS:,} ranks at most",
         )
-        st.caption(
-            f"{first_row + 1:,} to {first_row + len(rows):,} of {format_count(row_count, 'customer')}, best rank first",
-            width="content",
-        )
+        st.caption(f"{describe_page(first_row, len(rows), row_count, 'customer')}, best rank first", width="content")
     st.dataframe(
         rows.assign(link=[make_page_address("customers", {"customer": str(user_id)}) for user_id in rows["user_id"]]),
         hide_index=True,

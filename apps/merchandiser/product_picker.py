@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.linked_choice import find_match, follow_address, remember_choice
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
 from apps.merchandiser.search_box import ask_search
@@ -37,11 +38,12 @@ def pick_product(copy: ServingCopy, page: str) -> dict[str, Any] | None:
 
     `page` is the name of the page with the search.
     """
-    linked_id = _follow_address(page)
+    linked_id = follow_address("product", page)
+    remember_choice("product", linked_id, "product_search")
     search = ask_search("Find a product", "Words of the name, or a product id", "product_search")
     if search:
         products = search_products(copy, search, MAX_PRODUCTS + 1)
-        found_id = _find_match(search, products)
+        found_id = find_match(search, list(products["product_id"]))
         if found_id is None:
             show_found_products(products, search, choose_product)
             return None
@@ -68,30 +70,6 @@ def choose_product(product_id: str) -> None:
     st.query_params["product"] = product_id
     st.session_state["product_search"] = ""
     st.session_state["product"] = product_id
-
-
-def _follow_address(page: str) -> str | None:
-    """Return the product of the address; after a visit to another page, the product from before it."""
-    state = st.session_state
-    linked_id: str | None = st.query_params.get("product")
-    if linked_id is None and state.get("page") != page and (remembered_id := state.get("product")):
-        linked_id = st.query_params["product"] = remembered_id
-    if linked_id != state.get("product"):
-        # Back, Forward or a link: an earlier search does not belong to this product.
-        state["product_search"] = ""
-        state["product"] = linked_id
-    return linked_id
-
-
-def _find_match(search: str, products: pd.DataFrame) -> str | None:
-    """Return the product with this id, or the only one that the search finds."""
-    ids = list(products["product_id"])
-    same_ids = [product_id for product_id in ids if product_id.lower() == search.lower()]
-    if search in ids:
-        return search
-    if len(same_ids) == 1:
-        return str(same_ids[0])
-    return str(ids[0]) if len(ids) == 1 else None
 
 
 def show_found_products(products: pd.DataFrame, search: str, choose: Callable[[str], None]) -> None:

@@ -1,5 +1,6 @@
 """One product: facts, place in the lists, customers, trend, prices, and related products."""
 
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -16,6 +17,7 @@ from apps.merchandiser.product_links import show_picture, show_product_link
 from apps.merchandiser.related_products import show_products_bought_together, show_similar_products
 from apps.merchandiser.rules.rule_form import RULE_PRODUCT_PARAM
 from apps.merchandiser.table_columns import format_share, make_time_column
+from apps.merchandiser.tabs import show_tabs
 from warehouse.formatting import format_count
 from warehouse.publishing.product_queries import count_lists, get_price_history, get_product_weeks
 from warehouse.publishing.serving_copy import ServingCopy
@@ -56,11 +58,7 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
         "Bought together": show_products_bought_together,
         "Similar": show_similar_products,
     }
-    tabs = st.tabs(list(views), key="product_view", bind="query-params")
-    for tab, show_view in zip(tabs, views.values(), strict=True):
-        if tab.open:
-            with tab:
-                show_view(copy, product)
+    show_tabs({label: partial(show_view, copy, product) for label, show_view in views.items()}, key="product_view")
 
 
 def _show_reason(copy: ServingCopy, product: dict[str, Any]) -> None:

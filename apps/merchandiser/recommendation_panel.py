@@ -7,11 +7,17 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.amounts import parse_amount
+from apps.merchandiser.exports import show_export_button
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import MISSING_TEXT, format_price, list_price_columns, make_price_columns
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
 from apps.merchandiser.product_links import select_safe_urls, show_picture
-from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
+from apps.merchandiser.table_columns import (
+    WRAPPED_ROW_HEIGHT,
+    choose_wrapped_height,
+    fill_product_columns,
+    select_filled_columns,
+)
 from warehouse.errors import RecomartError
 from warehouse.spreadsheets import encode_csv
 
@@ -25,9 +31,6 @@ SCORE_HELP = (
     "How well it fits, beside the best product of this list: 100 is as well as the best one of the same source. Pinned "
     "products have no score."
 )
-ROW_HEIGHT = 57
-"""Pixels; Streamlit wraps texts only in rows of at least this height."""
-MAX_TABLE_HEIGHT = 700
 CARD_WIDTH = 250
 MAX_CARD_TEXT = 200
 
@@ -67,16 +70,12 @@ def show_recommendations(
     visible_rows = matching_rows.head(n)
     # At the left, because the table's toolbar covers the right end of this line.
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Export",
+        show_export_button(
             encode_csv(visible_rows),
             file_name,
-            "text/csv",
             key=f"{key}_export",
-            help="Export the visible rows as CSV",
-            icon=":material/download:",
-            on_click="ignore",
-            disabled=visible_rows.empty,
+            help_text="Export the visible rows as CSV",
+            is_disabled=visible_rows.empty,
         )
         filter_text = f", of {len(matching_rows):,} that match the filters" if product_filter.is_active() else ""
         st.caption(f"{len(visible_rows):,} of {len(recommendations):,} products{filter_text}", width="content")
@@ -146,11 +145,11 @@ def show_table(visible_rows: pd.DataFrame, title: str, image_urls: Mapping[str, 
     table = fill_product_columns(visible_rows)
     st.dataframe(
         table,
-        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * (len(table) + 1)),
-        row_height=ROW_HEIGHT,
+        height=choose_wrapped_height(len(table)),
+        row_height=WRAPPED_ROW_HEIGHT,
         hide_index=True,
         alt=title,
-        placeholder="—",
+        placeholder=MISSING_TEXT,
         column_order=select_filled_columns(visible_rows, [*columns, "relative_score", "source", "reason"]),
         column_config={
             "rank": st.column_config.NumberColumn("Rank", width=50),

@@ -15,10 +15,21 @@ TABLE_HEIGHT = 610
 MAX_VISIBLE_ROWS = 18
 """Rows that fit into a table of `TABLE_HEIGHT`."""
 
+WRAPPED_ROW_HEIGHT = 57
+"""Pixels; Streamlit wraps texts only in rows of at least this height."""
+
+HEADER_HEIGHT = 40
+MAX_WRAPPED_HEIGHT = 700
+
 
 def choose_table_height(table: pd.DataFrame) -> int | Literal["content"]:
     """Return a height for all rows, or the maximum height with a scroll bar."""
     return "content" if len(table) <= MAX_VISIBLE_ROWS else TABLE_HEIGHT
+
+
+def choose_wrapped_height(row_count: int, row_height: int = WRAPPED_ROW_HEIGHT) -> int:
+    """Return a height in pixels for all rows of wrapped texts, or the maximum height with a scroll bar."""
+    return min(MAX_WRAPPED_HEIGHT, row_height * row_count + HEADER_HEIGHT)
 
 
 def format_share(share: float | None) -> str:

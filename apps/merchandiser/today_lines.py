@@ -100,6 +100,7 @@ def describe_model(state: TodayState) -> TodayLine:
     current, earlier = comparison
     baseline = label_method(str(current["best_baseline"]))
     lead = f"its lead over the best simple method ({baseline}) is {_format_lead(current)}"
+    is_behind = current["ndcg_difference_upper_bound"] < 0
     if earlier is None:
         text = f"No earlier model to compare with: {lead}."
     elif earlier["run_id"] == current["run_id"]:
@@ -108,10 +109,10 @@ def describe_model(state: TodayState) -> TodayLine:
         since = (
             "last week" if _served_a_week_ago(earlier, state.now) else f"on {earlier['serving_started_at']:%d %b %Y}"
         )
-        comparison_text = f"{_compare_leads(current, earlier)} {since}"
-        text = f"The model is {comparison_text}: {lead}, before {earlier['ndcg_difference']:+.3f}."
-    level = "note" if current["ndcg_difference_upper_bound"] < 0 or "worse" in text else "good"
-    return TodayLine(text, "quality", "Quality", level)
+        relation = _compare_leads(current, earlier)
+        is_behind = is_behind or relation == "worse than"
+        text = f"The model is {relation} {since}: {lead}, before {earlier['ndcg_difference']:+.3f}."
+    return TodayLine(text, "quality", "Quality", "note" if is_behind else "good")
 
 
 def describe_prices(state: TodayState) -> TodayLine:

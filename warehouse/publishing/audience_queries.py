@@ -10,10 +10,12 @@ from warehouse.audiences import Audience
 from warehouse.publishing.customer_queries import add_currency, has_column
 from warehouse.publishing.serving_copy import ServingCopy
 
+DATA_END = "select max(last_seen_at) as data_end from dim_users"
+
 CONDITIONS = {
     "favourite_category": "users.favourite_category = ?",
-    "min_days_since_seen": "users.last_seen_at <= ? - to_days(cast(? as integer))",
-    "max_days_since_seen": "users.last_seen_at >= ? - to_days(cast(? as integer))",
+    "min_days_since_seen": f"users.last_seen_at <= ({DATA_END}) - to_days(cast(? as integer))",
+    "max_days_since_seen": f"users.last_seen_at >= ({DATA_END}) - to_days(cast(? as integer))",
     "min_spend": "users.total_spend >= ?",
     "max_spend": "users.total_spend <= ?",
     "min_orders": "users.order_count >= ?",
@@ -32,7 +34,7 @@ class AudienceSize(NamedTuple):
 
 def get_data_end(copy: ServingCopy) -> datetime | None:
     """Return the time of the last action of any customer; None without customers."""
-    end = copy.query_frame("select max(last_seen_at) as data_end from dim_users")["data_end"].iloc[0]
+    end = copy.query_frame(DATA_END)["data_end"].iloc[0]
     return None if pd.isna(end) else end.to_pydatetime()
 
 
@@ -57,7 +59,7 @@ def has_order_counts(copy: ServingCopy) -> bool:
 
 def count_audience(copy: ServingCopy, audience: Audience) -> AudienceSize:
     """Return the number of customers of an audience, and how many of them have recommendations."""
-    condition, parameters = _build_condition(copy, audience)
+    condition, parameters = _build_condition(audience)
     rows = copy.query_frame(
         f"""
         select
@@ -75,7 +77,7 @@ def count_audience(copy: ServingCopy, audience: Audience) -> AudienceSize:
 
 def get_audience_customers(copy: ServingCopy, audience: Audience, limit: int) -> pd.DataFrame:
     """Return customers of an audience, those with the highest spend first; rows of `dim_users`."""
-    condition, parameters = _build_condition(copy, audience)
+    condition, parameters = _build_condition(audience)
     return copy.query_frame(
         f"select * from dim_users as users where {condition} order by total_spend desc, user_id limit ?",
         *parameters,
@@ -90,7 +92,7 @@ def get_audience_lists(
 
     Products behind `blocked_products`, which a rule blocked after the publication, move up.
     """
-    condition, parameters = _build_condition(copy, audience)
+    condition, parameters = _build_condition(audience)
     lists = copy.query_frame(
         f"""
         with lists as (
@@ -114,11 +116,6 @@ def get_audience_lists(
     return add_currency(copy, lists)
 
 
-def _build_condition(copy: ServingCopy, audience: Audience) -> tuple[str, list[Any]]:
-    conditions, parameters = ["true"], []
-    for name, value in audience.model_dump(exclude_none=True).items():
-        conditions.append(CONDITIONS[name])
-        if "since_seen" in name:
-            parameters.append(get_data_end(copy))
-        parameters.append(value)
-    return " and ".join(conditions), parameters
+def _build_condition(audience: Audience) -> tuple[str, list[Any]]:
+    values = audience.model_dump(exclude_none=True)
+    return " and ".join(CONDITIONS[name] for name in values) or "true", list(values.values())

@@ -6,9 +6,8 @@ from typing import Any
 import pandas as pd
 
 from warehouse.publishing.customer_queries import get_timeline
+from warehouse.publishing.placement_queries import HOME
 from warehouse.publishing.serving_copy import ServingCopy
-
-MAX_FOUND_PRODUCTS = 20
 
 
 def compare_lists(current: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
@@ -35,22 +34,6 @@ def _describe_change(rank: Any, earlier_rank: Any) -> str:
     if pd.isna(rank):
         return "gone"
     return "same" if rank == earlier_rank else ("up" if rank < earlier_rank else "down")
-
-
-def find_products(copy: ServingCopy, search: str) -> pd.DataFrame:
-    """Return products with the text in their id or name, the exact id or name first; rows of `dim_products`."""
-    return copy.query_frame(
-        """
-        select *
-        from dim_products
-        where contains(lower(product_id), lower($1)) or contains(lower(product_name), lower($1))
-        order by product_id = $1 desc, lower(product_id) = lower($1) desc, lower(product_name) = lower($1) desc,
-            popularity_score desc nulls last, product_id
-        limit $2
-        """,
-        search,
-        MAX_FOUND_PRODUCTS,
-    )
 
 
 def explain_absence(copy: ServingCopy, user_id: str, product_id: str) -> list[str]:
@@ -89,21 +72,10 @@ def _get_rule(copy: ServingCopy, user_id: str, product_id: str, arm: Mapping[str
     if "rec_rule_profiles" in copy.published.rows:
         rule_sets = {other.arm: other.rule_set for other in copy.get_experiment_arms()}
         rule_set = rule_sets.get(arm["arm"]) if arm else None
+        favourite_category = copy.get_customer(user_id)["favourite_category"]
         special_rules = copy.query_frame(
-            """
-            select product_rules.*
-            from rec_profile_product_rules as product_rules
-            inner join (
-                select rule_profile
-                from rec_rule_profiles
-                where placement = 'home' and rule_set = ? and segment in ('', ?)
-                order by segment desc
-                limit 1
-            ) as profiles on product_rules.rule_profile = profiles.rule_profile
-            where product_rules.product_id = ?
-            """,
-            rule_set or "",
-            copy.get_customer(user_id)["favourite_category"],
+            "select * from rec_profile_product_rules where rule_profile = ? and product_id = ?",
+            copy.get_rule_profile(HOME, rule_set, favourite_category),
             product_id,
         )
         # The rules of most customers are only in rec_product_rules.
@@ -122,6 +94,9 @@ def _explain_purchase(copy: ServingCopy, user_id: str, product_id: str, rule: Ma
     after_days = rule.get("repurchase_after_days")
     if after_days is not None and not pd.isna(after_days):
         return [f"{text}. A rule allows it again {int(after_days)} days after the purchase."]
+    # A copy of an earlier version lacks the column.
+    if rule.get("has_repurchase_rule"):
+        return [f"{text}. A rule never allows it again."]
     repeats = copy.get_shop_repeats()
     if repeats is not None and repeats.get("is_repeat_shop"):
         return [f"{text}. It may be recommended again when the customer's usual time between purchases is over."]

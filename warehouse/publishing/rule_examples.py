@@ -16,9 +16,7 @@ def list_examples(copy: ServingCopy, preview: RulePreview, max_examples: int = M
         an empty place.
     """
     lists = preview.lists
-    before, after = lists["product_id_before"], lists["product_id_after"]
-    is_changed = (before != after) & ~(before.isna() & after.isna())
-    counts = is_changed.groupby(lists["list_name"]).sum()
+    counts = lists["is_changed"].groupby(lists["list_name"]).sum()
     counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
     list_names = list(counts.index[:max_examples])
     rows = lists[lists["list_name"].isin(list_names)]

@@ -138,18 +138,31 @@ class ServingCopy:
             list(product_ids),
         )
 
-    def get_rule_profile(self, placement: str, rule_set: str | None = None) -> str:
-        """Return the rule profile of a placement for customers of no favourite category; see `rec_rule_profiles`.
+    def get_rule_profile(
+        self, placement: str, rule_set: str | None = None, favourite_category: str | None = None
+    ) -> str:
+        """Return the rule profile of a placement; see `rec_rule_profiles`.
 
-        `rule_set` is that of an experiment's arm.
+        Args:
+            placement: Name of the placement.
+            rule_set: Rule set of an experiment's arm.
+            favourite_category: That of a customer. Customers of a category that no rule names have the profile of
+                customers without one.
         """
         if "rec_rule_profiles" not in self.published.rows:
             # An earlier version of RecoMart published the copy.
             return ""
         profiles = self.query_frame(
-            "select rule_profile from rec_rule_profiles where placement = ? and rule_set = ? and segment = ''",
+            """
+            select rule_profile
+            from rec_rule_profiles
+            where placement = ? and rule_set = ? and segment in ('', ?)
+            order by segment desc
+            limit 1
+            """,
             placement,
             rule_set or "",
+            favourite_category or "",
         )
         return "" if profiles.empty else str(profiles["rule_profile"].iloc[0])
 

@@ -7,6 +7,9 @@ import pandas as pd
 
 from warehouse.publishing.serving_copy import ServingCopy
 
+WARNING_DAYS = 7
+"""Days up to the newest delivery whose warnings are read."""
+
 
 class Deliveries(NamedTuple):
     """The files of a day, and the warnings about the days before it."""
@@ -34,8 +37,8 @@ class ModelComparison(NamedTuple):
     earlier: dict[str, Any] | None
 
 
-def get_deliveries(copy: ServingCopy, day: date, warning_days: int = 7) -> Deliveries | None:
-    """Return the deliveries of a day, and the warnings of the last days with deliveries; None in an earlier copy."""
+def get_deliveries(copy: ServingCopy, day: date) -> Deliveries | None:
+    """Return the deliveries of a day, and the warnings of the last days; None in a copy of an earlier version."""
     if "audit_feed_days" not in copy.published.rows:
         return None
     totals = copy.query_frame(
@@ -58,7 +61,7 @@ def get_deliveries(copy: ServingCopy, day: date, warning_days: int = 7) -> Deliv
             where warning is not null and delivery_day > ?
             order by delivery_day desc, feed
             """,
-            newest_day - timedelta(days=warning_days),
+            newest_day - timedelta(days=WARNING_DAYS),
         )
         warnings = [f"{row.feed}, {row.delivery_day:%d %b %Y}: {row.warning}" for row in rows.itertuples()]
     return Deliveries(int(totals["files"]), int(totals["lines"]), newest_day, warnings)

@@ -34,6 +34,9 @@ NUMBER_BY_KIND: Mapping[RuleKind, str] = {
 }
 """The field with the number of each kind of rule."""
 
+SCOPES_WITH_VALUE: tuple[RuleScope, ...] = ("product", "brand", "category")
+"""Scopes that name a product, a brand or a category."""
+
 KINDS_WITHOUT_VALUE = ("cap", "repurchase", "fatigue")
 """Kinds whose rule without a value is for all categories or brands without a rule of their own."""
 
@@ -139,7 +142,7 @@ class Rule(BaseModel):
         return self
 
     def _check_selection(self) -> None:
-        has_value = self.scope in ("product", "brand", "category")
+        has_value = self.scope in SCOPES_WITH_VALUE
         if has_value and self.value is None and self.kind not in KINDS_WITHOUT_VALUE:
             raise ValueError(f"value: the rule names no {self.scope}")
         if not has_value and self.value is not None:
@@ -210,6 +213,11 @@ class Rule(BaseModel):
             f"rule set {self.rule_set}" if self.rule_set else "",
         ]
         return ", ".join(part for part in parts if part)
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the rule is neither a draft nor stopped."""
+        return not self.is_draft and not self.is_stopped
 
     @property
     def last_day(self) -> date | None:

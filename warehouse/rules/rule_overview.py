@@ -16,9 +16,11 @@ REMOVED_STATE = "removed"
 """State of a rule whose addition was undone."""
 
 
-def describe_rules(
-    rules: Iterable[StoredRule], applied_changes: Mapping[str, int], today: date
-) -> list[dict[str, Any]]:
+RuleRow = dict[str, Any]
+"""Keys rule, state, note, effect, lists, first_day, last_day, reason, changed_by and changed_at."""
+
+
+def describe_rules(rules: Iterable[StoredRule], applied_changes: Mapping[str, int], today: date) -> list[RuleRow]:
     """Return a row for each rule: what it does, for which lists and days, its state, and what it waits for.
 
     Removed rules have the state `REMOVED_STATE`.
@@ -72,10 +74,10 @@ def summarize_rules(rules: Sequence[StoredRule], applied_changes: Mapping[str, i
         return None
     counts = Counter(get_rule_state(stored, applied_changes, today).name for stored in rules)
     parts = [f"{counts[state]:,} {state}" for state in STATES if counts[state]]
-    active = [stored for stored in rules if not stored.rule.is_draft and not stored.rule.is_stopped]
-    starts = sorted((rule.valid_from, stored.rule_id) for stored in active if (rule := stored.rule).valid_from)
+    enabled = [stored for stored in rules if stored.rule.is_enabled]
+    starts = sorted((rule.valid_from, stored.rule_id) for stored in enabled if (rule := stored.rule).valid_from)
     next_starts = [f"{rule_id} starts on {day}" for day, rule_id in starts if day > today]
-    ends = sorted((rule.last_day, stored.rule_id) for stored in active if (rule := stored.rule).last_day)
+    ends = sorted((rule.last_day, stored.rule_id) for stored in enabled if (rule := stored.rule).last_day)
     next_ends = [f"{rule_id} ends after {day}" for day, rule_id in ends if day >= today]
     return f"Rules: {'; '.join([', '.join(parts), *next_starts[:1], *next_ends[:1]])}."
 

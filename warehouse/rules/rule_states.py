@@ -29,13 +29,13 @@ def get_rule_state(stored: StoredRule, applied_changes: Mapping[str, int], today
     rule = stored.rule
     is_applied = stored.rule_id in applied_changes
     if rule.is_stopped or has_ended(rule, today):
-        ended = f"stopped by {stored.change.user}" if rule.is_stopped else f"last day {_format_last_day(rule)}"
+        ended = f"stopped by {stored.change.user}" if rule.is_stopped else f"last day {rule.last_day}"
         return RuleState("ended", f"{ended}; the next lists are without it" if is_applied else ended)
     if rule.is_draft:
         return RuleState("draft", "waits to be submitted")
     if not has_started(rule, today):
         return RuleState("waiting", f"starts on {rule.valid_from}")
-    end = f"last day {_format_last_day(rule)}" if rule.valid_until else "without an end"
+    end = f"last day {rule.last_day}" if rule.valid_until else "without an end"
     if applied_changes.get(stored.rule_id) == stored.change.number:
         return RuleState("live", end)
     if is_immediate_block(rule):
@@ -65,7 +65,3 @@ def describe_effect_time(stored: StoredRule, applied_changes: Mapping[str, int],
 def is_immediate_block(rule: Rule) -> bool:
     """Return whether the HTTP service and the app follow a rule without a build: a block for all lists."""
     return rule.kind == "block" and not (rule.placements or rule.favourite_category or rule.rule_set)
-
-
-def _format_last_day(rule: Rule) -> str:
-    return f"{rule.last_day}"

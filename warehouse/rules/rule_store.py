@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from warehouse.change_log import Change, ChangeLog, EntryChange, read_entries
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
-from warehouse.rules.rule import Rule
+from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule
 from warehouse.settings import Settings
 
 
@@ -210,16 +210,15 @@ def check_contradictions(rule: Rule, others: dict[str, Rule]) -> None:
     """Check that a rule does not contradict another one in the same lists on the same day.
 
     Raises:
-        RecomartError: Two caps, repurchases or promotions are for the same lists.
+        RecomartError: Two caps, repurchases, fatigue rules or promotions are for the same lists.
     """
-    if rule.is_draft or rule.is_stopped or rule.kind not in ("cap", "repurchase", "promote"):
+    if not rule.is_enabled or rule.kind not in (*KINDS_WITHOUT_VALUE, "promote"):
         return
     rivals = [
         rule_id
         for rule_id, other in others.items()
         if other.kind == rule.kind
-        and not other.is_draft
-        and not other.is_stopped
+        and other.is_enabled
         and _overlaps(rule, other)
         and (rule.kind == "promote" or _get_selection(rule) == _get_selection(other))
     ]
@@ -265,3 +264,8 @@ def has_ended(rule: Rule, today: date) -> bool:
 def has_started(rule: Rule, today: date) -> bool:
     """Return whether the first day of a rule has begun."""
     return rule.valid_from is None or rule.valid_from <= today
+
+
+def is_active(rule: Rule, today: date) -> bool:
+    """Return whether lists that are built today follow a rule; the model `rec_active_rules` has the same rules."""
+    return rule.is_enabled and has_started(rule, today) and not has_ended(rule, today)

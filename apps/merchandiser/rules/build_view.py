@@ -4,7 +4,7 @@ import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.rules.list_build import BuildStatus, get_list_build
-from apps.merchandiser.rules.rule_editor import show_problems
+from apps.merchandiser.rules.rule_editor import MISSING_NAME_TEXT, show_problems
 from apps.merchandiser.users import get_user_name
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -39,7 +39,7 @@ def _show_build(copy: ServingCopy, settings: Settings, was_running: bool) -> Non
         ):
             user = get_user_name()
             if not user:
-                show_problems(["Your name: it is missing. Type it at the top of the page"])
+                show_problems([MISSING_NAME_TEXT])
             else:
                 build.start(user)
                 st.rerun()
@@ -57,7 +57,7 @@ def _show_status(status: BuildStatus) -> None:
         )
     elif status.has_failed:
         st.error(
-            escape_markdown(f"The lists were not built, and those of before stay live. {note}"),
+            escape_markdown(f"The lists were not built, and the earlier lists stay live. {note}"),
             icon=":material/error:",
         )
     else:

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.table_columns import make_time_column, select_filled_columns
+from apps.merchandiser.prices import MISSING_TEXT
+from apps.merchandiser.table_columns import (
+    WRAPPED_ROW_HEIGHT,
+    choose_wrapped_height,
+    make_time_column,
+    select_filled_columns,
+)
 from warehouse.change_log import Change
 from warehouse.rules.rule_overview import describe_changes
 
-ROW_HEIGHT = 57
-"""Pixels; Streamlit wraps texts only in rows of at least this height."""
-HEADER_HEIGHT = 40
-MAX_TABLE_HEIGHT = 620
 MAX_SHOWN_CHANGES = 500
 
 
@@ -28,10 +30,10 @@ def show_changes(changes: Sequence[Change], title: str) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        row_height=ROW_HEIGHT,
-        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * len(rows) + HEADER_HEIGHT),
+        row_height=WRAPPED_ROW_HEIGHT,
+        height=choose_wrapped_height(len(rows)),
         alt=title,
-        placeholder="—",
+        placeholder=MISSING_TEXT,
         column_order=select_filled_columns(rows, ["changed_at", "user", "rule", "action", "before", "after", "why"]),
         column_config={
             "changed_at": make_time_column("When", width=150),

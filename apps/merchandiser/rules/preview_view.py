@@ -6,7 +6,12 @@ import streamlit as st
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import MISSING_TEXT
-from apps.merchandiser.table_columns import choose_table_height, make_count_column
+from apps.merchandiser.table_columns import (
+    WRAPPED_ROW_HEIGHT,
+    choose_table_height,
+    choose_wrapped_height,
+    make_count_column,
+)
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.publishing.rule_examples import list_examples
@@ -15,9 +20,6 @@ from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
 
 MAX_SHOWN_PRODUCTS = 10
-ROW_HEIGHT = 57
-"""Pixels; Streamlit wraps texts only in rows of at least this height."""
-HEADER_HEIGHT = 40
 
 
 def show_preview(copy: ServingCopy, rule: Rule) -> None:
@@ -93,8 +95,8 @@ def _show_examples(examples: pd.DataFrame) -> None:
     st.dataframe(
         rows.assign(change=[_mark_change(rows, row.before, row.after) for row in rows.itertuples()]),
         hide_index=True,
-        height=ROW_HEIGHT * len(rows) + HEADER_HEIGHT,
-        row_height=ROW_HEIGHT,
+        height=choose_wrapped_height(len(rows)),
+        row_height=WRAPPED_ROW_HEIGHT,
         alt="Example list before and after",
         placeholder=MISSING_TEXT,
         column_order=["rank", "before", "after", "change"],

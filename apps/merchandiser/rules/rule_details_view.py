@@ -1,14 +1,13 @@
 """One rule: what it does, when a change takes effect, its history, and the buttons that change it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.rules.change_table import show_changes
 from apps.merchandiser.rules.rule_editor import MAX_REASON_LENGTH, try_change
-from warehouse.rules.rule_overview import REMOVED_STATE
+from warehouse.rules.rule_overview import REMOVED_STATE, RuleRow
 from warehouse.rules.rule_states import describe_effect_time
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 
@@ -18,7 +17,7 @@ MAX_TEXT_LENGTH = 500
 def show_rule(
     store: RuleStore,
     stored: StoredRule,
-    row: Mapping[str, Any],
+    row: RuleRow,
     applied_changes: Mapping[str, int],
     *,
     can_edit: bool,

@@ -12,6 +12,7 @@ from warehouse.settings import Settings
 MESSAGE_KEY = "rule_message"
 PROBLEMS_KEY = "rule_problems"
 MAX_REASON_LENGTH = 500
+MISSING_NAME_TEXT = "Your name: it is missing. Type it at the top of the page, for the history"
 READ_ONLY_TEXT = (
     "Read-only: this app changes no rules. `recomart app --edit` or RECOMART_APP_CAN_EDIT=true starts it with editing."
 )
@@ -36,14 +37,11 @@ def try_change(reason: str, change: Callable[[str], str]) -> bool:
         Whether the change was made.
     """
     user = get_user_name()
-    problems = [
-        *(
-            ["Your name: it is missing. Type it at the top of the page, for the history of the rule"]
-            if not user
-            else []
-        ),
-        *(["Reason: it is missing. Type why, for colleagues"] if not reason.strip() else []),
-    ]
+    problems = []
+    if not user:
+        problems.append(MISSING_NAME_TEXT)
+    if not reason.strip():
+        problems.append("Reason: it is missing. Type why, for colleagues")
     if not problems:
         try:
             message = change(user)

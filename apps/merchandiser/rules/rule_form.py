@@ -8,17 +8,18 @@ import streamlit as st
 
 from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.placement_picker import get_placement_title
+from apps.merchandiser.placement_picker import get_placement_title, list_placements_in_order
+from apps.merchandiser.product_choice import choose_found_product
+from apps.merchandiser.rules.rule_editor import MAX_REASON_LENGTH
 from apps.merchandiser.rules.rule_labels import FIELD_LABELS, KIND_LABELS, NUMBER_HELP, SELECTION_LABELS
-from apps.merchandiser.rules.rule_product_picker import choose_rule_product
 from warehouse.errors import RecomartError
 from warehouse.publishing.audience_queries import list_favourite_categories
-from warehouse.publishing.placement_queries import list_placements
 from warehouse.publishing.published_rules import check_rule_values, list_facet_values
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import (
     KINDS_WITHOUT_PLACEMENTS,
     NUMBER_BY_KIND,
+    SCOPES_WITH_VALUE,
     ProductSelection,
     Rule,
     RuleFieldError,
@@ -27,7 +28,6 @@ from warehouse.rules.rule import (
 )
 
 FIELD_WIDTH = 260
-MAX_REASON_LENGTH = 500
 FORM_KEY_PREFIX = "rule_form_"
 NUMBER_KEY = "rule_form_number"
 RULE_PRODUCT_PARAM = "rule_product"
@@ -88,7 +88,7 @@ def clear_form() -> None:
 
 
 def _make_rule(copy: ServingCopy, fields: dict[str, Any], selection: ProductSelection) -> tuple[Rule | None, list[str]]:
-    if fields.get("value") is None and not selection.is_for_others and selection.scope not in ("price", "new"):
+    if fields.get("value") is None and not selection.is_for_others and selection.scope in SCOPES_WITH_VALUE:
         return None, [f"{FIELD_LABELS[selection.scope]}: it is missing. Choose one"]
     try:
         rule = parse_rule(fields, "rule")
@@ -120,7 +120,7 @@ def _show_product_fields(
         return {}
     match selection.scope:
         case "product":
-            return {"value": choose_rule_product(copy, _make_key("product"))}
+            return {"value": choose_found_product(copy, "Product", _make_key("product"))}
         case "brand" | "category":
             return {"value": _choose(selection.scope, query_once(list_facet_values, copy, selection.scope))}
         case "price":
@@ -138,7 +138,7 @@ def _show_list_fields(copy: ServingCopy, *, has_placements: bool) -> dict[str, A
     if has_placements:
         placements = st.multiselect(
             FIELD_LABELS["placements"],
-            [placement.placement for placement in query_once(list_placements, copy)],
+            [placement.placement for placement in list_placements_in_order(copy)],
             format_func=get_placement_title,
             placeholder="All",
             key=_make_key("placements"),

@@ -1,14 +1,18 @@
 """The rules of the shop with their states, and one rule with its history and the buttons that change it."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.prices import MISSING_TEXT
 from apps.merchandiser.rules.rule_details_view import show_rule
-from apps.merchandiser.table_columns import make_time_column, select_filled_columns
+from apps.merchandiser.table_columns import choose_wrapped_height, make_time_column, select_filled_columns
 from warehouse.publishing.published_rules import read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule_overview import REMOVED_STATE, STATES, describe_rules
+from warehouse.rules.rule_overview import REMOVED_STATE, STATES, RuleRow, describe_rules
 from warehouse.rules.rule_store import RuleStore, get_today
 
 STATE_LABELS = {
@@ -23,52 +27,50 @@ SHOWN_STATES = ("live", "waiting", "draft")
 
 ROW_HEIGHT = 76
 """Pixels, for three lines of text."""
-HEADER_HEIGHT = 40
-MAX_TABLE_HEIGHT = 620
 
 
 def show_rules(copy: ServingCopy, store: RuleStore, *, can_edit: bool) -> None:
     """Show the rules of the chosen states, and the chosen rule."""
     applied_changes = read_applied_changes(copy)
     stored_rules = {**store.read_rules(), **store.read_removed_rules()}
-    rows = pd.DataFrame(describe_rules(stored_rules.values(), applied_changes, get_today()))
-    if rows.empty:
+    rows = describe_rules(stored_rules.values(), applied_changes, get_today())
+    if not rows:
         st.info("There are no rules yet. “Add a rule” makes the first one.", icon=":material/rule:")
         return
     states = _choose_states(rows)
-    shown = rows[rows["state"].isin(states)]
-    if shown.empty:
+    shown = [row for row in rows if row["state"] in states]
+    if not shown:
         st.info("No rule has one of these states.", icon=":material/filter_alt_off:")
     else:
         _show_table(shown)
     rule_id = _choose_rule(rows, shown)
     if rule_id is not None:
-        row = {str(name): value for name, value in rows[rows["rule"] == rule_id].iloc[0].to_dict().items()}
+        (row,) = (row for row in rows if row["rule"] == rule_id)
         show_rule(store, stored_rules[rule_id], row, applied_changes, can_edit=can_edit)
 
 
-def _choose_states(rows: pd.DataFrame) -> list[str]:
-    counts = rows["state"].value_counts()
+def _choose_states(rows: Sequence[RuleRow]) -> list[str]:
+    counts = Counter(row["state"] for row in rows)
     return st.pills(
         "State",
         [*STATES, REMOVED_STATE],
         selection_mode="multi",
         default=list(SHOWN_STATES),
-        format_func=lambda state: f"{STATE_LABELS[state]} {counts.get(state, 0):,}",
+        format_func=lambda state: f"{STATE_LABELS[state]} {counts[state]:,}",
         key="rule_states",
         persist_state="session",
     )
 
 
-def _show_table(rows: pd.DataFrame) -> None:
-    table = rows.assign(state=rows["state"].map(STATE_LABELS))
+def _show_table(rows: Sequence[RuleRow]) -> None:
+    table = pd.DataFrame([{**row, "state": STATE_LABELS[row["state"]]} for row in rows])
     st.dataframe(
         table,
         hide_index=True,
         row_height=ROW_HEIGHT,
-        height=min(MAX_TABLE_HEIGHT, ROW_HEIGHT * len(table) + HEADER_HEIGHT),
+        height=choose_wrapped_height(len(table), ROW_HEIGHT),
         alt="Merchandising rules",
-        placeholder="—",
+        placeholder=MISSING_TEXT,
         column_order=[
             *("rule", "state", "effect", "note", "lists"),
             *select_filled_columns(table, ["first_day", "last_day", "reason"]),
@@ -89,14 +91,14 @@ def _show_table(rows: pd.DataFrame) -> None:
     )
 
 
-def _choose_rule(rows: pd.DataFrame, shown: pd.DataFrame) -> str | None:
+def _choose_rule(rows: Sequence[RuleRow], shown: Sequence[RuleRow]) -> str | None:
     """Show the choice of a rule; the query parameter `rule` of the address holds the chosen one."""
-    effects = dict(zip(rows["rule"], rows["effect"], strict=True))
+    effects = {row["rule"]: row["effect"] for row in rows}
     linked_id = st.query_params.get("rule")
     if linked_id is not None and linked_id not in effects:
         st.warning(f"There is no rule “{escape_markdown(shorten_text(linked_id, 100))}”.", icon=":material/search_off:")
         linked_id = None
-    options = list(shown["rule"])
+    options = [row["rule"] for row in shown]
     if linked_id is not None and linked_id not in options:
         options.append(linked_id)
     if not options:

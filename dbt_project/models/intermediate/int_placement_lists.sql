@@ -8,6 +8,21 @@ with candidates as (
 
 ),
 
+-- The order of the home list: of pins of one position, one for the favourite category comes first.
+pin_ranks as (
+
+    select
+        rule_profile,
+        product_id,
+        row_number() over (
+            partition by rule_profile
+            order by pinned_position, not is_pinned_for_category, product_id
+        ) as pin_rank
+    from {{ ref('int_product_rules') }}
+    where pinned_position is not null
+
+),
+
 -- Pins come before all boosted candidates.
 recommendable as (
 
@@ -35,14 +50,17 @@ recommendable as (
         placements.list_length,
         candidates.list_order as candidate_rank,
         case
-            when rules.pinned_position is null then candidates.list_order / rules.boost_factor
-            else rules.pinned_position - 1000000
+            when pin_ranks.pin_rank is null then candidates.list_order / rules.boost_factor
+            else pin_ranks.pin_rank - 1000000
         end as list_order
     from candidates
     inner join {{ ref('placements') }} as placements on candidates.placement = placements.placement
     inner join {{ ref('int_product_rules') }} as rules
         on candidates.rule_profile = rules.rule_profile
         and candidates.product_id = rules.product_id
+    left join pin_ranks
+        on candidates.rule_profile = pin_ranks.rule_profile
+        and candidates.product_id = pin_ranks.product_id
     left join {{ ref('int_user_product_exclusions') }} as exclusions
         on candidates.user_id = exclusions.user_id
         and candidates.product_id = exclusions.product_id

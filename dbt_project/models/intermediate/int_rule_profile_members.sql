@@ -26,12 +26,10 @@ matching_rules as (
             when rules.kind = 'promote' then ''
             else rules.rule_id
         end as subject,
-        case
-            when rules.rule_set is not null then 1
-            when rules.favourite_category is not null then 2
-            when rules.placements is not null then 3
-            else 4
-        end as precedence
+        -- Two rules of one precedence contradict each other; the rules store refuses them.
+        case when rules.rule_set is not null then 0 else 4 end
+        + case when rules.favourite_category is not null then 0 else 2 end
+        + case when rules.placements is not null then 0 else 1 end as precedence
     from customer_groups
     cross join {{ ref('placements') }} as placements
     inner join {{ ref('rec_active_rules') }} as rules

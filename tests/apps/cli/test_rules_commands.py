@@ -80,6 +80,7 @@ def test_rules_from_draft_to_lists(cli: RecomartCli, own_shop: Settings) -> None
         ),
         (["boost", "--factor", "3"], "one option must select the products"),
         (["boost", "--brand", "a", "--category", "b", "--factor", "3"], "one option must select the products"),
+        (["cap", "--brand", "a", "--other-brands", "--max-products", "3"], "one option must select the products"),
         (["block", "--max-price", "5", "--placement", "hom"], "there is no placement 'hom'. Use "),
         ([], "the kind is missing"),
     ],

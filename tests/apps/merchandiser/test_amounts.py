@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from apps.merchandiser.amounts import parse_amount
-from apps.merchandiser.export_names import make_export_name
+from apps.merchandiser.exports import make_export_name
 from apps.merchandiser.prices import format_price, list_price_columns, make_price_columns
 from warehouse.errors import RecomartError
 

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser import product_links
-from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
@@ -136,8 +136,7 @@ def test_products_hostile_name_is_text(
     change_product(writable_warehouse, published_tables, product_id, product_name=text, category=text, product_url=text)
     app = open_app("products", writable_warehouse, product=product_id)
     assert not app.exception
-    heading = app.subheader[0].value
-    assert heading == escape_markdown(text if len(text) <= 160 else heading) or heading.endswith("…")
+    assert app.subheader[0].value == escape_markdown(shorten_text(text, 160))
     assert not app.get("link_button")
     with ServingCopy(writable_warehouse) as copy:
         rows = product_queries.list_products_by_exposure(copy, "shown_most", limit=5)

@@ -302,7 +302,7 @@ def test_block_acts_at_once_in_app(
     new_customers = get_table(open_app("customers", shop, section="New customers"), "reason")
     assert not blocked & set(new_customers["product_id"])
     absence = open_app("customers", shop, customer=user_id, view="Why not?")
-    absence.text_input(key="absent_product").set_value(published[0]).run()
+    absence.text_input(key="absent_product_search").set_value(published[0]).run()
     assert any("blocks it now" in element.value for element in absence.markdown)
     product = open_app("products", shop, product=published[0])
     assert "blocks it now" in product.warning[0].value

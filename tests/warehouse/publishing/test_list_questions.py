@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from warehouse.publishing.earlier_copies import list_earlier_copies
-from warehouse.publishing.list_questions import compare_lists, explain_absence, find_products
+from warehouse.publishing.list_questions import compare_lists, explain_absence
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -74,6 +74,9 @@ def test_explain_absence(warehouse: Settings, tables: list[str]) -> None:
             [absent_ids[1]],
         )
         connection.execute("update marts.rec_product_rules set category_cap = 0 where product_id = ?", [absent_ids[2]])
+        connection.execute(
+            "update marts.rec_product_rules set has_repurchase_rule = true where product_id = ?", [bought_id]
+        )
     publish(warehouse, tables)
     with ServingCopy(warehouse) as copy:
         first = copy.get_recommendations(user_id, 1).iloc[0]
@@ -84,12 +87,7 @@ def test_explain_absence(warehouse: Settings, tables: list[str]) -> None:
         assert explain_absence(copy, user_id, absent_ids[1]) == ["Not available."]
         assert explain_absence(copy, user_id, absent_ids[2])[0].startswith("The cap is reached: ")
         assert explain_absence(copy, user_id, absent_ids[3])[0].startswith("The list is full: ")
-        assert explain_absence(copy, user_id, bought_id)[0].startswith("Already bought, the last time on ")
+        (bought,) = explain_absence(copy, user_id, bought_id)
+        assert bought.startswith("Already bought, the last time on ")
+        assert bought.endswith(". A rule never allows it again.")
         assert explain_absence(copy, user_id, "no such product") == ["The published copy has no such product."]
-
-
-def test_find_products_exact_id_first(demo_warehouse: Settings) -> None:
-    with ServingCopy(demo_warehouse) as copy:
-        product_id = copy.query_frame("select max(product_id) as product_id from dim_products")["product_id"].iloc[0]
-        assert find_products(copy, product_id.upper())["product_id"].iloc[0] == product_id
-        assert find_products(copy, "no such product").empty

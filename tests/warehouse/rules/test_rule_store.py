@@ -75,6 +75,14 @@ def test_contradicting_rules_are_refused(store: RuleStore) -> None:
         store.submit("r4", "ann")
 
 
+def test_second_fatigue_rule_is_refused(store: RuleStore) -> None:
+    """One of a category stands beside the one for all others."""
+    fatigue = Rule(kind="fatigue", scope="category", value="toys", max_impressions=5)
+    store.add([fatigue, fatigue.model_copy(update={"value": None})], "ann")
+    with pytest.raises(RecomartError, match="already have a fatigue rule, r1"):
+        store.add([fatigue.model_copy(update={"value": "Toys", "max_impressions": 9})], "ann")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
