@@ -8,7 +8,10 @@ from typing import Any
 from warehouse.errors import RecomartError
 from warehouse.rules.rule import Rule, parse_rule
 
-COLUMNS = ("first_day", "last_day", *(name for name in Rule.model_fields if name not in ("valid_from", "valid_until")))
+OTHER_FIELDS = ("valid_from", "valid_until", "is_stopped")
+"""Fields of a rule that a file does not have under their names."""
+
+COLUMNS = ("first_day", "last_day", *(name for name in Rule.model_fields if name not in OTHER_FIELDS))
 """Columns of a file; placements are separated by blanks."""
 
 

@@ -77,7 +77,7 @@ def add(
     is_preview: Annotated[
         bool, typer.Option("--preview", help="Show what the rule would change in the published lists; save nothing.")
     ] = False,
-    file: Annotated[Path | None, typer.Option(help="CSV file of rules, in place of the other options.")] = None,
+    file: Annotated[Path | None, typer.Option(help="CSV file of rules, in place of a kind and its options.")] = None,
     why: Why = None,
     user: User = None,
     warehouse: Warehouse = None,
@@ -89,7 +89,12 @@ def add(
     """
     settings = load_settings(warehouse=warehouse)
     if file is not None:
-        rules_by_location = {f"{file}, line {line}: ": rule for line, rule in read_rule_file(file).items()}
+        if kind is not None:
+            raise RecomartError("no rule added: a kind and --file are given. Name one of them")
+        draft = {"is_draft": True} if is_draft else {}
+        rules_by_location = {
+            f"{file}, line {line}: ": rule.model_copy(update=draft) for line, rule in read_rule_file(file).items()
+        }
     else:
         if kind is None:
             raise RecomartError("no rule added: the kind is missing. Name a kind, or a CSV file with --file")
@@ -126,7 +131,8 @@ def _print_preview(settings: Settings, rule: Rule, as_json: bool) -> None:
     with ServingCopy(settings) as copy:
         preview = preview_rule(copy, rule)
     if as_json:
-        console.print_json(preview)
+        # The compared lists would be up to 20,000 rows.
+        console.print_json({name: value for name, value in vars(preview).items() if name != "lists"})
         return
     line = (
         f"{rule.describe()}: changes {preview.changed_count:,} of {preview.compared_count:,} compared lists. "

@@ -83,6 +83,7 @@ def test_rules_from_draft_to_lists(cli: RecomartCli, own_shop: Settings) -> None
         (["cap", "--brand", "a", "--other-brands", "--max-products", "3"], "one option must select the products"),
         (["block", "--max-price", "5", "--placement", "hom"], "there is no placement 'hom'. Use "),
         ([], "the kind is missing"),
+        (["block", "--file", "rules.csv"], "a kind and --file are given"),
     ],
 )
 def test_wrong_rule_is_not_added(cli: RecomartCli, demo_warehouse: Settings, options: list[str], message: str) -> None:
@@ -95,6 +96,7 @@ def test_wrong_rule_is_not_added(cli: RecomartCli, demo_warehouse: Settings, opt
     ("content", "message"),
     [
         ("kind,scope,value,number\n", "line 1: unknown column 'number'. The columns are "),
+        ("kind,scope,value,is_stopped\n", "line 1: unknown column 'is_stopped'. The columns are "),
         ("kind,scope,value\nblock,brand,a\nboost,brand,a\n", "line 3: factor: a rule of kind boost needs it"),
         ("kind,scope,value,last_day\nblock,brand,a,tomorrow\n", "line 2: Invalid isoformat string: 'tomorrow'. Write"),
         ("kind,scope,value\nblock,brand,a,b\n", "line 2: the line has more values than columns"),
