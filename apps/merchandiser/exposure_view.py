@@ -23,6 +23,8 @@ from warehouse.spreadsheets import encode_csv
 KINDS: dict[str, ExposureKind] = {"Shown most": "shown_most", "Never shown": "never_shown"}
 FACETS = {"Categories": "category", "Brands": "brand"}
 PAGE_SIZE = 100
+ROW_HEIGHT = 57
+"""Pixels; Streamlit wraps texts only in rows of at least this height."""
 MAX_EXPORTED_PRODUCTS = 100_000
 EXPORT_COLUMNS = [
     *("product_id", "product_name", "category", "brand", "price", "currency", "top_3_customer_count"),
@@ -101,20 +103,25 @@ def _show_products(copy: ServingCopy, view: str) -> None:
     order = "most customers first" if kind == "shown_most" else "largest sales first"
     text = f"{first_row + 1:,} to {first_row + len(rows):,} of {format_count(row_count, 'product')}, {order}"
     _show_export(export, f"recomart-products-{kind.replace('_', '-')}.csv", text)
-    reason = ["not_shown_reason"] if kind == "never_shown" else ["top_3_customer_count", "top_10_customer_count"]
+    columns = (
+        ["not_shown_reason", "amount_share_28d", "quantity_share_28d"]
+        if kind == "never_shown"
+        else ["top_3_customer_count", "top_10_customer_count", *SHARE_COLUMNS]
+    )
     st.dataframe(
         _convert_shares(rows),
         hide_index=True,
         height=TABLE_HEIGHT,
+        row_height=ROW_HEIGHT,
         alt=view,
         placeholder=MISSING_TEXT,
-        column_order=["product_name", "product_id", "category", "brand", *reason, *SHARE_COLUMNS],
+        column_order=["product_name", "product_id", "category", "brand", *columns],
         column_config={
-            "product_name": st.column_config.TextColumn("Product", width=280),
-            "product_id": st.column_config.TextColumn("Product id", width=110),
-            "category": st.column_config.TextColumn("Category", width=120),
-            "brand": st.column_config.TextColumn("Brand", width=120),
-            "not_shown_reason": st.column_config.TextColumn("Why not shown", width=380),
+            "product_name": st.column_config.TextColumn("Product", width=240),
+            "product_id": st.column_config.TextColumn("Product id", width=90),
+            "category": st.column_config.TextColumn("Category", width=110),
+            "brand": st.column_config.TextColumn("Brand", width=110),
+            "not_shown_reason": st.column_config.TextColumn("Why not shown", width=320),
             "top_3_customer_count": make_count_column("In the top 3", "Customers with it at ranks 1 to 3."),
             "top_10_customer_count": make_count_column("In the top 10", "Customers with it at ranks 1 to 10."),
             **_make_share_columns(),
