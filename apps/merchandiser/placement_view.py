@@ -184,7 +184,7 @@ def _show_products(
         )
         st.download_button(
             "Export",
-            encode_csv(rows),
+            lambda: encode_csv(rows),
             make_export_name(f"recomart-{placement.placement}", owner_id),
             "text/csv",
             key="placement_export",

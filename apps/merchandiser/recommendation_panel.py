@@ -69,7 +69,7 @@ def show_recommendations(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Export",
-            encode_csv(visible_rows),
+            lambda: encode_csv(visible_rows),
             file_name,
             "text/csv",
             key=f"{key}_export",
