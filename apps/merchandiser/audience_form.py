@@ -55,7 +55,7 @@ def show_form(copy: ServingCopy) -> Audience | None:
             f"Days count back from {data_end.day} {data_end:%b %Y}, the end of the data. An empty field means any "
             "value. All conditions must hold."
         )
-        st.form_submit_button("Count", type="primary", icon=":material/group:")
+        st.form_submit_button("Count", icon=":material/group:")
     try:
         numbers = {name: _read_number(name, text) for name, text in texts.items()}
         return Audience.model_validate({"favourite_category": category, "experiment_arm": arm, **numbers})

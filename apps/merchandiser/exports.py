@@ -22,12 +22,12 @@ def make_export_name(prefix: str, name: str) -> str:
 
 
 def show_export_button(
-    content: bytes | Callable[[], bytes], file_name: str, *, key: str, help_text: str, is_disabled: bool = False
+    make_content: Callable[[], bytes], file_name: str, *, key: str, help_text: str, is_disabled: bool = False
 ) -> None:
-    """Show a button that downloads a CSV file; a function makes its content when the button is pressed."""
+    """Show a button that downloads a CSV file, whose content is made when the button is pressed."""
     st.download_button(
         "Export",
-        content,
+        make_content,
         file_name,
         "text/csv",
         key=key,

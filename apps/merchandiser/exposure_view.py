@@ -10,7 +10,7 @@ from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.exports import show_export_button
 from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
 from apps.merchandiser.prices import MISSING_TEXT
-from apps.merchandiser.table_columns import TABLE_HEIGHT, choose_table_height, make_count_column
+from apps.merchandiser.table_columns import TABLE_HEIGHT, WRAPPED_ROW_HEIGHT, choose_table_height, make_count_column
 from warehouse.publishing.product_queries import (
     ExposureKind,
     count_products_by_exposure,
@@ -98,20 +98,25 @@ def _show_products(copy: ServingCopy, view: str) -> None:
     order = "most customers first" if kind == "shown_most" else "largest sales first"
     text = f"{describe_page(first_row, len(rows), row_count, 'product')}, {order}"
     _show_export(export, f"recomart-products-{kind.replace('_', '-')}.csv", text)
-    reason = ["not_shown_reason"] if kind == "never_shown" else ["top_3_customer_count", "top_10_customer_count"]
+    columns = (
+        ["not_shown_reason", "amount_share_28d", "quantity_share_28d"]
+        if kind == "never_shown"
+        else ["top_3_customer_count", "top_10_customer_count", *SHARE_COLUMNS]
+    )
     st.dataframe(
         _convert_shares(rows),
         hide_index=True,
         height=TABLE_HEIGHT,
+        row_height=WRAPPED_ROW_HEIGHT,
         alt=view,
         placeholder=MISSING_TEXT,
-        column_order=["product_name", "product_id", "category", "brand", *reason, *SHARE_COLUMNS],
+        column_order=["product_name", "product_id", "category", "brand", *columns],
         column_config={
-            "product_name": st.column_config.TextColumn("Product", width=280),
-            "product_id": st.column_config.TextColumn("Product id", width=110),
-            "category": st.column_config.TextColumn("Category", width=120),
-            "brand": st.column_config.TextColumn("Brand", width=120),
-            "not_shown_reason": st.column_config.TextColumn("Why not shown", width=380),
+            "product_name": st.column_config.TextColumn("Product", width=240),
+            "product_id": st.column_config.TextColumn("Product id", width=90),
+            "category": st.column_config.TextColumn("Category", width=110),
+            "brand": st.column_config.TextColumn("Brand", width=110),
+            "not_shown_reason": st.column_config.TextColumn("Why not shown", width=320),
             "top_3_customer_count": make_count_column("In the top 3", "Customers with it at ranks 1 to 3."),
             "top_10_customer_count": make_count_column("In the top 10", "Customers with it at ranks 1 to 10."),
             **_make_share_columns(),

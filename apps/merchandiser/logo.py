@@ -9,7 +9,7 @@ LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="126" height="32" viewBo
 <text x="35" y="22" font-family="sans-serif" font-size="17" font-weight="700" fill="{text_color}">RecoMart</text>
 </svg>"""
 
-TEXT_COLORS = {"light": "#1f2a2a", "dark": "#e6edeb"}
+TEXT_COLORS = {"light": "#101818", "dark": "#e6edeb"}
 
 
 def show_logo() -> None:

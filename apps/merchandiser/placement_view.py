@@ -183,7 +183,7 @@ def _show_products(
             "View", ["Cards", "Table"], default="Cards", key="placement_view", required=True, persist_state="session"
         )
         show_export_button(
-            encode_csv(rows),
+            lambda: encode_csv(rows),
             make_export_name(f"recomart-{placement.placement}", owner_id),
             key="placement_export",
             help_text="Export the list as CSV",

@@ -71,7 +71,7 @@ def show_recommendations(
     # At the left, because the table's toolbar covers the right end of this line.
     with st.container(horizontal=True, vertical_alignment="center"):
         show_export_button(
-            encode_csv(visible_rows),
+            lambda: encode_csv(visible_rows),
             file_name,
             key=f"{key}_export",
             help_text="Export the visible rows as CSV",

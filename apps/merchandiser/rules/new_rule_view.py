@@ -23,7 +23,7 @@ def show_new_rule(copy: ServingCopy, store: RuleStore, *, can_edit: bool) -> Non
         clear_form()
     rule, problems = show_rule_form(copy)
     with st.container(horizontal=True):
-        is_previewed = st.button("Preview", key="rule_preview", type="primary", icon=":material/compare:")
+        is_previewed = st.button("Preview", key="rule_preview", icon=":material/compare:")
         is_draft = can_edit and st.button("Save as draft", key="rule_save", icon=":material/draft:")
         is_submitted = can_edit and st.button("Submit", key="rule_submit", icon=":material/send:")
     if is_previewed or is_draft or is_submitted:

@@ -6,12 +6,14 @@ from apps.merchandiser.login_page import require_login, show_logout
 from apps.merchandiser.logo import show_logo
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.page_list import open_navigation
+from apps.merchandiser.page_style import show_style
 from apps.merchandiser.version_notice import note_shown_version, watch_for_new_version
 from warehouse.errors import RecomartError
 
 # An emoji, because a browser would fetch a material icon from another server.
 st.set_page_config(page_title="RecoMart", page_icon="🛍️", layout="wide")
 show_logo()
+show_style()
 
 require_login()
 

@@ -1,5 +1,6 @@
 """The page of the customers compared with the published copy."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def capture_exports(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     exports: dict[str, bytes] = {}
     download_button = st.download_button
 
-    def capture(label: str, data: bytes, file_name: str, *args: Any, **options: Any) -> bool:
-        exports[file_name] = data
+    def capture(label: str, data: Callable[[], bytes], file_name: str, *args: Any, **options: Any) -> bool:
+        exports[file_name] = data()
         return download_button(label, data, file_name, *args, **options)
 
     monkeypatch.setattr(st, "download_button", capture)
