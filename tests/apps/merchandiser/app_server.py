@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,23 +16,35 @@ TIMEOUT_SECONDS = 30
 
 
 @contextmanager
-def run_app(settings: Settings, home: Path, port: int | None = None, **variables: str) -> Iterator[str]:
-    """Run the app with a home folder, which can have secrets, and variables; yield its address."""
+def run_app(
+    settings: Settings, home: Path, port: int | None = None, log_file: Path | None = None, **variables: str
+) -> Iterator[str]:
+    """Run the app with a home folder, which can have secrets, and variables; yield its address.
+
+    The app's output goes into the log file, if there is one.
+    """
     port = port or find_free_port()
     environment = {**os.environ, **settings.build_environment(), "HOME": str(home), "RECOMART_APP_PORT": str(port)}
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("recomart")), "app"],
-        cwd=home,
-        env={**environment, **variables},
-        stdin=subprocess.DEVNULL,
-    )
+    with ExitStack() as stack:
+        output = None if log_file is None else stack.enter_context(log_file.open("wb"))
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("recomart")), "app"],
+            cwd=home,
+            env={**environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
     url = f"http://localhost:{port}"
     try:
         _wait_until_healthy(f"{url}/_stcore/health", process)
         yield url
     finally:
         process.terminate()
-        process.wait(TIMEOUT_SECONDS)
+        try:
+            process.wait(TIMEOUT_SECONDS)
+        finally:
+            process.kill()
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:

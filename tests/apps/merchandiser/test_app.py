@@ -17,6 +17,7 @@ from apps.merchandiser.trends import DRIFT_SUBJECTS
 from models_ml.data.category_mix import CALIBRATION_SMOOTHING
 from orchestration.dbt_runner import run_dbt
 from tests.apps.conftest import APP_FILE, OpenApp
+from tests.apps.merchandiser.test_customers_page import list_checkbox_columns
 from tests.sample_effect import create_effect_marts
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
@@ -56,6 +57,13 @@ def test_quality_shows_published_figures(open_app: OpenApp, demo_copy: ServingCo
     assert shown_difference.startswith(f"{rows.loc['popularity', 'difference']:+.4f} (")
     assert list(runs["run_id"][runs["is_published"] == "published"]) == [demo_copy.published.run_id]
     assert app.metric[1].value == demo_copy.published.run_id
+
+
+@pytest.mark.parametrize("part", ["Model", "Lists", "Data"])
+def test_quality_tables_have_no_checkboxes(open_app: OpenApp, part: str) -> None:
+    app = open_app("quality", part=part)
+    assert app.dataframe
+    assert not list_checkbox_columns(app)
 
 
 def test_quality_shows_coverage_and_rows(open_app: OpenApp, demo_copy: ServingCopy) -> None:

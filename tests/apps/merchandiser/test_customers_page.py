@@ -44,6 +44,16 @@ def list_customer_ids(copy: ServingCopy) -> list[str]:
     return [str(user_id) for user_id in copy.search_customers(limit=300)["user_id"]]
 
 
+def list_checkbox_columns(app: AppTest) -> list[str]:
+    """Return the columns that Streamlit shows as checkboxes, which look as if they could be clicked."""
+    return [
+        column
+        for table in app.dataframe
+        for column in table.proto.column_order or table.value.columns
+        if column in table.value and table.value[column].dtype == bool
+    ]
+
+
 def capture_exports(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """Return a dictionary that collects the data of the download buttons in later runs, by file name."""
     exports: dict[str, bytes] = {}
@@ -306,6 +316,25 @@ def test_hostile_names_are_shown_as_text(
     texts = [element.value for element in app.markdown]
     assert f"**1\\. {escape_markdown(HOSTILE_TEXTS[0])}**" in texts
     assert any(text.startswith(escape_markdown("0.001")) for text in texts)
+
+
+def test_reasons_of_list_are_no_circle(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    """Two products that are each other's reason in the published list."""
+    user_id = list_customer_ids(demo_copy)[0]
+    first, second = demo_copy.get_recommendations(user_id, 2).to_dict("records")
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        for row, other in ((first, second), (second, first)):
+            connection.execute(
+                "update marts.rec_top_n set reason_key = 'clicked', reason_product_id = $1, reason = $2 "
+                "where user_id = $3 and product_id = $4",
+                [other["product_id"], f"A click on {other['product_name']}", user_id, row["product_id"]],
+            )
+    publish(writable_warehouse, published_tables)
+    reasons = list(get_recommendations_table(open_app("customers", writable_warehouse, customer=user_id))["reason"])
+    assert second["product_name"] not in reasons[0]
+    assert reasons[1] == f"A click on {first['product_name']}"
 
 
 def test_new_customers_get_popular_products(open_app: OpenApp, demo_copy: ServingCopy) -> None:
