@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.customer_texts import describe_policy
+from apps.merchandiser.customers.customer_texts import describe_policy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.product_filter import SOURCE_LABELS
 from apps.merchandiser.table_columns import choose_table_height, format_share, make_count_column

@@ -11,7 +11,7 @@ from apps.merchandiser.exports import show_export_button
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import MISSING_TEXT, format_price, list_price_columns, make_price_columns
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
-from apps.merchandiser.product_links import select_safe_urls, show_picture
+from apps.merchandiser.products.product_links import select_safe_urls, show_picture
 from apps.merchandiser.table_columns import (
     WRAPPED_ROW_HEIGHT,
     choose_wrapped_height,

@@ -1,10 +1,10 @@
 """Page of the customers: one customer, audiences, and the recommendations for new customers."""
 
-from apps.merchandiser.audience_view import show_audiences
 from apps.merchandiser.copy_cache import get_live_copy
-from apps.merchandiser.customer_picker import pick_customer
-from apps.merchandiser.customer_view import show_customer
-from apps.merchandiser.new_customers_view import show_new_customers
+from apps.merchandiser.customers.audience_view import show_audiences
+from apps.merchandiser.customers.customer_picker import pick_customer
+from apps.merchandiser.customers.customer_view import show_customer
+from apps.merchandiser.customers.new_customers_view import show_new_customers
 from apps.merchandiser.tabs import show_tabs
 
 copy = get_live_copy()

@@ -1,9 +1,9 @@
 """Page of the products: one product, and what the lists show most and never."""
 
 from apps.merchandiser.copy_cache import get_live_copy
-from apps.merchandiser.exposure_view import show_exposure
-from apps.merchandiser.product_picker import check_product_search, pick_product
-from apps.merchandiser.product_view import show_product
+from apps.merchandiser.products.exposure_view import show_exposure
+from apps.merchandiser.products.product_picker import check_product_search, pick_product
+from apps.merchandiser.products.product_view import show_product
 from apps.merchandiser.tabs import show_tabs
 
 copy = get_live_copy()

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from apps.merchandiser.copy_cache import get_live_copy
-from apps.merchandiser.today_lines import LINES, TodayState
-from apps.merchandiser.today_view import show_line
+from apps.merchandiser.today.today_lines import LINES, TodayState
+from apps.merchandiser.today.today_view import show_line
 from warehouse.settings import Settings
 
 st.subheader("Today", anchor=False)

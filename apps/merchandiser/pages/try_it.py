@@ -3,8 +3,8 @@
 import streamlit as st
 
 from apps.merchandiser.copy_cache import get_live_copy
-from apps.merchandiser.placement_picker import pick_placement
-from apps.merchandiser.placement_view import show_placement
+from apps.merchandiser.placements.placement_picker import pick_placement
+from apps.merchandiser.placements.placement_view import show_placement
 
 st.subheader("Try it", anchor=False)
 copy = get_live_copy()

@@ -8,8 +8,8 @@ import streamlit as st
 
 from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.placement_picker import get_placement_title, list_placements_in_order
-from apps.merchandiser.product_choice import choose_found_product
+from apps.merchandiser.placements.placement_picker import get_placement_title, list_placements_in_order
+from apps.merchandiser.products.product_choice import choose_found_product
 from apps.merchandiser.rules.rule_editor import MAX_REASON_LENGTH
 from apps.merchandiser.rules.rule_labels import FIELD_LABELS, KIND_LABELS, NUMBER_HELP, SELECTION_LABELS
 from warehouse.errors import RecomartError

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.page_list import PAGES
-from apps.merchandiser.trends import DRIFT_SUBJECTS
+from apps.merchandiser.quality.trends import DRIFT_SUBJECTS
 from models_ml.data.category_mix import CALIBRATION_SMOOTHING
 from orchestration.dbt_runner import run_dbt
 from tests.apps.conftest import APP_FILE, OpenApp

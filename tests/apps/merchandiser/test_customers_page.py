@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from apps.merchandiser.customer_texts import ACTION_LABELS
+from apps.merchandiser.customers.customer_texts import ACTION_LABELS
 from apps.merchandiser.markdown import escape_markdown
 from tests.apps.conftest import OpenApp
 from warehouse.publishing.customer_queries import count_actions, get_timeline

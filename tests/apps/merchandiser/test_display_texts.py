@@ -5,13 +5,13 @@ import io
 import pandas as pd
 import pytest
 
-from apps.merchandiser.customer_texts import describe_customer
-from apps.merchandiser.list_quality import LIST_METRIC_LABELS, build_list_table, build_purchase_table
+from apps.merchandiser.customers.customer_texts import describe_customer
 from apps.merchandiser.markdown import WORD_JOINER, escape_markdown
-from apps.merchandiser.metric_tables import compute_gain_over_popularity, melt_metrics, pivot_metrics
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
+from apps.merchandiser.quality.list_quality import LIST_METRIC_LABELS, build_list_table, build_purchase_table
+from apps.merchandiser.quality.metric_tables import compute_gain_over_popularity, melt_metrics, pivot_metrics
+from apps.merchandiser.quality.trends import build_quality_chart
 from apps.merchandiser.table_columns import select_filled_columns
-from apps.merchandiser.trends import build_quality_chart
 from warehouse.spreadsheets import encode_csv
 
 

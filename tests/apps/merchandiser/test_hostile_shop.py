@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from apps.merchandiser.exposure_view import FACETS, KINDS
+from apps.merchandiser.products.exposure_view import FACETS, KINDS
 from models_ml.config import TrainConfig
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener

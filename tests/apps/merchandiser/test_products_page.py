@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from apps.merchandiser import product_links
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.products import product_links
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.today_lines import (
+from apps.merchandiser.today.today_lines import (
     TodayState,
     describe_data_age,
     describe_deliveries,

@@ -8,9 +8,9 @@ import duckdb
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from apps.merchandiser.basket_picker import MAX_BASKET_PRODUCTS
 from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.placement_picker import PLACEMENT_TITLES
+from apps.merchandiser.placements.basket_picker import MAX_BASKET_PRODUCTS
+from apps.merchandiser.placements.placement_picker import PLACEMENT_TITLES
 from apps.recommendation_queries import RecommendationQueries
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.customer_texts import ACTION_LABELS, add_action_labels
+from apps.merchandiser.customers.customer_texts import ACTION_LABELS, add_action_labels
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
 from apps.merchandiser.prices import MISSING_TEXT, list_price_columns, make_price_columns

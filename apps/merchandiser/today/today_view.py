@@ -4,7 +4,7 @@ import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.page_list import show_page_link
-from apps.merchandiser.today_lines import TodayLine
+from apps.merchandiser.today.today_lines import TodayLine
 
 LEVEL_ICONS = {
     "good": ":green[:material/check_circle:]",

@@ -5,7 +5,7 @@ import streamlit as st
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
-from apps.merchandiser.product_picker import (
+from apps.merchandiser.products.product_picker import (
     MAX_PRODUCTS,
     check_product_search,
     show_found_products,

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.metric_tables import MODEL_METHOD, label_method
+from apps.merchandiser.quality.metric_tables import MODEL_METHOD, label_method
 from apps.merchandiser.table_columns import format_share
 
 LIST_METRIC_LABELS = {

@@ -6,17 +6,17 @@ import pandas as pd
 import streamlit as st
 
 from apps.arm_models import ModelUnavailableError, NoModelError
-from apps.merchandiser.basket_picker import pick_basket
-from apps.merchandiser.category_picker import pick_category
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.customer_picker import pick_customer
-from apps.merchandiser.customer_texts import describe_arm
+from apps.merchandiser.customers.customer_picker import pick_customer
+from apps.merchandiser.customers.customer_texts import describe_arm
 from apps.merchandiser.exports import make_export_name, show_export_button
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.model_cache import get_queries
-from apps.merchandiser.placement_picker import get_placement_title, list_placements_in_order
+from apps.merchandiser.placements.basket_picker import pick_basket
+from apps.merchandiser.placements.category_picker import pick_category
+from apps.merchandiser.placements.placement_picker import get_placement_title, list_placements_in_order
 from apps.merchandiser.product_filter import SOURCE_LABELS, add_display_columns
-from apps.merchandiser.product_picker import check_product_search, pick_product
+from apps.merchandiser.products.product_picker import check_product_search, pick_product
 from apps.merchandiser.recommendation_panel import show_cards, show_table
 from apps.recommendation_lists import RecommendationList
 from warehouse.formatting import format_count

@@ -4,9 +4,9 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.merchandiser.list_quality import show_lists, show_purchases
 from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.metric_tables import (
+from apps.merchandiser.quality.list_quality import show_lists, show_purchases
+from apps.merchandiser.quality.metric_tables import (
     METHODS_HELP,
     METRIC_HELP,
     METRIC_LABELS,
@@ -15,14 +15,14 @@ from apps.merchandiser.metric_tables import (
     melt_metrics,
     pivot_metrics,
 )
-from apps.merchandiser.quality_answers import show_answers
+from apps.merchandiser.quality.quality_answers import show_answers
+from apps.merchandiser.quality.trends import show_coverage, show_drift, show_quality_trend
 from apps.merchandiser.table_columns import (
     choose_table_height,
     make_count_column,
     make_metric_column,
     make_time_column,
 )
-from apps.merchandiser.trends import show_coverage, show_drift, show_quality_trend
 from warehouse.publishing.serving_copy import ServingCopy
 
 HEADLINE_K = 10

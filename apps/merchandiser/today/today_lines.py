@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.metric_tables import label_method
+from apps.merchandiser.quality.metric_tables import label_method
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.publishing.published_rules import read_applied_changes

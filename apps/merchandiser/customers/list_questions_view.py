@@ -6,7 +6,7 @@ from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.live_lists import get_blocked_products, get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.prices import MISSING_TEXT
-from apps.merchandiser.product_choice import choose_found_product
+from apps.merchandiser.products.product_choice import choose_found_product
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
 from warehouse.publishing.earlier_copies import list_earlier_copies

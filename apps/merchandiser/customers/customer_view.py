@@ -5,10 +5,10 @@ from functools import partial
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.customer_texts import CUSTOMER_METRIC_HELP, describe_arm, describe_customer
+from apps.merchandiser.customers.customer_texts import CUSTOMER_METRIC_HELP, describe_arm, describe_customer
+from apps.merchandiser.customers.history_view import show_history
+from apps.merchandiser.customers.list_questions_view import show_absence, show_changes
 from apps.merchandiser.exports import make_export_name
-from apps.merchandiser.history_view import show_history
-from apps.merchandiser.list_questions_view import show_absence, show_changes
 from apps.merchandiser.live_lists import get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.recommendation_panel import show_recommendations

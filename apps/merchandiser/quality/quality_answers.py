@@ -6,15 +6,15 @@ import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.quality.trends import DRIFT_SUBJECTS
 from apps.merchandiser.table_columns import format_share
-from apps.merchandiser.today_lines import (
+from apps.merchandiser.today.today_lines import (
     TodayLine,
     TodayState,
     describe_data_age,
     describe_deliveries,
     describe_model,
 )
-from apps.merchandiser.trends import DRIFT_SUBJECTS
 from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings

@@ -12,9 +12,9 @@ from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.page_list import show_page_link
 from apps.merchandiser.prices import MISSING_TEXT, format_price
-from apps.merchandiser.product_customers import show_customers_of_product
-from apps.merchandiser.product_links import show_picture, show_product_link
-from apps.merchandiser.related_products import show_products_bought_together, show_similar_products
+from apps.merchandiser.products.product_customers import show_customers_of_product
+from apps.merchandiser.products.product_links import show_picture, show_product_link
+from apps.merchandiser.products.related_products import show_products_bought_together, show_similar_products
 from apps.merchandiser.rules.rule_form import RULE_PRODUCT_PARAM
 from apps.merchandiser.table_columns import format_share, make_time_column
 from apps.merchandiser.tabs import show_tabs

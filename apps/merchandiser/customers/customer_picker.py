@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.customer_texts import describe_activity
+from apps.merchandiser.customers.customer_texts import describe_activity
 from apps.merchandiser.linked_choice import find_match, follow_address, remember_choice
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.search_box import ask_search

@@ -8,7 +8,7 @@ import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
-from apps.merchandiser.product_picker import MAX_PRODUCTS, check_product_search
+from apps.merchandiser.products.product_picker import MAX_PRODUCTS, check_product_search
 from apps.merchandiser.search_box import ask_search
 from warehouse.publishing.product_queries import search_products
 from warehouse.publishing.serving_copy import ServingCopy

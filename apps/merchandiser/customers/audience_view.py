@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from apps.merchandiser.audience_form import fill_form, show_form
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.customers.audience_form import fill_form, show_form
 from apps.merchandiser.exports import make_export_name, show_export_button
 from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text

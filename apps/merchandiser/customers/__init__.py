@@ -1,0 +1,1 @@
+"""The page of customers: one customer, audiences, and new customers."""

@@ -1,0 +1,1 @@
+"""The page that shows the lists of placements as the shop does."""

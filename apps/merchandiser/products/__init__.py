@@ -1,0 +1,1 @@
+"""The page of products: one product, and what is shown most and never."""

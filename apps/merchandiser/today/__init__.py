@@ -1,0 +1,1 @@
+"""The start page: the state of the day."""
