@@ -1,35 +1,25 @@
 """The benchmark of the app: first paint, page switch and search in a headless Chromium, and memory, on a large copy."""
 
-import os
-import shutil
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
-from socket import socket
 from typing import Any
-from urllib.request import urlopen
 
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from apps.benchmarks.app_browser import open_browser, require_browser, run_app, wait_until_drawn
 from apps.benchmarks.measurement import get_machine_info
-from apps.benchmarks.optional_libraries import require_library
 from apps.benchmarks.synthetic_copy import SyntheticCopy, publish_synthetic_copy
 from apps.benchmarks.targets import Target
 from apps.merchandiser.page_list import PAGES
-from warehouse.errors import RecomartError
-from warehouse.settings import PROJECT_ROOT, Settings
+from warehouse.settings import Settings
 
 MAX_PAINT_SECONDS = 2
 MAX_SWITCH_SECONDS = 0.5
 MAX_MEMORY_MIB = 1024
 
-TIMEOUT_SECONDS = 60
-POLL_SECONDS = 0.01
 SEARCHES = {
     "customers": ("Find a customer", ("U0000", "U00123", "U009", "999", "U0055")),
     "products": ("Find a product", ("kettle", "rosmere webcam", "P00012", "oil 99", "lumora building 1")),
@@ -38,15 +28,6 @@ SEARCHES = {
 
 ADDRESSES = {"customers": "?customer=U00000070", "products": "?product=P0000000"}
 """The parameters of a page with a customer or product."""
-
-IS_READY_SCRIPT = """
-    const app = document.querySelector("[data-testid=stApp]");
-    const main = document.querySelector("[data-testid=stMain]");
-    const isStale = document.querySelector("[data-stale=true], [data-testid=stSkeleton]");
-    const text = main?.innerText ?? "";
-    return app?.dataset.testScriptState === "notRunning" && !isStale && text.length > 30
-        && text.includes(arguments[0]) && text !== arguments[1];
-"""
 
 
 class PageTime(BaseModel):
@@ -109,15 +90,13 @@ def run_app_benchmark(
     Raises:
         RecomartError: Chromium, its driver or selenium is not installed, or a page is not drawn in time.
     """
-    require_library("selenium", " or `pip install selenium`")
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        raise RecomartError("chromium and chromedriver are not installed. Install Debian's chromium-driver")
+    require_browser()
     machine = get_machine_info()
     copies = sorted(settings.serving_dir.glob("recomart-*.duckdb"))
     if not copies:
         published = publish_synthetic_copy(settings, shop, template, on_stage)
         copies = [settings.serving_dir / published.file]
-    with _run_app(settings) as (url, process), _open_browser(settings.warehouse / "browser") as browser:
+    with run_app(settings) as (url, process), open_browser(settings.warehouse / "browser") as browser:
         on_stage("measure")
         pages = [_measure_page(browser, url, name, repetitions) for name in [page.name for page in PAGES]]
         memory = _measure_peak_memory(process)
@@ -162,7 +141,7 @@ def _build_address(url: str, name: str) -> str:
 def _time_open(browser: Any, address: str) -> float:
     start = time.perf_counter()
     browser.get(address)
-    return _wait_until_drawn(browser, start)
+    return wait_until_drawn(browser, start)
 
 
 def _time_switch(browser: Any, title: str) -> float:
@@ -170,30 +149,17 @@ def _time_switch(browser: Any, title: str) -> float:
     text_before = browser.execute_script("return document.querySelector('[data-testid=stMain]').innerText")
     start = time.perf_counter()
     links[0].click()
-    return _wait_until_drawn(browser, start, other_text=text_before)
+    return wait_until_drawn(browser, start, other_text=text_before)
 
 
 def _time_search(browser: Any, label: str, text: str) -> float:
     browser.execute_script("document.querySelector(`input[aria-label='${arguments[0]}']`).focus()", label)
     box = browser.switch_to.active_element
     box.send_keys(text[:-1])
-    _wait_until_drawn(browser, time.perf_counter(), f"“{text[:-1].strip()}”")
+    wait_until_drawn(browser, time.perf_counter(), f"“{text[:-1].strip()}”")
     start = time.perf_counter()
     box.send_keys(text[-1])
-    return _wait_until_drawn(browser, start, f"“{text}”")
-
-
-def _wait_until_drawn(browser: Any, start: float, text: str = "", other_text: str = "") -> float:
-    """Wait until the page is drawn, has a text, and is not another text; return the seconds since the start."""
-    while time.perf_counter() - start < TIMEOUT_SECONDS:
-        is_ready = False
-        # A page that is being replaced has no elements.
-        with suppress(Exception):
-            is_ready = browser.execute_script(IS_READY_SCRIPT, text, other_text)
-        if is_ready:
-            return time.perf_counter() - start
-        time.sleep(POLL_SECONDS)
-    raise RecomartError(f"the app did not draw {browser.current_url} in {TIMEOUT_SECONDS} s. See the app's output")
+    return wait_until_drawn(browser, start, f"“{text}”")
 
 
 def _measure_peak_memory(process: psutil.Process) -> int:
@@ -203,46 +169,3 @@ def _measure_peak_memory(process: psutil.Process) -> int:
         return int(process.memory_info().rss >> 20)
     peaks = [line.split()[1] for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:")]
     return int(peaks[0]) >> 10
-
-
-@contextmanager
-def _run_app(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
-    with closing(socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    environment = {**os.environ, **settings.build_environment(), "RECOMART_APP_PORT": str(port)}
-    # The process that the command starts replaces it, so its id is that of the app.
-    command = [sys.executable, "-c", "from apps.cli.entry_point import main; main()", "app"]
-    process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.DEVNULL)
-    url = f"http://localhost:{port}"
-    try:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while True:
-            with suppress(OSError), urlopen(f"{url}/_stcore/health", timeout=5):
-                break
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RecomartError("the app did not start. `recomart app` shows why")
-            time.sleep(0.2)
-        yield url, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(TIMEOUT_SECONDS)
-
-
-@contextmanager
-def _open_browser(folder: Path) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for flag in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-        *("--disable-component-update", "--disable-sync", "--window-size=1400,1000", f"--user-data-dir={folder}"),
-    ):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-    try:
-        yield driver
-    finally:
-        driver.quit()

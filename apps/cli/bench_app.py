@@ -8,7 +8,7 @@ import typer
 from apps.benchmarks.app_benchmark import run_app_benchmark
 from apps.benchmarks.synthetic_copy import SyntheticCopy
 from apps.cli import console
-from apps.cli.bench_tables import describe_machine, print_targets
+from apps.cli.bench_tables import describe_machine, exit_if_missed, print_targets
 from apps.cli.json_files import JsonFile, write_at_end
 from apps.cli.options import Warehouse, load_settings
 from warehouse.settings import Settings
@@ -46,3 +46,4 @@ def benchmark_app(
         )
         console.print_table("Pages", [page.model_dump() for page in result.pages])
         print_targets(result.targets, "a million customers and 200,000 products")
+    exit_if_missed("app", result.targets)

@@ -7,7 +7,7 @@ import typer
 
 from apps.benchmarks.publishing_benchmark import PublishedShop, run_publishing_benchmark
 from apps.cli import console
-from apps.cli.bench_tables import describe_machine, print_targets
+from apps.cli.bench_tables import describe_machine, exit_if_missed, print_targets
 from apps.cli.json_files import JsonFile, write_at_end
 from warehouse.settings import Settings
 
@@ -36,3 +36,4 @@ def benchmark_publishing(
         console.print_line(f"{customers:,} lists of 50 products, a copy of {result.copy_mib:,} MiB\n")
         console.print_table("Publications", [row.model_dump() for row in result.log_times])
         print_targets(result.targets, "a million customers")
+    exit_if_missed("publishing", result.targets)

@@ -26,6 +26,13 @@ def print_targets(targets: Sequence[Target], default_size: str) -> None:
     console.print_table("Targets", rows)
 
 
+def exit_if_missed(benchmark: str, targets: Sequence[Target]) -> None:
+    """Exit with status 1 if a measured value misses its target."""
+    missed = [target.name for target in targets if target.is_met is False]
+    if missed:
+        console.exit_with_error(f"benchmark failed: {benchmark}: not met: {', '.join(missed)}")
+
+
 def format_relative_difference(difference: NdcgDifference | None) -> str:
     """Return the relative difference with its interval; an empty text when there is none."""
     if difference is None or difference.relative_difference is None:
