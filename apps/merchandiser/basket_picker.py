@@ -11,6 +11,7 @@ from apps.merchandiser.product_picker import (
     show_found_products,
     show_product_buttons,
 )
+from apps.merchandiser.search_box import ask_search
 from warehouse.publishing.product_queries import search_products
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -69,16 +70,7 @@ def _show_basket(copy: ServingCopy, basket: list[str]) -> None:
 
 
 def _show_search(copy: ServingCopy, basket: list[str]) -> None:
-    search = st.text_input(
-        "Add a product",
-        placeholder="Words of the name, or a product id",
-        icon=":material/search:",
-        type="search",
-        # The default is 250 ms.
-        live="150ms",
-        key="basket_search",
-        width=420,
-    ).strip()
+    search = ask_search("Add a product", "Words of the name, or a product id", "basket_search")
     if search:
         show_found_products(search_products(copy, search, MAX_PRODUCTS + 1), search, _add)
     elif not basket:

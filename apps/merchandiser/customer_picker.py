@@ -6,6 +6,7 @@ import streamlit as st
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customer_texts import describe_activity
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.search_box import ask_search
 from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -24,15 +25,7 @@ def pick_customer(copy: ServingCopy, page: str) -> str | None:
         page: Name of the page with the search.
     """
     linked_id = _follow_address(page)
-    search = st.text_input(
-        "Find a customer",
-        placeholder="Customer id, or a part of it",
-        icon=":material/search:",
-        type="search",
-        live=True,
-        key="search",
-        width=420,
-    ).strip()
+    search = ask_search("Find a customer", "Customer id, or a part of it", "search")
     if not search:
         selected_id = _check_linked_customer(copy, linked_id)
         if linked_id is None:

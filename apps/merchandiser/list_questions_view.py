@@ -6,6 +6,7 @@ from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.live_lists import get_blocked_products, get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
+from apps.merchandiser.search_box import ask_search
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
 from warehouse.publishing.earlier_copies import list_earlier_copies
@@ -78,15 +79,9 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
 
 def show_absence(copy: ServingCopy, user_id: str) -> None:
     """Show why the customer's list has no place for a product that the person names."""
-    search = st.text_input(
-        "Why is this product not recommended?",
-        placeholder="Name or id of a product, or a part of it",
-        icon=":material/search:",
-        type="search",
-        live=True,
-        key="absent_product",
-        width=420,
-    ).strip()
+    search = ask_search(
+        "Why is this product not recommended?", "Name or id of a product, or a part of it", "absent_product"
+    )
     if not search:
         return
     products = find_products(copy, search)

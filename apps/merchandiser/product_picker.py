@@ -9,6 +9,7 @@ import streamlit as st
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
+from apps.merchandiser.search_box import ask_search
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.publishing.product_queries import get_product, has_product_exposure, search_products
@@ -37,16 +38,7 @@ def pick_product(copy: ServingCopy, page: str) -> dict[str, Any] | None:
     `page` is the name of the page with the search.
     """
     linked_id = _follow_address(page)
-    search = st.text_input(
-        "Find a product",
-        placeholder="Words of the name, or a product id",
-        icon=":material/search:",
-        type="search",
-        # The default is 250 ms.
-        live="150ms",
-        key="product_search",
-        width=420,
-    ).strip()
+    search = ask_search("Find a product", "Words of the name, or a product id", "product_search")
     if search:
         products = search_products(copy, search, MAX_PRODUCTS + 1)
         found_id = _find_match(search, products)

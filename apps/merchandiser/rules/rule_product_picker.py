@@ -7,6 +7,7 @@ import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
+from apps.merchandiser.search_box import ask_search
 from warehouse.publishing.list_questions import MAX_FOUND_PRODUCTS, find_products
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -18,16 +19,7 @@ def choose_rule_product(copy: ServingCopy, key: str) -> str | None:
 
     `key` is the beginning of the widgets' keys.
     """
-    search = st.text_input(
-        "Product",
-        placeholder="Words of the name, or a product id",
-        icon=":material/search:",
-        type="search",
-        live=True,
-        key=f"{key}_search",
-        width=FIELD_WIDTH,
-        persist_state="session",
-    ).strip()
+    search = ask_search("Product", "Words of the name, or a product id", f"{key}_search", persist_state="session")
     if not search:
         return None
     products = find_products(copy, search)
