@@ -49,10 +49,11 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
         *READ_ONLY_PACKAGES,
         *("apps.arm_models", "apps.recommendation_lists", "apps.recommendation_queries"),
     ),
-    # The serving benchmark times the queries alone, besides the whole service; the app's benchmark opens each page.
+    # The serving benchmark times the queries alone, besides the whole service; the app's benchmark opens each page, and
+    # that of the rules fills in the form.
     "apps.benchmarks": (
         *("orchestration", "warehouse", "models_ml"),
-        *("apps.recommendation_queries", "apps.merchandiser.page_list"),
+        *("apps.recommendation_queries", "apps.merchandiser.page_list", "apps.merchandiser.rules.rule_labels"),
     ),
     # Commands start the app, the service, the profile and the benchmarks, and print what the queries return.
     "apps.cli": (

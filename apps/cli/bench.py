@@ -17,6 +17,10 @@ BENCHMARKS = {
     ),
     "publishing": CommandEntry("bench_publishing", "Measure a publication, and the log of the lists that it changed."),
     "app": CommandEntry("bench_app", "Measure the pages of the app on a large shop, in a headless Chromium."),
+    "rules": CommandEntry(
+        "bench_rules",
+        "Measure rules on a copy of a shop: preview, live lists and stop, and what three ways to boost cost.",
+    ),
     "effect-build": CommandEntry(
         "bench_effect_build",
         "Measure the build of the effect marts for a month of lists, without and with impressions.",
