@@ -21,6 +21,12 @@ class RulesPage:
         self._browser = browser
         self._url = url
 
+    def open_form(self) -> None:
+        """Open the form of a new rule, and wait until it is drawn."""
+        start = time.perf_counter()
+        self._browser.get(f"{self._url}/{FORM_ADDRESS}")
+        wait_until_drawn(self._browser, start, FIELD_LABELS["reason"])
+
     def preview_boost(self, brand: str, user: str, reason: str) -> tuple[float, float]:
         """Open the form, fill in a boost and preview it.
 
@@ -28,7 +34,7 @@ class RulesPage:
             The seconds until the form is filled in, and those from the button to the drawn preview.
         """
         start = time.perf_counter()
-        self._open_form()
+        self.open_form()
         self._choose("kind", KIND_LABELS["boost"])
         self._choose("scope", SELECTION_LABELS[ProductSelection("brand")])
         self._choose("brand", brand)
@@ -41,7 +47,7 @@ class RulesPage:
 
     def fill_block(self, product_id: str, user: str, reason: str) -> None:
         """Open the form and fill in a block of a product."""
-        self._open_form()
+        self.open_form()
         self._choose("kind", KIND_LABELS["block"])
         self._type(FIELD_LABELS["product"], product_id)
         # The search selects the product with this id.
@@ -70,11 +76,6 @@ class RulesPage:
         text = self._read_text()
         if "The lists were not built" in text:
             raise RecomartError(f"benchmark failed: rules: {text[text.index('The lists were not built') :]}")
-
-    def _open_form(self) -> None:
-        start = time.perf_counter()
-        self._browser.get(f"{self._url}/{FORM_ADDRESS}")
-        wait_until_drawn(self._browser, start, FIELD_LABELS["reason"])
 
     def _type_names(self, user: str, reason: str) -> None:
         self._type("Your name", user)
