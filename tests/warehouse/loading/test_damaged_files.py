@@ -264,11 +264,12 @@ def test_load_accounts_for_damaged_lines(shop: Shop, kind: str, file_count: int)
     assert shop.read_contents() == previous_contents
 
 
+@pytest.mark.parametrize("file_count", [20, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", MAKERS)
-def test_load_reads_all_file_formats(shop: Shop, kind: str) -> None:
+def test_load_reads_all_file_formats(shop: Shop, kind: str, file_count: int) -> None:
     shop.declare(**FEEDS)
     rng = random.Random(f"order {kind}")
-    files = {f"{kind}/{number:04}": MAKERS[kind](rng) for number in range(20)}
+    files = {f"{kind}/{number:04}": MAKERS[kind](rng) for number in range(file_count)}
     for path, file in files.items():
         shop.put(path, file.data)
     load(shop.settings)
@@ -290,9 +291,8 @@ contents = st.one_of(
 )
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
-@given(st.lists(contents, min_size=20, max_size=40))
-def test_load_accounts_for_arbitrary_bytes(files: list[bytes]) -> None:
+def load_arbitrary_files(files: list[bytes]) -> None:
+    """Load files of every kind with these contents, and check that every line is accounted for."""
     with TemporaryDirectory() as folder:
         shop = Shop(Path(folder))
         shop.declare(**FEEDS)
@@ -301,3 +301,16 @@ def test_load_accounts_for_arbitrary_bytes(files: list[bytes]) -> None:
             shop.put(path, data)
         load(shop.settings)
         assert_all_lines_accounted(shop, delivered)
+
+
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(st.lists(contents, min_size=20, max_size=40))
+def test_load_accounts_for_arbitrary_bytes(files: list[bytes]) -> None:
+    load_arbitrary_files(files)
+
+
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(st.lists(contents, min_size=20, max_size=40))
+def test_load_accounts_for_more_bytes(files: list[bytes]) -> None:
+    load_arbitrary_files(files)
