@@ -1,0 +1,156 @@
+"""The form of a new rule: its fields, messages and preview."""
+
+from datetime import date
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.rules.rule_labels import KIND_LABELS
+from tests.apps.merchandiser.conftest import OpenEditor
+from warehouse.publishing.product_queries import search_products
+from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import KINDS_WITHOUT_PLACEMENTS, Rule, RuleKind, list_selections
+from warehouse.rules.rule_store import RuleStore
+
+NEW_RULE = {"rules_section": "Add a rule"}
+
+
+def choose_kind(app: AppTest, kind: RuleKind, selection: int) -> None:
+    """Choose the kind of a new rule and the number of its selection of products."""
+    app.selectbox(key="rule_form_0_kind").select(kind).run()
+    (box,) = (box for box in app.selectbox if str(box.key).startswith("rule_form_0_selection"))
+    box.select_index(selection).run()
+
+
+def fill_fields(app: AppTest, copy: ServingCopy) -> None:
+    """Fill all fields of the products and numbers that the form shows."""
+    values = {"position": "2", "factor": "2,5", "every": "3", "max_products": "4", "after_days": "30"}
+    values["max_impressions"] = "5"
+    values |= {"min_price": "1.5", "max_price": "20,75", "max_age_days": "30"}
+    for field in app.text_input:
+        name = str(field.key).removeprefix("rule_form_0_")
+        if name in values:
+            field.set_value(values[name])
+    for name in ("brand", "category"):
+        for box in app.selectbox:
+            if box.key == f"rule_form_0_{name}":
+                box.select_index(0)
+    for field in app.text_input:
+        if field.key == "rule_form_0_product_search":
+            field.set_value(search_products(copy, "", 1)["product_id"].iloc[0])
+    app.run()
+
+
+@pytest.mark.parametrize(
+    ("kind", "selection"), [(kind, number) for kind in KIND_LABELS for number in range(len(list_selections(kind)))]
+)
+def test_form_of_each_kind_submits_rule(
+    open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy, kind: RuleKind, selection: int
+) -> None:
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, kind, selection)
+    fill_fields(app, demo_copy)
+    app.button(key="rule_preview").click().run()
+    assert not app.exception
+    assert not app.error
+    if kind in KINDS_WITHOUT_PLACEMENTS:
+        assert "no preview" in app.info[0].value
+    else:
+        assert app.metric[0].label == "Lists that change"
+    app.text_input(key="rule_form_0_reason").set_value("campaign").run()
+    app.button(key="rule_submit").click().run()
+    assert not app.exception
+    (stored,) = store.read_rules().values()
+    assert (stored.rule.kind, stored.rule.scope) == (kind, list_selections(kind)[selection].scope)
+    assert (stored.change.user, stored.change.why, stored.rule.reason) == ("ann", "campaign", "campaign")
+    assert stored.rule.factor in (None, 2.5)
+    assert "Rule r1 is submitted" in app.success[0].value
+    assert app.text_input(key="rule_form_1_reason").value == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "selection", "fields", "message"),
+    [
+        ("boost", 1, {"factor": "abc"}, "Factor: “abc” is not an amount. Write a number such as 12.50 or 12,50"),
+        ("boost", 1, {"factor": "1,200"}, "Factor: “1,200” can mean 1200 or 1.2. Write 1200, or 1.2"),
+        ("boost", 1, {"factor": "1"}, "Factor: it must be above 1. Correct the field"),
+        ("boost", 1, {}, "Factor: a rule of kind boost needs it. Correct the field"),
+        ("promote", 1, {"every": "2.5"}, "Every n-th place: it must be a whole number. Correct the field"),
+        ("block", 3, {}, "Price from: a rule with scope price has min_price or max_price"),
+        ("block", 3, {"min_price": "5", "max_price": "5"}, "Price below: it is not above min_price. Correct the field"),
+        ("block", 4, {"max_age_days": "0"}, "First seen in the last (days): it must be at least 1. Correct the field"),
+        ("block", 0, {}, "Product: it is missing. Choose one"),
+    ],
+)
+def test_wrong_fields_are_named(
+    open_editor: OpenEditor, store: RuleStore, kind: RuleKind, selection: int, fields: dict[str, str], message: str
+) -> None:
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, kind, selection)
+    for box in app.selectbox:
+        if box.key == "rule_form_0_brand":
+            box.select_index(0)
+    for name, text in fields.items():
+        app.text_input(key=f"rule_form_0_{name}").set_value(text)
+    assert not app.run().error
+    for button in ("rule_preview", "rule_submit"):
+        app.button(key=button).click().run()
+        assert not app.exception
+        assert escape_markdown(message) in app.error[0].value
+    assert store.read_rules() == {}
+
+
+def test_last_day_before_first_day_is_named(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, "block", 1)
+    fill_fields(app, demo_copy)
+    app.date_input(key="rule_form_0_first_day").set_value(date(2030, 1, 2))
+    app.date_input(key="rule_form_0_last_day").set_value(date(2030, 1, 1))
+    app.button(key="rule_preview").click().run()
+    assert "it is before the first day" in app.error[0].value
+
+
+def test_link_to_form_has_product(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
+    product_id = str(search_products(demo_copy, "", 1)["product_id"].iloc[0])
+    app = open_editor(**NEW_RULE, rule_product=product_id)
+    assert not app.exception
+    assert app.selectbox(key=f"rule_form_1_product_of_{product_id}").value == product_id
+    assert "rule_product" not in app.query_params
+
+
+def test_preview_shows_changes(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
+    """A change of the form hides the preview, and nothing is saved without a name and a reason."""
+    app = open_editor("", **NEW_RULE)
+    product = search_products(demo_copy, "", 1).iloc[0]
+    app.text_input(key="rule_form_0_product_search").set_value(str(product["product_id"])).run()
+    app.button(key="rule_preview").click().run()
+    assert not app.exception
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert int(metrics["Lists that change"].split(" of ")[0]) > 0
+    assert metrics["Places after"] == "0.0%"
+    assert "By the model's scores, the lists lose" in metrics
+    tables = [table.value for table in app.dataframe]
+    assert [list(table["product_id"]) for table in tables if "list_count" in table][1] == [product["product_id"]]
+    (example,) = (table for table in tables if "before" in table)
+    assert product["product_name"] in set(example["before"]) - set(example["after"])
+    assert len(example) == 10
+    app.button(key="rule_submit").click().run()
+    assert "Your name" in app.error[0].value
+    assert "Reason" in app.error[1].value
+    assert store.read_rules() == {}
+    choose_kind(app, "block", 4)
+    app.text_input(key="rule_form_0_max_age_days").set_value("30").run()
+    assert not app.metric
+    assert any("Preview it again" in caption.value for caption in app.caption)
+
+
+def test_contradicting_rule_is_refused(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
+    store.add([Rule(kind="promote", scope="new", max_age_days=30, every=3)], "bob", "first")
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, "promote", 4)
+    fill_fields(app, demo_copy)
+    app.text_input(key="rule_form_0_reason").set_value("second")
+    app.button(key="rule_submit").click().run()
+    assert "already have a promote rule" in app.error[0].value
+    assert store.read_rules().keys() == {"r1"}
