@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.sources.columns import LOG_KINDS
 
 WARNING_DAYS = 7
 """Days up to the newest delivery whose warnings are read."""
@@ -38,7 +39,10 @@ class ModelComparison(NamedTuple):
 
 
 def get_deliveries(copy: ServingCopy, day: date) -> Deliveries | None:
-    """Return the deliveries of a day, and the warnings of the last days; None in a copy of an earlier version."""
+    """Return what the shop delivered on a day, and the warnings of the last days; None in a copy of an earlier version.
+
+    The log of RecoMart's own lists is no delivery.
+    """
     if "audit_feed_days" not in copy.published.rows:
         return None
     totals = copy.query_frame(
@@ -48,8 +52,10 @@ def get_deliveries(copy: ServingCopy, day: date) -> Deliveries | None:
             coalesce(sum(lines) filter (where delivery_day = $1), 0) as lines,
             max(delivery_day) filter (where files > 0) as newest_day
         from audit_feed_days
+        where not list_contains($2, feed)
         """,
         day,
+        list(LOG_KINDS),
     ).iloc[0]
     newest_day = None if pd.isna(totals["newest_day"]) else pd.Timestamp(totals["newest_day"]).date()
     warnings: list[str] = []

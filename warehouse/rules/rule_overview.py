@@ -6,8 +6,9 @@ from datetime import date
 from typing import Any
 
 from warehouse.change_log import Change
+from warehouse.formatting import format_count, format_names
 from warehouse.rules.rule import DAY_NAMES, Rule
-from warehouse.rules.rule_states import StateName, get_rule_state
+from warehouse.rules.rule_states import StateName, get_rule_state, is_awaiting_lists
 from warehouse.rules.rule_store import StoredRule
 
 STATES: tuple[StateName, ...] = ("live", "waiting", "draft", "ended")
@@ -80,6 +81,15 @@ def summarize_rules(rules: Sequence[StoredRule], applied_changes: Mapping[str, i
     ends = sorted((rule.last_day, stored.rule_id) for stored in enabled if (rule := stored.rule).last_day)
     next_ends = [f"{rule_id} ends after {day}" for day, rule_id in ends if day >= today]
     return f"Rules: {'; '.join([', '.join(parts), *next_starts[:1], *next_ends[:1]])}."
+
+
+def summarize_awaited(rules: Iterable[StoredRule], applied_changes: Mapping[str, int], today: date) -> str | None:
+    """Return a sentence about the rules, also removed ones, whose changes wait for the next lists; None without one."""
+    rule_ids = [stored.rule_id for stored in rules if is_awaiting_lists(stored, applied_changes, today)]
+    if not rule_ids:
+        return None
+    changes = format_count(len(rule_ids), "changed rule")
+    return f"The published lists do not follow {changes} yet: {format_names(rule_ids)}. The next lists will."
 
 
 def _describe_version(fields: Mapping[str, Any] | None, other_fields: Mapping[str, Any] | None) -> str | None:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Literal, NamedTuple
 
 from warehouse.rules.rule import Rule
-from warehouse.rules.rule_store import StoredRule, has_ended, has_started
+from warehouse.rules.rule_store import StoredRule, has_ended, has_started, is_active
 
 StateName = Literal["draft", "waiting", "live", "ended"]
 
@@ -40,7 +40,14 @@ def get_rule_state(stored: StoredRule, applied_changes: Mapping[str, int], today
         return RuleState("live", end)
     if is_immediate_block(rule):
         return RuleState("live", f"{end}; acts in the HTTP service and the app, in tables with the next lists")
-    return RuleState("waiting", "waits for the next lists: `recomart rules apply`, or the next run")
+    return RuleState("waiting", "waits for the next lists, of a build by the rules or of the next run")
+
+
+def is_awaiting_lists(stored: StoredRule, applied_changes: Mapping[str, int], today: date) -> bool:
+    """Return whether the published lists differ from what a rule, also a removed one, says now."""
+    if stored.change.after is None or not is_active(stored.rule, today):
+        return stored.rule_id in applied_changes
+    return applied_changes.get(stored.rule_id) != stored.change.number
 
 
 def describe_effect_time(stored: StoredRule, applied_changes: Mapping[str, int], today: date) -> str:

@@ -51,6 +51,14 @@ class RuleStore:
             if change.after is None
         }
 
+    def read_all_rules(self) -> list[StoredRule]:
+        """Return all rules, also the removed ones.
+
+        Raises:
+            RecomartError: The file is damaged.
+        """
+        return [*self.read_rules().values(), *self.read_removed_rules().values()]
+
     def repair(self) -> None:
         """Create a missing file, and cut off the unfinished line of a killed process; dbt reads the file.
 

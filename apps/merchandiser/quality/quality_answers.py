@@ -51,7 +51,9 @@ def describe_drift(copy: ServingCopy) -> TodayLine:
         return TodayLine("Not known yet: there is not enough history for a comparison.", "quality", "Data", "note")
     unusual = drift[drift["drift_level"] != "stable"]
     if unusual.empty:
-        return TodayLine(f"No: all {len(drift)} checks are normal.", "quality", "Data")
+        newest_row_at = copy.published.newest_row_at
+        week = f", of the week until {newest_row_at:%d %b %Y}," if newest_row_at is not None else ""
+        return TodayLine(f"No: all {len(drift)} checks{week} are normal.", "quality", "Data")
     names = [DRIFT_SUBJECTS.get(name, name) for name in unusual["name"].head(MAX_NAMED_CHECKS)]
     more = " and others" if len(unusual) > MAX_NAMED_CHECKS else ""
     verb = "check is" if len(unusual) == 1 else "checks are"

@@ -6,7 +6,10 @@ from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.rules.list_build import BuildStatus, get_list_build
 from apps.merchandiser.rules.rule_editor import MISSING_NAME_TEXT, show_problems
 from apps.merchandiser.users import get_user_name
+from warehouse.publishing.published_rules import read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule_overview import summarize_awaited
+from warehouse.rules.rule_store import RuleStore, get_today
 from warehouse.settings import Settings
 
 POLL_SECONDS = 1
@@ -14,13 +17,18 @@ MAX_NOTE_LENGTH = 500
 
 
 def show_build(copy: ServingCopy, settings: Settings) -> None:
-    """Show since when the lists are live, the newest build of this app, and a button for the next one."""
+    """Show since when the lists are live, which rules they do not follow yet, and the build of this app.
+
+    Raises:
+        RecomartError: The rules store is damaged.
+    """
     status = get_list_build(settings).read_status()
     is_running = status is not None and status.is_running
-    st.fragment(_show_build, run_every=POLL_SECONDS if is_running else None)(copy, settings, is_running)
+    awaited = summarize_awaited(RuleStore(settings).read_all_rules(), read_applied_changes(copy), get_today())
+    st.fragment(_show_build, run_every=POLL_SECONDS if is_running else None)(copy, settings, awaited, is_running)
 
 
-def _show_build(copy: ServingCopy, settings: Settings, was_running: bool) -> None:
+def _show_build(copy: ServingCopy, settings: Settings, awaited: str | None, was_running: bool) -> None:
     build = get_list_build(settings)
     status = build.read_status()
     if was_running and status is not None and not status.is_running:
@@ -43,7 +51,10 @@ def _show_build(copy: ServingCopy, settings: Settings, was_running: bool) -> Non
             else:
                 build.start(user)
                 st.rerun()
-    if status is not None:
+    if awaited is not None and not is_running:
+        st.warning(escape_markdown(awaited), icon=":material/pending:")
+    # A change after the build makes its success outdated.
+    if status is not None and (is_running or status.has_failed or awaited is None):
         _show_status(status)
 
 

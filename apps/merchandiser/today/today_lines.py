@@ -18,7 +18,7 @@ from warehouse.publishing.today_queries import (
     count_product_problems,
     get_deliveries,
 )
-from warehouse.rules.rule_overview import summarize_rules
+from warehouse.rules.rule_overview import summarize_awaited, summarize_rules
 from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
 
@@ -112,7 +112,7 @@ def describe_model(state: TodayState) -> TodayLine:
         relation = _compare_leads(current, earlier)
         is_behind = is_behind or relation == "worse than"
         text = f"The model is {relation} {since}: {lead}, before {earlier['ndcg_difference']:+.3f}."
-    return TodayLine(text, "quality", "Quality", "note" if is_behind else "good")
+    return TodayLine(text, "quality", "Quality", "note" if is_behind or earlier is None else "good")
 
 
 def describe_prices(state: TodayState) -> TodayLine:
@@ -145,13 +145,16 @@ def describe_stale_products(state: TodayState) -> TodayLine | None:
 
 
 def describe_rules(state: TodayState) -> TodayLine:
-    """Return the states of the merchandising rules, and which start or end next."""
+    """Return the states of the merchandising rules, which start or end next, and which wait for the next lists."""
+    store, today = RuleStore(state.settings), state.now.date()
+    applied_changes = query_once(read_applied_changes, state.copy)
     try:
-        rules = RuleStore(state.settings).read_rules().values()
+        text = summarize_rules(list(store.read_rules().values()), applied_changes, today)
+        awaited = summarize_awaited(store.read_all_rules(), applied_changes, today)
     except RecomartError as error:
         return TodayLine(str(error), "rules", "Rules", "bad")
-    text = summarize_rules(list(rules), query_once(read_applied_changes, state.copy), state.now.date())
-    return TodayLine(text or "There are no merchandising rules.", "rules", "Rules")
+    text = text or "There are no merchandising rules."
+    return TodayLine(f"{text} {awaited}" if awaited else text, "rules", "Rules", "note" if awaited else "good")
 
 
 def describe_experiments(state: TodayState) -> TodayLine:

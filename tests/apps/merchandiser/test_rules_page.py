@@ -65,6 +65,7 @@ def test_draft_is_submitted_stopped_and_undone(open_editor: OpenEditor, store: R
     assert app.query_params["rule"] == "r1"
     change(app, "r1", "submit", "agreed")
     assert "It takes effect with the next lists" in app.success[0].value
+    assert "do not follow 1 changed rule yet: r1" in app.warning[0].value.replace("\\", "")
     change(app, "r1", "stop", "too early")
     assert store.read_rules()["r1"].rule.is_stopped
     assert "rule_stop_r1" not in list_keys(app)
@@ -190,7 +191,9 @@ def test_today_has_line_of_rules(open_app: OpenApp, shop: Settings, store: RuleS
     store.add([BOOST, BOOST.model_copy(update={"valid_from": first_day})], "ann", "test")
     app = open_app("today", shop)
     assert not app.exception
-    text = escape_markdown(f"Rules: 2 waiting; r2 starts on {first_day}.")
+    text = escape_markdown(
+        f"Rules: 2 waiting; r2 starts on {first_day}. The published lists do not follow 1 changed rule"
+    )
     assert any(text in element.value for element in app.markdown)
 
 

@@ -71,6 +71,9 @@ def test_deliveries_of_yesterday(demo_warehouse: Settings) -> None:
     assert late is not None
     assert late.level == "bad"
     assert late.text.startswith("No delivery of yesterday (")
+    # The log of the lists is of today.
+    newest = state.copy.query_frame("select max(delivery_day) as day from audit_feed_days where feed = 'events'")
+    assert f"the newest is of {newest['day'].iloc[0]:%d %b %Y}" in late.text
 
 
 def test_healthy_shop(demo_warehouse: Settings) -> None:

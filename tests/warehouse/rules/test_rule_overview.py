@@ -8,7 +8,7 @@ import pytest
 
 from warehouse.errors import RecomartError
 from warehouse.rules.rule import Rule, RuleFieldError, list_selections, parse_rule
-from warehouse.rules.rule_overview import describe_changes, describe_rules, summarize_rules
+from warehouse.rules.rule_overview import describe_changes, describe_rules, summarize_awaited, summarize_rules
 from warehouse.rules.rule_states import describe_effect_time
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 from warehouse.settings import Settings
@@ -59,6 +59,20 @@ def test_summary_names_next_start_and_end(store: RuleStore) -> None:
     )
     summary = summarize_rules(list(store.read_rules().values()), {"r1": 1}, TODAY)
     assert summary == f"Rules: 1 live, 3 waiting, 1 draft; r4 starts on {days[2]}; r2 ends after {TODAY}."
+
+
+def test_awaited_rules_include_removed_ones(store: RuleStore) -> None:
+    """Changes that the published lists follow already, drafts, and rules of later days are not awaited."""
+    later = TODAY + timedelta(days=2)
+    fields = ({}, {}, {}, {"is_draft": True}, {"valid_from": later})
+    store.add([BOOST.model_copy(update=update) for update in fields], "ann")
+    store.undo("r1", "bob")
+    store.undo("r2", "bob")
+    awaited = summarize_awaited(store.read_all_rules(), {"r1": 1, "r3": 3}, TODAY)
+    assert awaited == "The published lists do not follow 1 changed rule yet: r1. The next lists will."
+    assert summarize_awaited(store.read_all_rules(), {"r3": 3}, TODAY) is None
+    awaited = summarize_awaited(store.read_all_rules(), {"r4": 4}, TODAY)
+    assert awaited == "The published lists do not follow 2 changed rules yet: r3, r4. The next lists will."
 
 
 @pytest.mark.parametrize(

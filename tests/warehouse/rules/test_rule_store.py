@@ -173,8 +173,8 @@ def test_processes_add_rules_together(store: RuleStore, tmp_path: Path) -> None:
     [
         ({"is_draft": True}, None, ("draft", "waits to be submitted")),
         ({"valid_from": TODAY + timedelta(days=1)}, None, ("waiting", f"starts on {TODAY + timedelta(days=1)}")),
-        ({}, None, ("waiting", "waits for the next lists: `recomart rules apply`, or the next run")),
-        ({}, 0, ("waiting", "waits for the next lists: `recomart rules apply`, or the next run")),
+        ({}, None, ("waiting", "waits for the next lists, of a build by the rules or of the next run")),
+        ({}, 0, ("waiting", "waits for the next lists, of a build by the rules or of the next run")),
         ({}, 1, ("live", "without an end")),
         ({"valid_until": TODAY + timedelta(days=1)}, 1, ("live", f"last day {TODAY}")),
         ({"valid_until": TODAY}, None, ("ended", f"last day {TODAY - timedelta(days=1)}")),
