@@ -100,16 +100,51 @@ def _describe_product(product: dict[str, Any], list_count: int) -> dict[str, tup
         "Share of sales": (format_share(product["amount_share_28d"]), None, "Of the amount of the last 28 days."),
         "Items bought, 28 days": (
             f"{pieces:,.10g}",
-            f"{pieces - pieces_before:+,.10g}",
+            _format_change(pieces - pieces_before),
             "Less returns; with the change from the 28 days before.",
         ),
         "Actions, 28 days": (
             f"{actions:,}",
-            f"{actions - actions_before:+,}",
+            _format_change(actions - actions_before),
             "Views, clicks, cart actions and purchases; with the change from the 28 days before.",
         ),
         "Items bought": (f"{product['quantity']:,.10g}", None, "Since the first data, less returns."),
     }
+
+
+def _format_change(change: float) -> str | None:
+    """Return a change with its sign; None for no change, which a figure would show as a green arrow."""
+    return f"{change:+,.10g}" if change else None
+
+
+def build_week_chart(weeks: pd.DataFrame) -> alt.Chart:
+    """Return a line of each action by week, with a label at the first day of each week.
+
+    The axis has the dates as texts: Vega labels times at Sundays and in the time zone of the browser.
+    """
+    starts = pd.date_range(weeks["week_start"].min(), weeks["week_start"].max(), freq="7D", name="week_start")
+    # A week without actions has no row.
+    rows = weeks.astype({"week_start": starts.dtype}).set_index("week_start")[list(WEEK_SERIES)].reindex(starts)
+    rows = rows.fillna(0).rename(columns=WEEK_SERIES).reset_index()
+    rows["week"] = [f"{start.day} {start:%b}" for start in starts]
+    rows["first_day"] = [f"{start.day} {start:%b %Y}" for start in starts]
+    rows = rows.drop(columns="week_start").melt(["week", "first_day"], var_name="action", value_name="count")
+    chart: alt.Chart = (
+        alt.Chart(rows, height=CHART_HEIGHT)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X(
+                "week:O",
+                title="Week from",
+                sort=list(rows["week"].unique()),
+                axis=alt.Axis(labelAngle=0, labelOverlap=True),
+            ),
+            y=alt.Y("count:Q", title=None),
+            color=alt.Color("action:N", title=None, sort=list(WEEK_SERIES.values())),
+            tooltip=[alt.Tooltip("first_day", title="Week from"), "action", "count"],
+        )
+    )
+    return chart
 
 
 def _show_trend(copy: ServingCopy, product: dict[str, Any]) -> None:
@@ -118,18 +153,7 @@ def _show_trend(copy: ServingCopy, product: dict[str, Any]) -> None:
         st.info("No actions in the newest weeks.", icon=":material/trending_flat:")
     else:
         st.caption(f"Actions by week, {format_count(len(weeks), 'week')} with actions")
-        rows = weeks.melt("week_start", list(WEEK_SERIES), "action", "count")
-        chart = (
-            alt.Chart(rows.assign(action=rows["action"].map(WEEK_SERIES)))
-            .mark_line(point=True)
-            .encode(
-                x=alt.X("week_start:T", title="Week from"),
-                y=alt.Y("count:Q", title=None),
-                color=alt.Color("action:N", title=None, sort=list(WEEK_SERIES.values())),
-            )
-            .properties(height=CHART_HEIGHT)
-        )
-        st.altair_chart(chart, width="stretch")
+        st.altair_chart(build_week_chart(weeks), width="stretch", alt="Actions by week")
     prices = get_price_history(copy, product["product_id"])
     if prices.empty:
         st.info("No price is known.", icon=":material/sell:")

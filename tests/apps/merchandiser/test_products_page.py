@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.products import product_links
+from apps.merchandiser.products.product_view import build_week_chart
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
@@ -108,6 +109,27 @@ def test_products_views_show_tables(open_app: OpenApp, demo_copy: ServingCopy, v
             assert list(get_table(app, "lift")["other_product_id"]) == list(pairs["other_product_id"])
     else:
         assert len(get_table(app, "score")) > 5
+
+
+def test_week_chart_labels_first_days() -> None:
+    """A week without actions has the count 0; no label depends on a time zone."""
+    weeks = pd.DataFrame({"week_start": pd.to_datetime(["2025-12-26", "2026-01-09"]).date, "view_count": [3, 5]})
+    chart = build_week_chart(weeks.assign(click_count=0, add_to_cart_count=0, purchase_count=0))
+    assert chart.to_dict()["encoding"]["x"]["sort"] == ["26 Dec", "2 Jan", "9 Jan"]
+    assert chart.to_dict()["encoding"]["x"]["type"] == "ordinal"
+    assert list(chart.data.loc[chart.data["action"] == "Views", "count"]) == [3, 0, 5]
+
+
+def test_products_no_change_has_no_arrow(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    values = {"action_count_28d": "7", "action_count_before_28d": "7", "quantity_28d": "3", "quantity_before_28d": "1"}
+    change_product(writable_warehouse, published_tables, product_id, **values)
+    app = open_app("products", writable_warehouse, product=product_id)
+    deltas = {metric.label: metric.delta for metric in app.metric}
+    assert deltas["Actions, 28 days"] == ""
+    assert deltas["Items bought, 28 days"] == "+2"
 
 
 def test_products_not_shown_has_reason(open_app: OpenApp, demo_copy: ServingCopy) -> None:
