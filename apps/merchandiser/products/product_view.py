@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.live_lists import get_blocked_products
+from apps.merchandiser.live_lists import find_blocking_rules, get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.page_list import show_page_link
 from apps.merchandiser.prices import MISSING_TEXT, format_price
@@ -21,6 +21,7 @@ from apps.merchandiser.tabs import show_tabs
 from warehouse.formatting import format_count
 from warehouse.publishing.product_queries import count_lists, get_price_history, get_product_weeks
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule_store import StoredRule
 
 WEEK_SERIES = {
     "view_count": "Views",
@@ -62,20 +63,31 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
 
 
 def _show_reason(copy: ServingCopy, product: dict[str, Any]) -> None:
-    """Show why the product is in no list, or should not be in one."""
-    if product["product_id"] in get_blocked_products(copy) and not product["not_shown_reason"]:
+    """Show why the product is in no list, or should not be in one, and the rules that block it."""
+    is_blocked = product["product_id"] in get_blocked_products(copy)
+    rules = find_blocking_rules(copy, product["product_id"]) if is_blocked else []
+    rule_text = "".join(f" {_describe_rule(stored)}." for stored in rules)
+    if is_blocked and not product["not_shown_reason"]:
         st.warning(
-            "A merchandising rule blocks it now. The figures below are of the published lists.",
+            f"A merchandising rule blocks it now.{rule_text} The figures below are of the published lists.",
             icon=":material/block:",
         )
     elif product["not_shown_reason"]:
-        st.info(
-            f"Why it is not shown: {escape_markdown(product['not_shown_reason'])}.", icon=":material/visibility_off:"
-        )
+        reason = escape_markdown(product["not_shown_reason"])
+        st.info(f"Why it is not shown: {reason}.{rule_text}", icon=":material/visibility_off:")
     elif product["exclusion_reason"]:
         st.warning(f"Still in lists, although {escape_markdown(product['exclusion_reason'])}.", icon=":material/block:")
     elif product["stale_reason"]:
         st.warning(f"Stale: {escape_markdown(product['stale_reason'])}.", icon=":material/hourglass_bottom:")
+    for stored in rules:
+        show_page_link("rules", f":material/rule: Open rule {stored.rule_id}", {"rule": stored.rule_id})
+
+
+def _describe_rule(stored: StoredRule) -> str:
+    """Return which rule blocks a product, who last changed it, and when; as Markdown."""
+    change = stored.change
+    user = escape_markdown(shorten_text(change.user, 80))
+    return f"Rule {stored.rule_id}, last changed by {user} on {change.changed_at:%d %b %Y, %H:%M} UTC"
 
 
 def _describe_product(product: dict[str, Any], list_count: int) -> dict[str, tuple[str, str | None, str | None]]:
