@@ -9,7 +9,7 @@ from warehouse.errors import RecomartError
 from warehouse.publishing.published_rules import find_rule_products
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule_states import is_immediate_block
-from warehouse.rules.rule_store import RuleStore, get_today, is_active
+from warehouse.rules.rule_store import RuleStore, StoredRule, get_today, is_active
 from warehouse.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -59,10 +59,22 @@ class LiveBlocks:
         kept = recommendations[~recommendations["product_id"].isin(blocked_products)]
         return kept.assign(rank=range(1, len(kept) + 1))
 
+    def find_rules(self, product_id: str) -> list[StoredRule]:
+        """Return the rules that block a product now, oldest first.
+
+        Raises:
+            RecomartError: The rules store is damaged.
+        """
+        rules = self._read_blocks(get_today())
+        return [stored for stored in rules if product_id in find_rule_products(self._copy, stored.rule)]
+
     def _find_products(self, today: date) -> frozenset[str]:
-        rules = [
-            stored.rule
+        rules = [stored.rule for stored in self._read_blocks(today)]
+        return frozenset(product for rule in rules for product in find_rule_products(self._copy, rule))
+
+    def _read_blocks(self, today: date) -> list[StoredRule]:
+        return [
+            stored
             for stored in self._store.read_rules().values()
             if is_immediate_block(stored.rule) and is_active(stored.rule, today)
         ]
-        return frozenset(product for rule in rules for product in find_rule_products(self._copy, rule))

@@ -105,7 +105,9 @@ def build_day_chart(days: Sequence[EffectDay], label: str) -> alt.LayerChart:
     """Return a line of the difference by day in the band of its intervals, beside a line at 0."""
     rows = pd.DataFrame([day.model_dump() for day in days]).astype({"day": "datetime64[ns]"})
     axis = alt.Axis(format="%-d %b", tickCount="day", labelOverlap=True)
-    chart = alt.Chart(rows, height=CHART_HEIGHT).encode(x=alt.X("day:T", title=None, axis=axis))
+    chart = alt.Chart(rows, height=CHART_HEIGHT).encode(
+        x=alt.X(alt.Tooltip("day:T", format="%-d %b %Y"), title=None, axis=axis)
+    )
     band = chart.mark_area(opacity=0.2, color="#0f766e").encode(
         y=alt.Y("min_difference:Q", title=f"{label}: difference"), y2="max_difference:Q"
     )

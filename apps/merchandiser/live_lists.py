@@ -5,13 +5,24 @@ import streamlit as st
 
 from apps.live_blocks import LiveBlocks
 from apps.merchandiser.copy_cache import query_once
+from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule_store import StoredRule
 from warehouse.settings import Settings
 
 
 def get_blocked_products(copy: ServingCopy) -> frozenset[str]:
     """Return the products that blocks for all lists exclude now."""
     return _open_live_blocks(Settings(), copy).get_products()
+
+
+def find_blocking_rules(copy: ServingCopy, product_id: str) -> list[StoredRule]:
+    """Return the rules that block a product in all lists now, oldest first; none when the rules store is damaged."""
+    try:
+        return _open_live_blocks(Settings(), copy).find_rules(product_id)
+    except RecomartError:
+        # The blocks of before the damage stay, and a warning is logged.
+        return []
 
 
 def get_live_recommendations(copy: ServingCopy, user_id: str, n: int) -> pd.DataFrame:

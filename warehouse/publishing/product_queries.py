@@ -7,7 +7,19 @@ import pandas as pd
 
 from warehouse.publishing.serving_copy import ServingCopy
 
-ExposureKind = Literal["shown_most", "never_shown"]
+ExposureKind = Literal["shown_most", "below_top_10", "never_shown", "stale", "without_price"]
+
+EXPOSURE_LISTS: dict[ExposureKind, tuple[str, str]] = {
+    "shown_most": ("top_10_customer_count > 0", "top_10_customer_count desc"),
+    "below_top_10": (
+        "is_recommendable and top_10_customer_count = 0 and list_customer_count > 0",
+        "amount_28d desc, list_customer_count desc",
+    ),
+    "never_shown": ("is_recommendable and list_customer_count = 0", "amount_28d desc, candidate_customer_count desc"),
+    "stale": ("stale_reason is not null", "list_customer_count desc"),
+    "without_price": ("is_available and coalesce(price, 0) = 0", "list_customer_count desc"),
+}
+"""Condition and order of each list of `rec_product_exposure`."""
 
 MAX_SEARCH_WORDS = 8
 """Further words of a search are ignored."""
@@ -142,11 +154,13 @@ def list_products_by_exposure(
     limit: int | None = None,
     offset: int = 0,
 ) -> pd.DataFrame:
-    """Return the products that the lists show most, or the recommendable ones that no list shows.
+    """Return the products of a list of `EXPOSURE_LISTS`.
 
     Args:
         copy: The open copy.
-        kind: shown_most: by customers with the product in their top ten; never_shown: by sales of the last 28 days.
+        kind: shown_most: in a top ten, by customers with the product there. below_top_10: recommendable, in lists, but
+            in no top ten. never_shown: recommendable, and in no list. stale: with a reason of
+            `audit_product_freshness`. without_price: available with the price 0 or none.
         categories: Values of `rec_category_exposure`; all without one.
         brands: Values of `rec_category_exposure`; all without one.
         limit: Maximum number of products.
@@ -156,7 +170,7 @@ def list_products_by_exposure(
         Rows of `rec_product_exposure`.
     """
     conditions, parameters = _build_conditions(kind, categories, brands)
-    order = "top_10_customer_count desc" if kind == "shown_most" else "amount_28d desc, candidate_customer_count desc"
+    _, order = EXPOSURE_LISTS[kind]
     return copy.query_frame(
         f"select * from rec_product_exposure where {conditions} order by {order}, product_id limit ? offset ?",
         *parameters,
@@ -177,9 +191,7 @@ def count_products_by_exposure(
 def _build_conditions(
     kind: ExposureKind, categories: Sequence[str], brands: Sequence[str]
 ) -> tuple[str, list[list[str]]]:
-    conditions = [
-        "top_10_customer_count > 0" if kind == "shown_most" else "is_recommendable and list_customer_count = 0"
-    ]
+    conditions = [EXPOSURE_LISTS[kind][0]]
     parameters = []
     for column, values in (("category", categories), ("brand", brands)):
         if values:

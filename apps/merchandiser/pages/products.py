@@ -1,7 +1,7 @@
 """Page of the products: one product, and what the lists show most and never."""
 
 from apps.merchandiser.copy_cache import get_live_copy
-from apps.merchandiser.products.exposure_view import show_exposure
+from apps.merchandiser.products.exposure_view import SECTION, show_exposure
 from apps.merchandiser.products.product_picker import check_product_search, pick_product
 from apps.merchandiser.products.product_view import show_product
 from apps.merchandiser.tabs import show_tabs
@@ -17,6 +17,4 @@ def show_one_product() -> None:
         show_product(copy, product)
 
 
-show_tabs(
-    {"One product": show_one_product, "Shown most and never": lambda: show_exposure(copy)}, key="products_section"
-)
+show_tabs({"One product": show_one_product, SECTION: lambda: show_exposure(copy)}, key="products_section")

@@ -1,6 +1,7 @@
 """What the lists show most and never, by product, category and brand, beside the sales."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -9,7 +10,8 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.exports import show_export_button
 from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
-from apps.merchandiser.prices import MISSING_TEXT
+from apps.merchandiser.prices import MISSING_TEXT, make_price_columns
+from apps.merchandiser.products.product_links import add_product_links, make_product_link_column
 from apps.merchandiser.table_columns import TABLE_HEIGHT, WRAPPED_ROW_HEIGHT, choose_table_height, make_count_column
 from warehouse.publishing.product_queries import (
     ExposureKind,
@@ -20,13 +22,59 @@ from warehouse.publishing.product_queries import (
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.spreadsheets import encode_csv
 
-KINDS: dict[str, ExposureKind] = {"Shown most": "shown_most", "Never shown": "never_shown"}
+SECTION = "Shown most and never"
+"""Label of the tab with these lists."""
+
+
+class ProductList(NamedTuple):
+    """A list of products."""
+
+    kind: ExposureKind
+    order: str
+    columns: Sequence[str]
+    empty_message: str
+
+
+KINDS = {
+    "Shown most": ProductList(
+        "shown_most",
+        "most customers first",
+        ["top_10_customer_count", "top_3_customer_count", "top_10_share", "amount_share_28d", "quantity_share_28d"],
+        "No such product is in a top 10.",
+    ),
+    "Only below the top 10": ProductList(
+        "below_top_10",
+        "largest sales first",
+        ["amount_share_28d", "quantity_share_28d", "list_customer_count", "best_rank"],
+        "Every such product in a list is in a top 10.",
+    ),
+    "Never shown": ProductList(
+        "never_shown",
+        "largest sales first",
+        ["amount_share_28d", "quantity_share_28d", "not_shown_reason"],
+        "Every such product is in a list.",
+    ),
+    "Stale": ProductList(
+        "stale",
+        "most customers first",
+        ["list_customer_count", "amount_share_28d", "stale_reason"],
+        "No such product is stale.",
+    ),
+    "Without a price": ProductList(
+        "without_price",
+        "most customers first",
+        ["price", "list_customer_count", "amount_share_28d"],
+        "Every such product that is available has a price above 0.",
+    ),
+}
+"""The lists of products by label."""
+
 FACETS = {"Categories": "category", "Brands": "brand"}
 MAX_EXPORTED_PRODUCTS = 100_000
 EXPORT_COLUMNS = [
     *("product_id", "product_name", "category", "brand", "price", "currency", "top_3_customer_count"),
-    *("top_10_customer_count", "list_customer_count", "top_10_share", "quantity_28d", "amount_28d"),
-    *("quantity_share_28d", "amount_share_28d", "not_shown_reason"),
+    *("top_10_customer_count", "list_customer_count", "best_rank", "top_10_share", "quantity_28d", "amount_28d"),
+    *("quantity_share_28d", "amount_share_28d", "not_shown_reason", "stale_reason"),
 ]
 SHARE_FORMAT = "%.2f%%"
 SHARE_COLUMNS = {
@@ -36,10 +84,21 @@ SHARE_COLUMNS = {
 }
 
 
+def make_list_params(label: str) -> dict[str, str]:
+    """Return the query parameters of the page Products that open a list."""
+    return {"products_section": SECTION, "exposure": label}
+
+
 def show_exposure(copy: ServingCopy) -> None:
     """Show the lists of products, categories and brands."""
     view = st.segmented_control(
-        "List", [*KINDS, *FACETS], default="Shown most", key="exposure", required=True, persist_state="session"
+        "List",
+        [*KINDS, *FACETS],
+        default="Shown most",
+        key="exposure",
+        required=True,
+        bind="query-params",
+        persist_state="session",
     )
     if view in FACETS:
         _show_facets(copy, view)
@@ -50,7 +109,15 @@ def show_exposure(copy: ServingCopy) -> None:
 def _show_facets(copy: ServingCopy, view: str) -> None:
     facets = query_once(get_facet_exposure, copy, FACETS[view])
     _show_export(lambda: facets, f"recomart-{view.lower()}-shown.csv", f"{view}: {len(facets):,}")
-    table = _convert_shares(facets.assign(top_10_coverage=100 * facets["top_10_coverage"]))
+    product_count = facets["recommendable_product_count"]
+    table = _convert_shares(
+        facets.assign(
+            top_10_coverage=100 * facets["top_10_coverage"],
+            list_coverage=100
+            * (product_count - facets["never_shown_product_count"])
+            / product_count.where(product_count > 0),
+        )
+    )
     st.dataframe(
         table,
         hide_index=True,
@@ -58,15 +125,17 @@ def _show_facets(copy: ServingCopy, view: str) -> None:
         alt=view,
         placeholder=MISSING_TEXT,
         column_order=[
-            *("facet_value", "recommendable_product_count", "top_10_product_count", "top_10_coverage"),
+            *("facet_value", "recommendable_product_count", "top_10_coverage", "list_coverage"),
             *("never_shown_product_count", *SHARE_COLUMNS),
         ],
         column_config={
             "facet_value": st.column_config.TextColumn(view, width=220),
             "recommendable_product_count": make_count_column("Products", "Products that can be in a list."),
-            "top_10_product_count": make_count_column("In a top 10"),
             "top_10_coverage": st.column_config.NumberColumn(
-                "Coverage", format="%.0f%%", help="Share of the products that are in the top 10 of any customer."
+                "In a top 10", format="%.0f%%", help="Share of the products that are in the top 10 of any customer."
+            ),
+            "list_coverage": st.column_config.NumberColumn(
+                "In any list", format="%.0f%%", help="Share of the products that are in the list of any customer."
             ),
             "never_shown_product_count": make_count_column("Never shown", "Products in no list."),
             **_make_share_columns(),
@@ -75,14 +144,13 @@ def _show_facets(copy: ServingCopy, view: str) -> None:
 
 
 def _show_products(copy: ServingCopy, view: str) -> None:
-    kind = KINDS[view]
+    kind, order, columns, empty_message = KINDS[view]
     with st.container(horizontal=True):
         categories = _select_values(copy, "category", "Category")
         brands = _select_values(copy, "brand", "Brand")
     row_count = query_once(count_products_by_exposure, copy, kind, tuple(categories), tuple(brands))
     if not row_count:
-        message = "Every product is in a list." if kind == "never_shown" else "No list has such a product."
-        st.info(message, icon=":material/filter_alt_off:")
+        st.info(empty_message, icon=":material/filter_alt_off:")
         return
     # With other filters, another widget that begins at the first page.
     first_row = pick_page(row_count, f"exposure_page_{kind}_{hash((tuple(categories), tuple(brands)))}")
@@ -95,30 +163,30 @@ def _show_products(copy: ServingCopy, view: str) -> None:
             EXPORT_COLUMNS
         ]
 
-    order = "most customers first" if kind == "shown_most" else "largest sales first"
     text = f"{describe_page(first_row, len(rows), row_count, 'product')}, {order}"
     _show_export(export, f"recomart-products-{kind.replace('_', '-')}.csv", text)
-    columns = (
-        ["not_shown_reason", "amount_share_28d", "quantity_share_28d"]
-        if kind == "never_shown"
-        else ["top_3_customer_count", "top_10_customer_count", *SHARE_COLUMNS]
-    )
     st.dataframe(
-        _convert_shares(rows),
+        _convert_shares(add_product_links(rows, "product_id")),
         hide_index=True,
         height=TABLE_HEIGHT,
         row_height=WRAPPED_ROW_HEIGHT,
         alt=view,
         placeholder=MISSING_TEXT,
-        column_order=["product_name", "product_id", "category", "brand", *columns],
+        # In a narrow window, the first columns are on the screen.
+        column_order=["product_name", *columns, "product_link", "product_id", "category", "brand"],
         column_config={
-            "product_name": st.column_config.TextColumn("Product", width=240),
+            "product_name": st.column_config.TextColumn("Product", width=200),
             "product_id": st.column_config.TextColumn("Product id", width=90),
             "category": st.column_config.TextColumn("Category", width=110),
             "brand": st.column_config.TextColumn("Brand", width=110),
-            "not_shown_reason": st.column_config.TextColumn("Why not shown", width=320),
+            "product_link": make_product_link_column(),
+            "not_shown_reason": st.column_config.TextColumn("Why not shown", width=300),
+            "stale_reason": st.column_config.TextColumn("Why stale", width=300),
+            "best_rank": st.column_config.NumberColumn("Best rank", help="Best rank in the list of a customer."),
+            "list_customer_count": make_count_column("In any list", "Customers with it in their list."),
             "top_3_customer_count": make_count_column("In the top 3", "Customers with it at ranks 1 to 3."),
             "top_10_customer_count": make_count_column("In the top 10", "Customers with it at ranks 1 to 10."),
+            **make_price_columns(rows),
             **_make_share_columns(),
         },
     )

@@ -44,10 +44,11 @@ def show_customers_of_product(copy: ServingCopy, product: dict[str, Any]) -> Non
         rows.assign(link=[make_page_address("customers", {"customer": str(user_id)}) for user_id in rows["user_id"]]),
         hide_index=True,
         alt="Customers",
-        column_order=["user_id", "rank", "link"],
+        # In a narrow window, the first columns are on the screen.
+        column_order=["rank", "user_id", "link"],
         column_config={
             "user_id": st.column_config.TextColumn("Customer", width=300),
-            "rank": st.column_config.NumberColumn("Rank", width=80),
+            "rank": st.column_config.NumberColumn("Rank", width=60),
             "link": st.column_config.LinkColumn("Recommendations", display_text="Open", width=130),
         },
     )

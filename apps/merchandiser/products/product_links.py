@@ -1,11 +1,14 @@
-"""Addresses and pictures of products, which come from the shop's catalog and can be hostile."""
+"""Links to products on the page Products, and addresses and pictures of the shop's catalog, which can be hostile."""
 
 import re
 from collections.abc import Mapping
 
+import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.page_list import make_page_address
 from warehouse.settings import Settings
 
 HTTPS_PATTERN = re.compile(r"https://[^\W_][\w.-]*(:\d+)?([/?#][\w.~:/?#@!$&()*+,;=%-]*)?")
@@ -44,3 +47,14 @@ def show_product_link(product_url: str | None) -> None:
         st.link_button("Open in the shop", product_url, icon=":material/open_in_new:", type="tertiary")
     else:
         st.caption(f"Address in the catalog: {escape_markdown(shorten_text(product_url, 200))}")
+
+
+def add_product_links(table: pd.DataFrame, id_column: str) -> pd.DataFrame:
+    """Return a table of products with the column `product_link`: the address of each on the page Products."""
+    links = [make_page_address("products", {"product": str(product_id)}) for product_id in table[id_column]]
+    return table.assign(product_link=links)
+
+
+def make_product_link_column() -> ColumnConfig:
+    """Return the column `product_link`."""
+    return st.column_config.LinkColumn("Details", display_text="Open", width=60)

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.live_lists import get_blocked_products
+from apps.merchandiser.live_lists import find_blocking_rules, get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.page_list import show_page_link
 from apps.merchandiser.prices import MISSING_TEXT, format_price
@@ -21,6 +21,7 @@ from apps.merchandiser.tabs import show_tabs
 from warehouse.formatting import format_count
 from warehouse.publishing.product_queries import count_lists, get_price_history, get_product_weeks
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule_store import StoredRule
 
 WEEK_SERIES = {
     "view_count": "Views",
@@ -62,20 +63,31 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
 
 
 def _show_reason(copy: ServingCopy, product: dict[str, Any]) -> None:
-    """Show why the product is in no list, or should not be in one."""
-    if product["product_id"] in get_blocked_products(copy) and not product["not_shown_reason"]:
+    """Show why the product is in no list, or should not be in one, and the rules that block it."""
+    is_blocked = product["product_id"] in get_blocked_products(copy)
+    rules = find_blocking_rules(copy, product["product_id"]) if is_blocked else []
+    rule_text = "".join(f" {_describe_rule(stored)}." for stored in rules)
+    if is_blocked and not product["not_shown_reason"]:
         st.warning(
-            "A merchandising rule blocks it now. The figures below are of the published lists.",
+            f"A merchandising rule blocks it now.{rule_text} The figures below are of the published lists.",
             icon=":material/block:",
         )
     elif product["not_shown_reason"]:
-        st.info(
-            f"Why it is not shown: {escape_markdown(product['not_shown_reason'])}.", icon=":material/visibility_off:"
-        )
+        reason = escape_markdown(product["not_shown_reason"])
+        st.info(f"Why it is not shown: {reason}.{rule_text}", icon=":material/visibility_off:")
     elif product["exclusion_reason"]:
         st.warning(f"Still in lists, although {escape_markdown(product['exclusion_reason'])}.", icon=":material/block:")
     elif product["stale_reason"]:
         st.warning(f"Stale: {escape_markdown(product['stale_reason'])}.", icon=":material/hourglass_bottom:")
+    for stored in rules:
+        show_page_link("rules", f":material/rule: Open rule {stored.rule_id}", {"rule": stored.rule_id})
+
+
+def _describe_rule(stored: StoredRule) -> str:
+    """Return which rule blocks a product, who last changed it, and when; as Markdown."""
+    change = stored.change
+    user = escape_markdown(shorten_text(change.user, 80))
+    return f"Rule {stored.rule_id}, last changed by {user} on {change.changed_at:%d %b %Y, %H:%M} UTC"
 
 
 def _describe_product(product: dict[str, Any], list_count: int) -> dict[str, tuple[str, str | None, str | None]]:
@@ -100,16 +112,51 @@ def _describe_product(product: dict[str, Any], list_count: int) -> dict[str, tup
         "Share of sales": (format_share(product["amount_share_28d"]), None, "Of the amount of the last 28 days."),
         "Items bought, 28 days": (
             f"{pieces:,.10g}",
-            f"{pieces - pieces_before:+,.10g}",
+            _format_change(pieces - pieces_before),
             "Less returns; with the change from the 28 days before.",
         ),
         "Actions, 28 days": (
             f"{actions:,}",
-            f"{actions - actions_before:+,}",
+            _format_change(actions - actions_before),
             "Views, clicks, cart actions and purchases; with the change from the 28 days before.",
         ),
         "Items bought": (f"{product['quantity']:,.10g}", None, "Since the first data, less returns."),
     }
+
+
+def _format_change(change: float) -> str | None:
+    """Return a change with its sign; None for no change, which a figure would show as a green arrow."""
+    return f"{change:+,.10g}" if change else None
+
+
+def build_week_chart(weeks: pd.DataFrame) -> alt.Chart:
+    """Return a line of each action by week, with a label at the first day of each week.
+
+    The axis has the dates as texts: Vega labels times at Sundays and in the time zone of the browser.
+    """
+    starts = pd.date_range(weeks["week_start"].min(), weeks["week_start"].max(), freq="7D", name="week_start")
+    # A week without actions has no row.
+    rows = weeks.astype({"week_start": starts.dtype}).set_index("week_start")[list(WEEK_SERIES)].reindex(starts)
+    rows = rows.fillna(0).rename(columns=WEEK_SERIES).reset_index()
+    rows["week"] = [f"{start.day} {start:%b}" for start in starts]
+    rows["first_day"] = [f"{start.day} {start:%b %Y}" for start in starts]
+    rows = rows.drop(columns="week_start").melt(["week", "first_day"], var_name="action", value_name="count")
+    chart: alt.Chart = (
+        alt.Chart(rows, height=CHART_HEIGHT)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X(
+                "week:O",
+                title="Week from",
+                sort=list(rows["week"].unique()),
+                axis=alt.Axis(labelAngle=0, labelOverlap=True),
+            ),
+            y=alt.Y("count:Q", title=None),
+            color=alt.Color("action:N", title=None, sort=list(WEEK_SERIES.values())),
+            tooltip=[alt.Tooltip("first_day", title="Week from"), "action", "count"],
+        )
+    )
+    return chart
 
 
 def _show_trend(copy: ServingCopy, product: dict[str, Any]) -> None:
@@ -118,18 +165,7 @@ def _show_trend(copy: ServingCopy, product: dict[str, Any]) -> None:
         st.info("No actions in the newest weeks.", icon=":material/trending_flat:")
     else:
         st.caption(f"Actions by week, {format_count(len(weeks), 'week')} with actions")
-        rows = weeks.melt("week_start", list(WEEK_SERIES), "action", "count")
-        chart = (
-            alt.Chart(rows.assign(action=rows["action"].map(WEEK_SERIES)))
-            .mark_line(point=True)
-            .encode(
-                x=alt.X("week_start:T", title="Week from"),
-                y=alt.Y("count:Q", title=None),
-                color=alt.Color("action:N", title=None, sort=list(WEEK_SERIES.values())),
-            )
-            .properties(height=CHART_HEIGHT)
-        )
-        st.altair_chart(chart, width="stretch")
+        st.altair_chart(build_week_chart(weeks), width="stretch", alt="Actions by week")
     prices = get_price_history(copy, product["product_id"])
     if prices.empty:
         st.info("No price is known.", icon=":material/sell:")

@@ -9,6 +9,7 @@ from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.model_cache import get_queries
 from apps.merchandiser.prices import MISSING_TEXT, list_price_columns, make_price_columns
+from apps.merchandiser.products.product_links import add_product_links, make_product_link_column
 from apps.merchandiser.table_columns import choose_table_height, make_count_column
 from warehouse.errors import RecomartError
 from warehouse.publishing.customer_queries import add_currency
@@ -28,6 +29,7 @@ def show_products_bought_together(copy: ServingCopy, product: dict[str, Any]) ->
     table = pairs.assign(confidence=100 * pairs["confidence"]).rename(
         columns={"other_product_name": "product_name", "other_category": "category"}
     )
+    table = add_product_links(table, "other_product_id")
     st.dataframe(
         table,
         hide_index=True,
@@ -35,17 +37,13 @@ def show_products_bought_together(copy: ServingCopy, product: dict[str, Any]) ->
         alt="Bought together",
         placeholder=MISSING_TEXT,
         column_order=[
-            "rank",
-            "product_name",
-            "other_product_id",
-            "category",
-            "joint_order_count",
-            "confidence",
-            "lift",
+            *("rank", "product_name", "joint_order_count", "confidence", "lift"),
+            *("product_link", "other_product_id", "category"),
         ],
         column_config={
             "rank": st.column_config.NumberColumn("Rank", width=60),
-            "product_name": st.column_config.TextColumn("Product", width=320),
+            "product_name": st.column_config.TextColumn("Product", width=200),
+            "product_link": make_product_link_column(),
             "other_product_id": st.column_config.TextColumn("Product id", width=120),
             "category": st.column_config.TextColumn("Category", width=140),
             "joint_order_count": make_count_column("Orders with both"),
@@ -69,17 +67,26 @@ def show_similar_products(copy: ServingCopy, product: dict[str, Any]) -> None:
     if similar.empty:
         st.info("The model knows no similar products.", icon=":material/search_off:")
         return
-    similar = add_currency(copy, similar)
+    similar = add_product_links(add_currency(copy, similar), "product_id")
     st.dataframe(
         similar,
         hide_index=True,
         height=choose_table_height(similar),
         alt="Similar products",
         placeholder=MISSING_TEXT,
-        column_order=["rank", "product_name", "product_id", "category", "brand", *list_price_columns(similar)],
+        column_order=[
+            "rank",
+            "product_name",
+            *list_price_columns(similar),
+            "product_link",
+            "product_id",
+            "category",
+            "brand",
+        ],
         column_config={
             "rank": st.column_config.NumberColumn("Rank", width=60),
-            "product_name": st.column_config.TextColumn("Product", width=320),
+            "product_name": st.column_config.TextColumn("Product", width=200),
+            "product_link": make_product_link_column(),
             "product_id": st.column_config.TextColumn("Product id", width=120),
             "category": st.column_config.TextColumn("Category", width=140),
             "brand": st.column_config.TextColumn("Brand", width=140),

@@ -83,7 +83,13 @@ def build_quality_chart(runs: pd.DataFrame) -> alt.LayerChart:
         ),
         y=alt.Y("value:Q", title="NDCG@10", scale=alt.Scale(zero=False)),
         color=alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
-        tooltip=["data_date:T", "series", alt.Tooltip("value", format=".4f"), "run_id", "served"],
+        tooltip=[
+            alt.Tooltip("data_date:T", format="%-d %b %Y"),
+            "series",
+            alt.Tooltip("value", format=".4f"),
+            "run_id",
+            "served",
+        ],
     )
     marks = (
         chart.transform_filter(alt.datum.series == labels["ndcg_at_10"])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.products.exposure_view import make_list_params
 from apps.merchandiser.quality.metric_tables import label_method
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
@@ -125,7 +126,8 @@ def describe_prices(state: TodayState) -> TodayLine:
     ]
     if not problems:
         return TodayLine(f"All {counts.products:,} available products have a price above 0.", "products", "Products")
-    return TodayLine(f"{' and '.join(problems)} can be recommended.", "products", "Products", "bad")
+    text = f"{' and '.join(problems)} can be recommended."
+    return TodayLine(text, "products", "Products", "bad", make_list_params("Without a price"))
 
 
 def describe_stale_products(state: TodayState) -> TodayLine | None:
@@ -141,7 +143,8 @@ def describe_stale_products(state: TodayState) -> TodayLine | None:
         f"{format_count(counts.stale, 'product is', 'products are')} stuck: without actions for long, or missing in "
         f"the newest catalogs. {counts.stale_in_lists:,} of them are in lists."
     )
-    return TodayLine(text, "products", "Products", "note" if counts.stale_in_lists else "good")
+    level = "note" if counts.stale_in_lists else "good"
+    return TodayLine(text, "products", "Products", level, make_list_params("Stale"))
 
 
 def describe_rules(state: TodayState) -> TodayLine:

@@ -99,6 +99,9 @@ VIEWS = {
     "similar": View(PRODUCT + "&product_view=Similar", "Table Similar products"),
     "shown most": View("/products?products_section=Shown+most+and+never", "Table Shown most"),
     "never shown": View("/products?products_section=Shown+most+and+never", "Table Never shown", choose("Never shown")),
+    "below the top 10": View(
+        "/products?products_section=Shown+most+and+never&exposure=Only+below+the+top+10", "Table Only below the top 10"
+    ),
     "categories": View("/products?products_section=Shown+most+and+never", "Table Categories", choose("Categories")),
     "brands": View("/products?products_section=Shown+most+and+never", "Table Brands", choose("Brands")),
     "home": View(TRY_IT + "home&customer={customer}", "how well it fits"),

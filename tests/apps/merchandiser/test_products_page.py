@@ -9,10 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.products import product_links
+from apps.merchandiser.products.exposure_view import SECTION, make_list_params
+from apps.merchandiser.products.product_view import build_week_chart
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
 from warehouse.publishing import product_queries
+from warehouse.publishing.product_queries import ExposureKind
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -110,6 +113,27 @@ def test_products_views_show_tables(open_app: OpenApp, demo_copy: ServingCopy, v
         assert len(get_table(app, "score")) > 5
 
 
+def test_week_chart_labels_first_days() -> None:
+    """A week without actions has the count 0; no label depends on a time zone."""
+    weeks = pd.DataFrame({"week_start": pd.to_datetime(["2025-12-26", "2026-01-09"]).date, "view_count": [3, 5]})
+    chart = build_week_chart(weeks.assign(click_count=0, add_to_cart_count=0, purchase_count=0))
+    assert chart.to_dict()["encoding"]["x"]["sort"] == ["26 Dec", "2 Jan", "9 Jan"]
+    assert chart.to_dict()["encoding"]["x"]["type"] == "ordinal"
+    assert list(chart.data.loc[chart.data["action"] == "Views", "count"]) == [3, 0, 5]
+
+
+def test_products_no_change_has_no_arrow(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    values = {"action_count_28d": "7", "action_count_before_28d": "7", "quantity_28d": "3", "quantity_before_28d": "1"}
+    change_product(writable_warehouse, published_tables, product_id, **values)
+    app = open_app("products", writable_warehouse, product=product_id)
+    deltas = {metric.label: metric.delta for metric in app.metric}
+    assert deltas["Actions, 28 days"] == ""
+    assert deltas["Items bought, 28 days"] == "+2"
+
+
 def test_products_not_shown_has_reason(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     rows = demo_copy.query_frame("from rec_product_exposure where not_shown_reason_key = 'not_available' limit 1")
     app = open_app("products", product=rows["product_id"].iloc[0])
@@ -145,9 +169,10 @@ def test_products_hostile_name_is_text(
 
 
 def test_products_exposure_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
-    app = open_app("products", products_section="Shown most and never")
+    app = open_app("products", products_section=SECTION)
     most = get_table(app, "top_10_customer_count")
     assert most["top_10_customer_count"].is_monotonic_decreasing
+    assert most["product_link"].iloc[0] == f"./products?product={most['product_id'].iloc[0]}"
     app.segmented_control(key="exposure").set_value("Never shown").run()
     never = get_table(app, "not_shown_reason")
     assert (never["list_customer_count"] == 0).all()
@@ -159,6 +184,37 @@ def test_products_exposure_lists(open_app: OpenApp, demo_copy: ServingCopy) -> N
     brands = get_table(app, "facet_value")
     assert len(brands) == len(product_queries.get_facet_exposure(demo_copy, "brand"))
     assert brands["top_10_share"].sum() == pytest.approx(100)
+
+
+def test_exposure_lists_have_each_product(demo_copy: ServingCopy) -> None:
+    """Each recommendable product is in a top ten, in lists behind it, or in no list."""
+    kinds: list[ExposureKind] = ["shown_most", "below_top_10", "never_shown"]
+    ids = [id_ for kind in kinds for id_ in product_queries.list_products_by_exposure(demo_copy, kind)["product_id"]]
+    assert (
+        len(ids) == len(set(ids)) == sum(product_queries.count_products_by_exposure(demo_copy, kind) for kind in kinds)
+    )
+    rows = demo_copy.query_frame("select product_id from rec_product_exposure where is_recommendable")
+    assert set(rows["product_id"]) <= set(ids)
+
+
+def test_products_category_shares(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    """The share in any list is the coverage of the page Quality."""
+    app = open_app("products", products_section=SECTION, exposure="Categories")
+    shares = get_table(app, "facet_value").set_index("facet_value")["list_coverage"]
+    coverage = demo_copy.get_coverage()
+    expected = coverage[coverage["segment"] == "category"].set_index("segment_value")["coverage"]
+    assert dict(shares) == pytest.approx({name: 100 * share for name, share in expected.items()})
+
+
+def test_products_stale_and_without_price(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    change_product(writable_warehouse, published_tables, product_id, stale_reason="no action for 90 days", price="0")
+    for label in ("Stale", "Without a price"):
+        app = open_app("products", writable_warehouse, **make_list_params(label))
+        assert not app.exception
+        assert product_id in set(get_table(app, "stale_reason")["product_id"])
 
 
 def test_products_page_of_earlier_copy(

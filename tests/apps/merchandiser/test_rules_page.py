@@ -126,6 +126,11 @@ def test_block_acts_at_once_in_app(
     assert any("blocks it now" in element.value for element in absence.markdown)
     product = open_app("products", shop, product=published[0])
     assert "blocks it now" in product.warning[0].value
+    (rule_id,) = (
+        stored.rule_id for stored in RuleStore(shop).read_rules().values() if stored.rule.value == published[0]
+    )
+    assert f"Rule {rule_id}, last changed by " in product.warning[0].value
+    assert f"rule={rule_id}" in [link.proto.query_string for link in product.get("page_link")]
 
 
 def test_states_are_filtered(open_editor: OpenEditor, store: RuleStore) -> None:

@@ -98,6 +98,7 @@ def test_zero_and_missing_prices(writable_warehouse: Settings, published_tables:
     line = describe_prices(state)
     assert line.text == "2 products with the price 0 and 1 product without a price can be recommended."
     assert line.level == "bad"
+    assert line.query_params["exposure"] == "Without a price"
 
 
 def test_stale_products(writable_warehouse: Settings, published_tables: list[str]) -> None:
@@ -110,6 +111,7 @@ def test_stale_products(writable_warehouse: Settings, published_tables: list[str
     line = describe_stale_products(state)
     assert line is not None
     assert line.text.startswith("1 product is stuck")
+    assert line.query_params["exposure"] == "Stale"
     assert line.level == "note"
 
 
