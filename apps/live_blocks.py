@@ -23,6 +23,7 @@ class LiveBlocks:
         self._file = settings.rules_file
         self._copy = copy
         self._version: tuple[int, int, date] | None = None
+        self._rule_ids: dict[str, str] = {}
         self._products: frozenset[str] = frozenset()
 
     def get_products(self) -> frozenset[str]:
@@ -38,11 +39,17 @@ class LiveBlocks:
             version = (0, 0, today)
         if version != self._version:
             try:
-                self._products = self._find_products(today)
+                self._rule_ids = self._find_rule_ids(today)
+                self._products = frozenset(self._rule_ids)
             except RecomartError as error:
                 LOG.warning("new blocks are not followed: %s", error)
             self._version = version
         return self._products
+
+    def get_rule_ids(self) -> dict[str, str]:
+        """Return the blocked products, each with the id of the oldest rule that blocks it."""
+        self.get_products()
+        return self._rule_ids
 
     def get_recommendations(self, user_id: str, n: int) -> pd.DataFrame:
         """Return a customer's published list without blocked products; the products behind them move up."""
@@ -59,10 +66,10 @@ class LiveBlocks:
         kept = recommendations[~recommendations["product_id"].isin(blocked_products)]
         return kept.assign(rank=range(1, len(kept) + 1))
 
-    def _find_products(self, today: date) -> frozenset[str]:
-        rules = [
-            stored.rule
-            for stored in self._store.read_rules().values()
-            if is_immediate_block(stored.rule) and is_active(stored.rule, today)
-        ]
-        return frozenset(product for rule in rules for product in find_rule_products(self._copy, rule))
+    def _find_rule_ids(self, today: date) -> dict[str, str]:
+        rule_ids: dict[str, str] = {}
+        for stored in self._store.read_rules().values():
+            if is_immediate_block(stored.rule) and is_active(stored.rule, today):
+                for product in find_rule_products(self._copy, stored.rule):
+                    rule_ids.setdefault(product, stored.rule_id)
+        return rule_ids

@@ -14,6 +14,11 @@ def get_blocked_products(copy: ServingCopy) -> frozenset[str]:
     return _open_live_blocks(Settings(), copy).get_products()
 
 
+def get_blocking_rules(copy: ServingCopy) -> dict[str, str]:
+    """Return the products that blocks for all lists exclude now, each with the id of the oldest rule."""
+    return _open_live_blocks(Settings(), copy).get_rule_ids()
+
+
 def get_live_recommendations(copy: ServingCopy, user_id: str, n: int) -> pd.DataFrame:
     """Return a customer's recommendations; like `ServingCopy.get_recommendations`, without blocked products."""
     return _open_live_blocks(Settings(), copy).get_recommendations(user_id, n)
