@@ -23,6 +23,7 @@ class LiveBlocks:
         self._file = settings.rules_file
         self._copy = copy
         self._version: tuple[int, int, date] | None = None
+        self._rules: dict[str, StoredRule] = {}
         self._products: frozenset[str] = frozenset()
 
     def get_products(self) -> frozenset[str]:
@@ -38,11 +39,17 @@ class LiveBlocks:
             version = (0, 0, today)
         if version != self._version:
             try:
-                self._products = self._find_products(today)
+                self._rules = self._find_rules(today)
+                self._products = frozenset(self._rules)
             except RecomartError as error:
                 LOG.warning("new blocks are not followed: %s", error)
             self._version = version
         return self._products
+
+    def get_rules(self) -> dict[str, StoredRule]:
+        """Return the blocked products, each with the oldest rule that blocks it."""
+        self.get_products()
+        return self._rules
 
     def get_recommendations(self, user_id: str, n: int) -> pd.DataFrame:
         """Return a customer's published list without blocked products; the products behind them move up."""
@@ -59,22 +66,10 @@ class LiveBlocks:
         kept = recommendations[~recommendations["product_id"].isin(blocked_products)]
         return kept.assign(rank=range(1, len(kept) + 1))
 
-    def find_rules(self, product_id: str) -> list[StoredRule]:
-        """Return the rules that block a product now, oldest first.
-
-        Raises:
-            RecomartError: The rules store is damaged.
-        """
-        rules = self._read_blocks(get_today())
-        return [stored for stored in rules if product_id in find_rule_products(self._copy, stored.rule)]
-
-    def _find_products(self, today: date) -> frozenset[str]:
-        rules = [stored.rule for stored in self._read_blocks(today)]
-        return frozenset(product for rule in rules for product in find_rule_products(self._copy, rule))
-
-    def _read_blocks(self, today: date) -> list[StoredRule]:
-        return [
-            stored
-            for stored in self._store.read_rules().values()
-            if is_immediate_block(stored.rule) and is_active(stored.rule, today)
-        ]
+    def _find_rules(self, today: date) -> dict[str, StoredRule]:
+        rules: dict[str, StoredRule] = {}
+        for stored in self._store.read_rules().values():
+            if is_immediate_block(stored.rule) and is_active(stored.rule, today):
+                for product in find_rule_products(self._copy, stored.rule):
+                    rules.setdefault(product, stored)
+        return rules

@@ -1,11 +1,26 @@
 """Results of recommendation queries, and the notes on them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from warehouse.formatting import format_count, format_names
+
+SHORT_LIST_REASONS = {
+    "home": "the placement allows {no} products of the customer's list for the home page",
+    "related": "there are {no} similar products and products of the same orders that may be recommended",
+    "bought": "{no} purchases of the customer are due",
+    "new": "there are {no} new products that may be recommended",
+    "popular": "there are {no} popular products that may be recommended",
+    "viewed": "there are {no} products that the customer viewed and that may be recommended",
+}
+"""Why a published list of each kind has no products, or no more of them."""
+
+OTHER_SHORT_LIST_REASON = "there are {no} products that may be recommended"
+
+NO_REPEATS_NOTE = "this shop has no repeat purchases, and no rule allows a purchase of the customer again"
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,23 @@ def note_short_list(recommendations: pd.DataFrame, n: int, reason: str) -> list[
     """Return a note when the list is shorter than requested."""
     count = len(recommendations)
     return [f"the list has {format_count(count, 'product')}; {reason} allow no more"] if count < n else []
+
+
+def note_short_placement_list(count: int, n: int, list_kind: str, shop_repeats: Mapping[str, Any] | None) -> list[str]:
+    """Return a note on the likely reason when a published list of a placement is empty or shorter than requested.
+
+    Args:
+        count: Number of products of the list.
+        n: Number of requested products.
+        list_kind: Kind of the placement's lists.
+        shop_repeats: The row of `feat_shop_repeats` at cutoff `now`; None in a copy of an earlier version.
+    """
+    if count >= n:
+        return []
+    if count == 0 and list_kind == "bought" and shop_repeats and not shop_repeats["is_repeat_shop"]:
+        return [NO_REPEATS_NOTE]
+    reason = SHORT_LIST_REASONS.get(list_kind, OTHER_SHORT_LIST_REASON).format(no="no more" if count else "no")
+    return [f"the list has {format_count(count, 'product')}; {reason}"] if count else [reason]
 
 
 def note_unknown_products(product_ids: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from apps.recommendation_lists import (
     RecommendationList,
     interleave,
     note_short_list,
+    note_short_placement_list,
     note_unknown_products,
     remove_pinned_scores,
 )
@@ -35,7 +36,7 @@ from warehouse.publishing.placement_queries import (
     find_list_category,
     read_placement_list,
 )
-from warehouse.publishing.reason_circles import replace_circular_reasons
+from warehouse.publishing.reason_circles import copy_reasons, replace_circular_reasons
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
@@ -213,13 +214,17 @@ class RecommendationQueries:
             rule_set=arm.rule_set if arm else None,
         )
         rows = rows[~rows["product_id"].isin(self._live_blocks.get_products())].head(n)
-        rows = replace_circular_reasons(rows.assign(rank=range(1, len(rows) + 1)), self.serving_copy.get_reason_text)
+        rows = rows.assign(rank=range(1, len(rows) + 1))
+        if list_kind == "home" and user_id is not None:
+            max_n = self.serving_copy.get_max_list_length()
+            rows = copy_reasons(rows, self.serving_copy.get_recommendations(user_id, max_n))
+        rows = replace_circular_reasons(rows, self.serving_copy.get_reason_text)
         if rows.empty and placement.fallback == "popular":
             notes = [f"placement '{placement.placement}' has no products for this list; {FALLBACK_NOTE}"]
             excluded_products = [] if product_id is None else [product_id]
             result = self._recommend_popular(n, notes, arm, None, excluded_products, placement.placement)
         else:
-            notes = note_short_list(rows, n, "the placement and the merchandising rules")
+            notes = note_short_placement_list(len(rows), n, list_kind, self.serving_copy.get_shop_repeats())
             result = RecommendationList(remove_pinned_scores(rows), is_fallback=False, notes=notes)
         return self._add_arm(result, arm)
 

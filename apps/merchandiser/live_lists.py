@@ -5,7 +5,6 @@ import streamlit as st
 
 from apps.live_blocks import LiveBlocks
 from apps.merchandiser.copy_cache import query_once
-from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule_store import StoredRule
 from warehouse.settings import Settings
@@ -16,13 +15,9 @@ def get_blocked_products(copy: ServingCopy) -> frozenset[str]:
     return _open_live_blocks(Settings(), copy).get_products()
 
 
-def find_blocking_rules(copy: ServingCopy, product_id: str) -> list[StoredRule]:
-    """Return the rules that block a product in all lists now, oldest first; none when the rules store is damaged."""
-    try:
-        return _open_live_blocks(Settings(), copy).find_rules(product_id)
-    except RecomartError:
-        # The blocks of before the damage stay, and a warning is logged.
-        return []
+def get_blocking_rules(copy: ServingCopy) -> dict[str, StoredRule]:
+    """Return the products that blocks for all lists exclude now, each with the oldest rule that blocks it."""
+    return _open_live_blocks(Settings(), copy).get_rules()
 
 
 def get_live_recommendations(copy: ServingCopy, user_id: str, n: int) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def show_recommendations(
         n = _select_length(max_n, key)
         product_filter = _show_filters(recommendations, f"{key}_{scope}")
         view = st.segmented_control(
-            "View", ["Table", "Cards"], default="Table", key=f"{key}_view", required=True, persist_state="session"
+            "View", ["Cards", "Table"], default="Table", key=f"{key}_view", required=True, persist_state="session"
         )
     matching_rows = product_filter.apply(add_display_columns(recommendations))
     visible_rows = matching_rows.head(n)
@@ -141,7 +141,8 @@ def show_table(visible_rows: pd.DataFrame, title: str, image_urls: Mapping[str, 
         pictures = visible_rows["product_id"].map(select_safe_urls(image_urls))
         visible_rows = visible_rows.assign(image_url=pictures.astype(object))
         columns.append("image_url")
-    columns += ["product_name", "category", "brand", *list_price_columns(visible_rows)]
+    # The reason is beside the name, so that narrow windows show both.
+    columns += ["product_name", "reason", "category", "brand", *list_price_columns(visible_rows)]
     table = fill_product_columns(visible_rows)
     st.dataframe(
         table,
@@ -150,11 +151,12 @@ def show_table(visible_rows: pd.DataFrame, title: str, image_urls: Mapping[str, 
         hide_index=True,
         alt=title,
         placeholder=MISSING_TEXT,
-        column_order=select_filled_columns(visible_rows, [*columns, "relative_score", "source", "reason"]),
+        column_order=select_filled_columns(visible_rows, [*columns, "relative_score", "source"]),
         column_config={
             "rank": st.column_config.NumberColumn("Rank", width=50),
             "image_url": st.column_config.ImageColumn("Picture", width=70),
-            "product_name": st.column_config.TextColumn("Product", width=230),
+            "product_name": st.column_config.TextColumn("Product", width=180),
+            "reason": st.column_config.TextColumn("Reason", width=300),
             "category": st.column_config.TextColumn("Category", width=100),
             "brand": st.column_config.TextColumn("Brand", width=100),
             **make_price_columns(visible_rows, width=90),
@@ -162,7 +164,6 @@ def show_table(visible_rows: pd.DataFrame, title: str, image_urls: Mapping[str, 
                 SCORE_LABEL, min_value=0, max_value=100, format="%d", width=115, help=SCORE_HELP
             ),
             "source": st.column_config.TextColumn("Source", width=75, help=SOURCE_HELP),
-            "reason": st.column_config.TextColumn("Reason", width=340),
         },
     )
 

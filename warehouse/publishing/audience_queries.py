@@ -75,6 +75,21 @@ def count_audience(copy: ServingCopy, audience: Audience) -> AudienceSize:
     return AudienceSize(int(rows["customers"].iloc[0]), int(rows["customers_with_list"].iloc[0]))
 
 
+def count_by_condition(copy: ServingCopy, audience: Audience) -> dict[str, int]:
+    """Return the number of customers that meet each condition of an audience and the conditions before it."""
+    values = audience.model_dump(exclude_none=True)
+    if not values:
+        return {}
+    names = list(values)
+    columns = ", ".join(
+        f"count(*) filter (where {' and '.join(CONDITIONS[name] for name in names[: position + 1])}) as {last_name}"
+        for position, last_name in enumerate(names)
+    )
+    parameters = [values[name] for position in range(len(names)) for name in names[: position + 1]]
+    counts = copy.query_frame(f"select {columns} from dim_users as users", *parameters).iloc[0]
+    return {name: int(counts[name]) for name in names}
+
+
 def get_audience_customers(copy: ServingCopy, audience: Audience, limit: int) -> pd.DataFrame:
     """Return customers of an audience, those with the highest spend first; rows of `dim_users`."""
     condition, parameters = _build_condition(audience)

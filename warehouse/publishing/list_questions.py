@@ -1,6 +1,6 @@
 """Answers about one customer's list: what changed since an earlier list, and why a product is not in it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -34,6 +34,16 @@ def _describe_change(rank: Any, earlier_rank: Any) -> str:
     if pd.isna(rank):
         return "gone"
     return "same" if rank == earlier_rank else ("up" if rank < earlier_rank else "down")
+
+
+def find_exclusion_reasons(copy: ServingCopy, product_ids: Sequence[str]) -> dict[str, str]:
+    """Return why products are in no list of the copy, such as "not available"; only of those that are in none."""
+    rows = copy.query_frame(
+        "select product_id, exclusion_reason from rec_product_rules "
+        "where product_id in (select unnest(?::varchar[])) and exclusion_reason is not null",
+        list(product_ids),
+    )
+    return dict(zip(rows["product_id"], rows["exclusion_reason"], strict=True))
 
 
 def explain_absence(copy: ServingCopy, user_id: str, product_id: str) -> list[str]:

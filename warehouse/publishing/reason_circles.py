@@ -49,6 +49,20 @@ def replace_circular_reasons(recommendations: pd.DataFrame, get_reason_text: Cal
     return result
 
 
+def copy_reasons(recommendations: pd.DataFrame, source_list: pd.DataFrame) -> pd.DataFrame:
+    """Return a list with the reasons that its products have in the list that it comes from.
+
+    So a product has the same reason in both, also if a circle of the longer list is not in the shorter one. A product
+    that has another source there, such as a pin, keeps its reason.
+    """
+    columns = ["reason_product_id", "reason_key", "reason"]
+    if "reason_key" not in recommendations or "reason_key" not in source_list:
+        return recommendations
+    source_rows = {(row["product_id"], row["source"]): row for row in source_list.to_dict("records")}
+    rows = [source_rows.get((row["product_id"], row["source"]), row) for row in recommendations.to_dict("records")]
+    return recommendations.assign(**{column: [row[column] for row in rows] for column in columns})
+
+
 def _find_circular_products(reasons: dict[str, str]) -> set[str]:
     """Return the products that the chain of reasons, from product to reason product, comes back to."""
     circular_products: set[str] = set()

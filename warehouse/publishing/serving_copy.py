@@ -177,6 +177,8 @@ class ServingCopy:
     def get_bought_together(self, product_ids: Sequence[str]) -> pd.DataFrame:
         """Return products of the same orders as the given ones, the most frequent first, each once.
 
+        Pairs that are at most as frequent as by chance (lift up to 1) are left out.
+
         Columns product_id, lift and reason_product_id, which is the given product.
         """
         if "rec_product_pairs" not in self.published.rows:
@@ -188,7 +190,10 @@ class ServingCopy:
                 max_by(lift, joint_order_count) as lift,
                 max_by(product_id, joint_order_count) as reason_product_id
             from rec_product_pairs
-            where product_id in (select unnest(?::varchar[])) and other_product_id not in (select unnest(?::varchar[]))
+            where
+                product_id in (select unnest(?::varchar[]))
+                and other_product_id not in (select unnest(?::varchar[]))
+                and lift > 1
             group by other_product_id
             order by max(joint_order_count) desc, lift desc, other_product_id
             """,

@@ -6,6 +6,7 @@ import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customers.audience_form import fill_form, show_form
+from apps.merchandiser.customers.audience_texts import describe_empty_audience
 from apps.merchandiser.exports import make_export_name, show_export_button
 from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
@@ -18,6 +19,7 @@ from warehouse.formatting import format_count
 from warehouse.publishing.audience_queries import (
     AudienceSize,
     count_audience,
+    count_by_condition,
     get_audience_customers,
     get_audience_lists,
 )
@@ -28,7 +30,10 @@ from warehouse.spreadsheets import encode_csv
 MAX_EXPORTED_ROWS = 500_000
 """Maximum rows of an exported file, which the app builds in its memory."""
 MAX_SHOWN_CUSTOMERS = 100
+MAX_MESSAGE_LENGTH = 600
 DEFAULT_NAME = "audience"
+CHANGE_KEY = "audience_change"
+"""Key of the change that the next run of the page confirms: the audience to select, and a message."""
 
 
 def show_audiences(copy: ServingCopy) -> None:
@@ -41,7 +46,8 @@ def show_audiences(copy: ServingCopy) -> None:
         return
     size = query_once(count_audience, copy, audience)
     if size.customers == 0:
-        st.info("No customer meets these conditions.", icon=":material/group_off:")
+        message = describe_empty_audience(audience, query_once(count_by_condition, copy, audience))
+        st.info(escape_markdown(shorten_text(message, MAX_MESSAGE_LENGTH)), icon=":material/group_off:")
     else:
         _show_export(copy, audience, size)
         _show_customers(copy, audience, size)
@@ -50,6 +56,11 @@ def show_audiences(copy: ServingCopy) -> None:
 
 def _show_saved_audiences(saved_audiences: list[SavedAudience]) -> None:
     audiences = {saved.name: saved for saved in saved_audiences}
+    selected_name, message = st.session_state.pop(CHANGE_KEY, (None, None))
+    if message is not None:
+        # Before the selection is shown, because Streamlit refuses a new value afterwards.
+        st.session_state["saved_audience"] = selected_name
+        st.success(escape_markdown(message), icon=":material/check_circle:")
 
     def open_audience() -> None:
         name = st.session_state["saved_audience"]
@@ -133,20 +144,22 @@ def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], au
         name = st.text_input("Name", key="audience_name", max_chars=MAX_NAME_LENGTH, width=240).strip()
         user = ask_user_name()
         if st.button("Save", key="audience_save", icon=":material/save:", disabled=not (name and user)):
-            _change(lambda: store.save(user, name, audience))
+            _change(lambda: store.save(user, name, audience), name, f"Saved: audience “{name}”.")
         opened_name = str(st.session_state.get("saved_audience") or "")
         if any(saved.name == opened_name for saved in saved_audiences):
             label = f"Delete “{escape_markdown(shorten_text(opened_name, 40))}”"
             if st.button(label, key="audience_delete", icon=":material/delete:", disabled=not user):
-                _change(lambda: store.delete(user, opened_name))
+                _change(lambda: store.delete(user, opened_name), None, f"Deleted: audience “{opened_name}”.")
     if not (name and user):
         st.caption("Type a name for the audience and your own name.")
 
 
-def _change(change: Callable[[], None]) -> None:
+def _change(change: Callable[[], None], selected_name: str | None, message: str) -> None:
+    """Make a change; the next run selects an audience and shows the message."""
     try:
         change()
     except RecomartError as error:
         st.error(escape_markdown(str(error)))
     else:
+        st.session_state[CHANGE_KEY] = (selected_name, message)
         st.rerun()

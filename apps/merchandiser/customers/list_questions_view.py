@@ -1,22 +1,25 @@
 """Views of one customer: what changed since an earlier list, and why a product is not recommended."""
 
+import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.live_lists import get_blocked_products, get_live_recommendations
+from apps.merchandiser.customers.customer_texts import describe_arm
+from apps.merchandiser.live_lists import get_blocked_products, get_blocking_rules, get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.prices import MISSING_TEXT
 from apps.merchandiser.products.product_choice import choose_found_product
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
 from warehouse.publishing.earlier_copies import list_earlier_copies
-from warehouse.publishing.list_questions import compare_lists, explain_absence
+from warehouse.publishing.list_questions import compare_lists, explain_absence, find_exclusion_reasons
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 CHANGE_LABELS = {"new": "New", "gone": "Gone", "up": "Up", "down": "Down", "same": "Same rank"}
 BLOCKED_TEXT = "A merchandising rule blocks it now."
+NO_LIST_TEXT = "The customer has no list, neither in this version nor in the earlier one."
 
 
 def show_changes(copy: ServingCopy, user_id: str) -> None:
@@ -50,13 +53,19 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
             icon=":material/history:",
         )
         return
-    table = compare_lists(get_live_recommendations(copy, user_id, n), earlier_list)
+    current_list = get_live_recommendations(copy, user_id, n)
+    table = compare_lists(current_list, earlier_list)
+    if table.empty:
+        arm_text = _describe_holdout(copy, user_id)
+        st.info(" ".join(filter(None, [NO_LIST_TEXT, arm_text])), icon=":material/hourglass_empty:")
+        return
+    if current_list.empty:
+        arm_text = _describe_holdout(copy, user_id)
+        st.info(" ".join(filter(None, ["The customer has no list now.", arm_text])), icon=":material/hourglass_empty:")
     counts = table["change"].value_counts()
     texts = [f"{counts.get(change, 0)} {label.lower()}" for change, label in CHANGE_LABELS.items()]
     st.markdown(f"The first {n} recommendations beside those of the earlier version: {', '.join(texts)}.")
-    if table.empty:
-        return
-    rows = fill_product_columns(table).assign(change=table["change"].map(CHANGE_LABELS))
+    rows = fill_product_columns(table).assign(change=_label_changes(copy, table))
     st.dataframe(
         rows,
         height="content",
@@ -67,7 +76,7 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
             rows, ["change", "rank", "earlier_rank", "product_name", "category", "brand"]
         ),
         column_config={
-            "change": st.column_config.TextColumn("Change", width=100),
+            "change": st.column_config.TextColumn("Change", width=200),
             "rank": st.column_config.NumberColumn("Rank now", width=90),
             "earlier_rank": st.column_config.NumberColumn("Rank before", width=100),
             "product_name": st.column_config.TextColumn("Product", width=300),
@@ -75,6 +84,27 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
             "brand": st.column_config.TextColumn("Brand", width=140),
         },
     )
+
+
+def _describe_holdout(copy: ServingCopy, user_id: str) -> str | None:
+    arm = copy.get_customer_arm(user_id)
+    return describe_arm(arm) if arm and arm["policy"] == "none" else None
+
+
+def _label_changes(copy: ServingCopy, table: pd.DataFrame) -> list[str]:
+    """Return the labels of the changes; that of a gone product has the reason, if a rule or the catalog excludes it."""
+    gone_products = list(table.loc[table["change"] == "gone", "product_id"])
+    blocking_rules = get_blocking_rules(copy)
+    reasons = find_exclusion_reasons(copy, gone_products)
+    reasons |= {
+        product: f"blocked by rule {blocking_rules[product].rule_id}"
+        for product in gone_products
+        if product in blocking_rules
+    }
+    return [
+        f"{CHANGE_LABELS[change]}: {reasons[product_id]}" if product_id in reasons else CHANGE_LABELS[change]
+        for change, product_id in zip(table["change"], table["product_id"], strict=True)
+    ]
 
 
 def show_absence(copy: ServingCopy, user_id: str) -> None:

@@ -21,6 +21,9 @@ PLACEMENT_TITLES = {
 }
 """Titles of the seed's placements, in the order of the selection. Other placements have their name as title."""
 
+LIST_HEADINGS = {"popular_in_category": "Popular"}
+"""Titles above a list, where that of the selection does not go with the category after it."""
+
 KIND_TEXTS = {
     "personal": "The customer's list",
     "home": "The first products of the customer's list for the home page",
@@ -68,7 +71,7 @@ def pick_placement(copy: ServingCopy) -> Placement | None:
             icon=":material/search_off:",
         )
         return None
-    st.caption(escape_markdown(_describe_placement(placements[linked_name])))
+    st.caption(escape_markdown(_describe_placement(copy, placements[linked_name])))
     return placements[linked_name]
 
 
@@ -91,12 +94,14 @@ def _get_position(name: str) -> tuple[int, str]:
     return (titled_names.index(name) if name in titled_names else len(titled_names), name)
 
 
-def _describe_placement(placement: Placement) -> str:
+def _describe_placement(copy: ServingCopy, placement: Placement) -> str:
     """Return what the lists of a placement have, in a few sentences."""
     content = KIND_TEXTS.get(placement.list_kind, f"A list of kind {placement.list_kind}")
     sentences = [f"{content}: at most {format_count(placement.list_length, 'product')}."]
     if placement.max_per_category is not None:
         sentences.append(f"At most {placement.max_per_category} of each category.")
     if placement.fallback == "popular":
-        sentences.append("Popular products take the place of an empty list.")
+        has_holdout = any(arm.policy == "none" for arm in query_once(ServingCopy.get_experiment_arms, copy))
+        exception = ", except for customers to whom the experiment gives no recommendations" if has_holdout else ""
+        sentences.append(f"Popular products take the place of an empty list{exception}.")
     return " ".join(sentences)

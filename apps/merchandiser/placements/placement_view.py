@@ -14,7 +14,7 @@ from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.model_cache import get_queries
 from apps.merchandiser.placements.basket_picker import pick_basket
 from apps.merchandiser.placements.category_picker import pick_category
-from apps.merchandiser.placements.placement_picker import get_placement_title, list_placements_in_order
+from apps.merchandiser.placements.placement_picker import LIST_HEADINGS, get_placement_title, list_placements_in_order
 from apps.merchandiser.product_filter import SOURCE_LABELS, add_display_columns
 from apps.merchandiser.products.product_picker import check_product_search, pick_product
 from apps.merchandiser.recommendation_panel import show_cards, show_table
@@ -42,11 +42,8 @@ FITTING_KINDS = ("personal", "home", "related", *MODEL_KINDS)
 IMPERSONAL_MODEL_LABEL = "By the model"
 """Source of the model's products in a list that is not of a customer."""
 
-EMPTY_MESSAGES = {
-    "bought": "The shop shows no list here: the customer has no product to buy again.",
-    "viewed": "The shop shows no list here: the customer viewed no product that may be recommended.",
-}
-EMPTY_MESSAGE = "The shop shows no list here: no product is in it."
+EMPTY_MESSAGE = "The shop shows no list here."
+MAX_NOTE_LENGTH = 500
 
 
 @dataclass(frozen=True)
@@ -116,12 +113,15 @@ def _pick_category_or_customer(copy: ServingCopy, placement: Placement) -> ListO
         if category is None
         else f"The customer's favourite category is {escape_markdown(shorten_text(category, 100))}."
     )
-    return ListOwner(owner.title, user_id=owner.user_id, note=" ".join(filter(None, [note, owner.note])))
+    place = "in all categories" if category is None else f"in {category}"
+    title = f"{shorten_text(place, 50)} {owner.title}"
+    return ListOwner(title, user_id=owner.user_id, note=" ".join(filter(None, [note, owner.note])))
 
 
 def _show_list(copy: ServingCopy, placement: Placement, owner: ListOwner) -> None:
     title = get_placement_title(placement.placement)
-    st.subheader(f"{escape_markdown(title)} {escape_markdown(shorten_text(owner.title, 100))}", anchor=False)
+    heading = LIST_HEADINGS.get(placement.placement, title)
+    st.subheader(f"{escape_markdown(heading)} {escape_markdown(shorten_text(owner.title, 100))}", anchor=False)
     try:
         result = _query_list(copy, placement, owner)
     except (NoModelError, ModelUnavailableError) as error:
@@ -129,12 +129,15 @@ def _show_list(copy: ServingCopy, placement: Placement, owner: ListOwner) -> Non
         return
     if owner.note:
         st.caption(owner.note)
-    for note in result.notes:
-        st.caption(escape_markdown(shorten_text(f"{note[:1].upper()}{note[1:].rstrip('.')}.", 500)))
+    notes = [
+        escape_markdown(shorten_text(f"{note[:1].upper()}{note[1:].rstrip('.')}.", MAX_NOTE_LENGTH))
+        for note in result.notes
+    ]
     if result.recommendations.empty:
-        message = EMPTY_MESSAGES.get(placement.list_kind, EMPTY_MESSAGE)
-        st.info(message, icon=":material/hourglass_empty:")
+        st.info(" ".join([EMPTY_MESSAGE, *notes]), icon=":material/hourglass_empty:")
         return
+    for note in notes:
+        st.caption(note)
     _show_products(copy, placement, owner, result.recommendations, title)
 
 

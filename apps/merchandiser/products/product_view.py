@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.live_lists import find_blocking_rules, get_blocked_products
+from apps.merchandiser.live_lists import get_blocking_rules
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.page_list import show_page_link
 from apps.merchandiser.prices import MISSING_TEXT, format_price
@@ -63,11 +63,10 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
 
 
 def _show_reason(copy: ServingCopy, product: dict[str, Any]) -> None:
-    """Show why the product is in no list, or should not be in one, and the rules that block it."""
-    is_blocked = product["product_id"] in get_blocked_products(copy)
-    rules = find_blocking_rules(copy, product["product_id"]) if is_blocked else []
-    rule_text = "".join(f" {_describe_rule(stored)}." for stored in rules)
-    if is_blocked and not product["not_shown_reason"]:
+    """Show why the product is in no list, or should not be in one, and the rule that blocks it."""
+    stored = get_blocking_rules(copy).get(product["product_id"])
+    rule_text = "" if stored is None else f" {_describe_rule(stored)}."
+    if stored is not None and not product["not_shown_reason"]:
         st.warning(
             f"A merchandising rule blocks it now.{rule_text} The figures below are of the published lists.",
             icon=":material/block:",
@@ -79,7 +78,7 @@ def _show_reason(copy: ServingCopy, product: dict[str, Any]) -> None:
         st.warning(f"Still in lists, although {escape_markdown(product['exclusion_reason'])}.", icon=":material/block:")
     elif product["stale_reason"]:
         st.warning(f"Stale: {escape_markdown(product['stale_reason'])}.", icon=":material/hourglass_bottom:")
-    for stored in rules:
+    if stored is not None:
         show_page_link("rules", f":material/rule: Open rule {stored.rule_id}", {"rule": stored.rule_id})
 
 

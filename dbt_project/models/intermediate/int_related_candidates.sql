@@ -1,6 +1,7 @@
 {{ config(materialized='view') }}
 
--- Similar products at odd places, products of the same orders at even places.
+-- Similar products at odd places, products of the same orders at even places; pairs at most as frequent as by chance
+-- (lift up to 1) are no candidates.
 with related_products as (
 
     select
@@ -22,6 +23,7 @@ with related_products as (
         'joint_orders' as source,
         'bought_together' as reason_key
     from {{ ref('rec_product_pairs') }}
+    where lift > 1
 
 ),
 

@@ -8,9 +8,15 @@ import pandas as pd
 import pytest
 import streamlit as st
 
+from apps.merchandiser.markdown import escape_markdown
 from tests.apps.conftest import OpenApp
 from warehouse.audiences import Audience, AudienceStore
-from warehouse.publishing.audience_queries import count_audience, get_audience_customers, get_audience_lists
+from warehouse.publishing.audience_queries import (
+    count_audience,
+    count_by_condition,
+    get_audience_customers,
+    get_audience_lists,
+)
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -53,6 +59,24 @@ def test_conditions_of_audience(demo_copy: ServingCopy) -> None:
         assert len(get_audience_customers(demo_copy, audience, 10_000)) == expected
 
 
+def test_empty_audience_names_condition(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    category = demo_copy.query_frame("select mode(favourite_category) as name from dim_users")["name"].iloc[0]
+    audience = Audience(favourite_category=category, min_days_since_seen=1, min_spend=1_000_000, max_orders=5)
+    counts = count_by_condition(demo_copy, audience)
+    first_count = count_audience(demo_copy, Audience(favourite_category=category)).customers
+    second_count = count_audience(demo_copy, Audience(favourite_category=category, min_days_since_seen=1)).customers
+    assert list(counts.values()) == [first_count, second_count, 0, 0]
+    app = open_app("customers", **SECTION)
+    app.selectbox(key="audience_favourite_category").select(category)
+    for name, text in (("min_days_since_seen", "1"), ("min_spend", "1000000"), ("max_orders", "5")):
+        app.text_input(key=f"audience_{name}").set_value(text)
+    app.button[0].click().run()
+    assert app.info[0].value == escape_markdown(
+        f"No customer meets these conditions: {first_count} customers with favourite category {category}, "
+        f"{second_count} of them not seen for at least 1 day, 0 of them with at least 1,000,000 spent."
+    )
+
+
 def test_export_has_top_n_of_each_customer(
     open_app: OpenApp, demo_copy: ServingCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +116,10 @@ def test_save_open_and_delete(open_app: OpenApp, writable_warehouse: Settings, p
     assert not app.exception
     (saved,) = AudienceStore(writable_warehouse).list_audiences()
     assert (saved.name, saved.audience, saved.change.user) == (name, Audience(min_spend=12.5), "ann")
+    assert app.success[0].value == escape_markdown(f"Saved: audience “{name}”.")
+    assert app.selectbox(key="saved_audience").value == name
+    assert app.text_input(key="audience_min_spend").value == "12,5"
+    assert not app.run().success
 
     other = open_app("customers", writable_warehouse, **SECTION)
     other.selectbox(key="saved_audience").select(name).run()
@@ -100,6 +128,8 @@ def test_save_open_and_delete(open_app: OpenApp, writable_warehouse: Settings, p
     other.button(key="audience_delete").click().run()
     assert not other.exception
     assert AudienceStore(writable_warehouse).list_audiences() == []
+    assert other.success[0].value == escape_markdown(f"Deleted: audience “{name}”.")
+    assert other.text_input(key="audience_min_spend").value == "12.5"
 
 
 @pytest.mark.parametrize(

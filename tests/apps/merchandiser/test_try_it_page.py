@@ -100,6 +100,8 @@ def test_try_it_list_of_category(open_app: OpenApp, demo_copy: ServingCopy, name
     app = open_app("try_it", placement=name)
     app.selectbox(key="category_choice").set_value(len(categories) - 1).run()
     assert app.query_params["category"] == categories[-1]
+    heading = "New arrivals" if name == "new_arrivals" else "Popular"
+    assert app.subheader[1].value == f"{heading} in {categories[-1]}"
     rows = demo_copy.query_frame(
         "select product_id from rec_placement_lists where placement = ? and list_category = ? and rule_profile = ? "
         "order by rank",
@@ -119,6 +121,7 @@ def test_try_it_list_of_favourite_category(open_app: OpenApp, demo_copy: Serving
         customer=str(customer["user_id"].iloc[0]),
     )
     category = customer["favourite_category"].iloc[0]
+    assert app.subheader[1].value == f"Popular in {category} for customer {customer['user_id'].iloc[0]}"
     assert f"The customer's favourite category is {category}." in read_texts(app)
     assert show_product_ids(app)
     assert set(get_table(app, "reason")["category"]) == {category}
@@ -190,7 +193,9 @@ def test_try_it_empty_list_is_explained(open_app: OpenApp, demo_copy: ServingCop
     )
     app = open_app("try_it", placement="buy_again", customer=str(rows["user_id"].iloc[0]))
     assert not app.exception
-    assert "the customer has no product to buy again" in app.info[0].value
+    assert app.info[0].value.startswith("The shop shows no list here. ")
+    assert "purchase" in app.info[0].value
+    assert not any("allow no more" in caption.value for caption in app.caption)
 
 
 def test_try_it_without_model(

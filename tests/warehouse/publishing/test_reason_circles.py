@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from warehouse.publishing.reason_circles import replace_circular_reasons
+from warehouse.publishing.reason_circles import copy_reasons, replace_circular_reasons
 
 TEXTS = {
     "clicked_before": "Because you clicked on {product} before",
@@ -42,3 +42,16 @@ def test_reasons_without_names_form_no_circle() -> None:
     """A product that was bought once has a reason without the name of another product."""
     recommendations = build_list(("a", "b", "bought_once"), ("b", "a", "clicked"))
     assert replace_circular_reasons(recommendations, TEXTS.__getitem__) is recommendations
+
+
+def test_copied_reasons_are_of_same_source() -> None:
+    """A pinned product keeps its reason, and a product that the other list lacks as well."""
+    recommendations = build_list(("a", "b", "clicked"), ("b", "z", "clicked"), ("c", None, "x"))
+    source_list = build_list(("b", None, "clicked_before"), ("a", None, "bought_before")).assign(
+        reason="another reason"
+    )
+    sources = ["model", "pinned", "model"]
+    result = copy_reasons(recommendations.assign(source=sources), source_list.assign(source="model"))
+    assert list(result["reason"]) == ["another reason", "a reason", "a reason"]
+    assert list(result["reason_key"]) == ["bought_before", "clicked", "x"]
+    assert list(result["product_id"]) == ["a", "b", "c"]
