@@ -6,7 +6,7 @@ from datetime import date
 import pandas as pd
 
 from warehouse.errors import RecomartError
-from warehouse.publishing.published_rules import find_rule_products
+from warehouse.publishing.published_rules import find_rule_products, read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule_states import is_immediate_block
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today, is_active
@@ -25,6 +25,7 @@ class LiveBlocks:
         self._version: tuple[int, int, date] | None = None
         self._rules: dict[str, StoredRule] = {}
         self._products: frozenset[str] = frozenset()
+        self._has_problem = False
 
     def get_products(self) -> frozenset[str]:
         """Return the blocked products; the rules store is read again when it has changed or a day has begun.
@@ -41,10 +42,19 @@ class LiveBlocks:
             try:
                 self._rules = self._find_rules(today)
                 self._products = frozenset(self._rules)
+                self._has_problem = False
             except RecomartError as error:
                 LOG.warning("new blocks are not followed: %s", error)
+                self._has_problem = True
             self._version = version
         return self._products
+
+    def describe_problem(self) -> str | None:
+        """Return why new blocks are not followed; None if they are."""
+        self.get_products()
+        if not self._has_problem:
+            return None
+        return f"{self._file.name} is damaged or missing, so new blocks of products are not followed. Restore it"
 
     def get_rules(self) -> dict[str, StoredRule]:
         """Return the blocked products, each with the oldest rule that blocks it."""
@@ -67,6 +77,8 @@ class LiveBlocks:
         return kept.assign(rank=range(1, len(kept) + 1))
 
     def _find_rules(self, today: date) -> dict[str, StoredRule]:
+        if not self._file.exists() and read_applied_changes(self._copy):
+            raise RecomartError(f"{self._file} is missing, although the published lists follow its rules. Restore it")
         rules: dict[str, StoredRule] = {}
         for stored in self._store.read_rules().values():
             if is_immediate_block(stored.rule) and is_active(stored.rule, today):

@@ -80,6 +80,10 @@ class RecommendationQueries:
         """Position of each product in the popularity ranking, from 0."""
         return {product_id: position for position, product_id in enumerate(self.serving_copy.get_popularity_ranking())}
 
+    def describe_problem(self) -> str | None:
+        """Return why the lists do not follow new blocks of products; None if they do."""
+        return self._live_blocks.describe_problem()
+
     def recommend_for_customer(self, user_id: str, n: int) -> RecommendationList:
         """Return the published recommendations of a customer; popular products for an unknown customer.
 

@@ -1,7 +1,8 @@
 """Append-only logs of changes: who changed an entry, when and why, with the entry before and after."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +55,7 @@ class ChangeLog:
     def read(self) -> list[Change]:
         """Return all changes, oldest first; none without a file.
 
-        A last line without an end does not count: its process was killed, or still writes it.
+        A last line without an end counts if it is whole, such as after an edit of the file.
 
         Raises:
             RecomartError: The file cannot be read, or a line is damaged.
@@ -65,8 +66,11 @@ class ChangeLog:
             return []
         except OSError as error:
             raise RecomartError(f"{self._file} cannot be read: {error.strerror}. Make it a readable file") from error
-        lines = content[: content.rfind(b"\n") + 1].split(b"\n")[:-1]
-        return [self._parse_line(number, line) for number, line in enumerate(lines, start=1)]
+        *lines, rest = content.split(b"\n")
+        changes = [self._parse_line(number, line) for number, line in enumerate(lines, start=1)]
+        with suppress(RecomartError):
+            changes.append(self._parse_line(len(lines) + 1, rest))
+        return changes
 
     def _parse_line(self, number: int, line: bytes) -> Change:
         try:
@@ -91,9 +95,9 @@ class ChangeLog:
 
         Raises:
             WarehouseBusyError: Another process changes the file.
-            RecomartError: A line is damaged.
+            RecomartError: A line is damaged, or the file cannot be written.
         """
-        with exclusive_lock(self._file.with_suffix(".lock"), f"change of {self._file.name}", self._wait_seconds):
+        with self._lock():
             earlier_changes = self.read()
             states = {change.entry_id: change.after for change in earlier_changes}
             changed_at = datetime.now(UTC)
@@ -102,7 +106,7 @@ class ChangeLog:
                 before, states[new.entry_id] = states.get(new.entry_id), new.after
                 changes.append(Change(number=number, changed_at=changed_at, user=user, before=before, **new._asdict()))
             if changes:
-                self._append(changes)
+                self._write([*earlier_changes, *changes])
         return changes
 
     def repair(self) -> None:
@@ -110,20 +114,33 @@ class ChangeLog:
 
         Raises:
             WarehouseBusyError: Another process changes the file.
-            RecomartError: A line is damaged.
+            RecomartError: A line is damaged, or the file cannot be written.
         """
-        with exclusive_lock(self._file.with_suffix(".lock"), f"change of {self._file.name}", self._wait_seconds):
-            self.read()
-            self._append([])
+        with self._lock():
+            changes = self.read()
+            content = self._file.read_bytes() if self._file.exists() else None
+            if content is None or not (content == b"" or content.endswith(b"\n")):
+                self._write(changes)
 
-    def _append(self, changes: Sequence[Change]) -> None:
-        with self._file.open("ab+") as file:
-            file.seek(0)
-            content = file.read()
-            file.truncate(content.rfind(b"\n") + 1)
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        try:
+            with exclusive_lock(self._file.with_suffix(".lock"), f"change of {self._file.name}", self._wait_seconds):
+                yield
+        except OSError as error:
+            raise RecomartError(
+                f"{self._file} cannot be written: {error.strerror}. Nothing was changed. Free some space, or make the "
+                "folder writable"
+            ) from error
+
+    def _write(self, changes: Sequence[Change]) -> None:
+        """Replace the file as a whole: a killed process or a full disk leaves the earlier one."""
+        unfinished = self._file.with_suffix(".tmp")
+        with unfinished.open("wb") as file:
             file.write("".join(f"{change.model_dump_json()}\n" for change in changes).encode())
             file.flush()
             os.fsync(file.fileno())
+        unfinished.replace(self._file)
 
 
 def read_entries(changes: Sequence[Change]) -> dict[str, Change]:

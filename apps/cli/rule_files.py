@@ -1,12 +1,13 @@
 """CSV files of merchandising rules."""
 
 import csv
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from warehouse.errors import RecomartError
-from warehouse.rules.rule import Rule, parse_rule
+from warehouse.rules.rule import Rule, end_after, parse_rule
 
 OTHER_FIELDS = ("valid_from", "valid_until", "is_stopped")
 """Fields of a rule that a file does not have under their names."""
@@ -23,18 +24,27 @@ def read_rule_file(file: Path) -> dict[int, Rule]:
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as content:
-            reader = csv.DictReader(content)
-            unknown_columns = [name for name in reader.fieldnames or [] if name not in COLUMNS]
-            if unknown_columns:
-                raise RecomartError(
-                    f"no rule added: {file}, line 1: unknown column '{unknown_columns[0]}'. The columns are "
-                    f"{', '.join(COLUMNS)}"
-                )
-            return dict(_parse_row(file, reader.line_num, row) for row in reader)
+            reader = csv.DictReader(content, strict=True)
+            _check_columns(file, reader.fieldnames or [])
+            rules = dict(_parse_row(file, reader.line_num, row) for row in reader)
     except OSError as error:
         raise RecomartError(f"no rule added: {file} cannot be read: {error.strerror}. Name a CSV file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise RecomartError(f"no rule added: {file} is not a CSV file in UTF-8: {error}. Save it as one") from error
+    if not rules:
+        raise RecomartError(f"no rule added: {file} has no rules. Write a line for each rule below the columns")
+    return rules
+
+
+def _check_columns(file: Path, columns: Sequence[str]) -> None:
+    for number, name in enumerate(columns):
+        if name not in COLUMNS:
+            raise RecomartError(
+                f"no rule added: {file}, line 1: unknown column '{name}'. Separated by commas, the columns are "
+                f"{', '.join(COLUMNS)}"
+            )
+        if name in columns[:number]:
+            raise RecomartError(f"no rule added: {file}, line 1: column '{name}' is there twice. Remove one of them")
 
 
 def _parse_row(file: Path, line: int, row: dict[str | None, Any]) -> tuple[int, Rule]:
@@ -46,7 +56,7 @@ def _parse_row(file: Path, line: int, row: dict[str | None, Any]) -> tuple[int, 
     first_day, last_day = fields.pop("first_day", None), fields.pop("last_day", None)
     try:
         fields["valid_from"] = first_day and date.fromisoformat(first_day)
-        fields["valid_until"] = last_day and date.fromisoformat(last_day) + timedelta(days=1)
+        fields["valid_until"] = last_day and end_after(date.fromisoformat(last_day), location)
     except ValueError as error:
         raise RecomartError(f"{location}: {error}. Write days like 2026-01-31") from error
     return line, parse_rule(fields, location)

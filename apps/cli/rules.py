@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.published_rules import check_rule_values, read_applied_changes
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule import Rule, RuleKind, RuleScope, parse_rule
+from warehouse.rules.rule import Rule, RuleKind, RuleScope, end_after, parse_rule
 from warehouse.rules.rule_overview import describe_changes, describe_rules
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 from warehouse.settings import Settings
@@ -89,8 +89,11 @@ def add(
     """
     settings = load_settings(warehouse=warehouse)
     if file is not None:
-        if kind is not None:
-            raise RecomartError("no rule added: a kind and --file are given. Name one of them")
+        numbers = (position, factor, every, max_products, after_days, max_impressions)
+        selections = (product, brand, category, min_price, max_price, new_days, favourite_category, rule_set)
+        has_options = any(option is not None for option in (kind, *numbers, *selections, first_day, last_day))
+        if has_options or other_brands or other_categories or placements:
+            raise RecomartError("no rule added: --file is beside fields of a rule. Write the fields into the file")
         draft = {"is_draft": True} if is_draft else {}
         rules_by_location = {
             f"{file}, line {line}: ": rule.model_copy(update=draft) for line, rule in read_rule_file(file).items()
@@ -114,7 +117,7 @@ def add(
             "placements": placements,
             "favourite_category": favourite_category, "rule_set": rule_set,
             "valid_from": first_day and first_day.date(),
-            "valid_until": last_day and last_day.date() + timedelta(days=1),
+            "valid_until": last_day and end_after(last_day.date(), "no rule added"),
             "reason": why, "is_draft": is_draft,
         }  # fmt: skip
         rules_by_location = {"": parse_rule(fields, "no rule added")}

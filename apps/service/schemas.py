@@ -305,13 +305,14 @@ class Health(ServiceSchema):
     status: Literal["ok", "degraded"]
     """`degraded` when the copy or the model of the latest publication cannot be opened. Then the service uses the
     previous version. If the service has started since, it uses the latest copy without a model: published lists work,
-    requests that need the model fail."""
+    requests that need the model fail. Also when the file of the merchandising rules is damaged or missing: new blocks
+    of products are then not followed."""
 
     version: Version
     """The published version."""
 
     problem: str | None
-    """Why the latest publication cannot be opened, and what to do; null when it is open."""
+    """Why the service is degraded, and what to do; null otherwise."""
 
     log: LogHealth
     """The log of recommendations, which has no influence on `status`."""

@@ -13,6 +13,9 @@ from warehouse.rules.rule import Rule, parse_rule
 
 MAX_SUGGESTIONS = 3
 
+MAX_BLOCKED_SHARE = 0.9
+"""A block of more products is a mistake, such as a wrong price: it acts at once and would empty all lists."""
+
 UNPUBLISHED_FIELDS = ("valid_from", "valid_until", "is_draft", "is_stopped")
 """Fields of rules that `rec_active_rules` lacks, because it has only the rules that hold on the day of the build."""
 
@@ -46,7 +49,7 @@ def check_rule_values(copy: ServingCopy, rule: Rule) -> None:
     """Check that the shop has the product, brand, category and placements that a rule names.
 
     Raises:
-        RecomartError: The shop has no such value; the message has similar ones.
+        RecomartError: The shop has no such value; the message has similar ones. Or a block leaves hardly any product.
     """
     if rule.value is not None:
         _check_product_value(copy, rule.scope, rule.value)
@@ -56,6 +59,12 @@ def check_rule_values(copy: ServingCopy, rule: Rule) -> None:
     for placement in rule.placements:
         if placement not in placements:
             raise RecomartError(f"there is no placement '{placement}'. Use {format_names(placements)}")
+    if rule.kind == "block":
+        blocked, products = len(find_rule_products(copy, rule)), copy.published.rows.get("dim_products", 0)
+        if blocked > MAX_BLOCKED_SHARE * products:
+            raise RecomartError(
+                f"the block is for {blocked:,} of {products:,} products and would empty the lists. Select fewer ones"
+            )
 
 
 def list_facet_values(copy: ServingCopy, facet: Literal["brand", "category"]) -> list[str]:

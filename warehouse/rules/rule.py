@@ -84,9 +84,9 @@ class Rule(BaseModel):
     """What selects the products: one product, a brand, a category, a range of prices, or new products."""
     value: str | None = None
     """Product id, brand or category; none for all brands or categories, and for prices and new products."""
-    min_price: float | None = Field(default=None, ge=0)
+    min_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Lowest price of the products."""
-    max_price: float | None = Field(default=None, ge=0)
+    max_price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Price that the products are below."""
     max_age_days: int | None = Field(default=None, ge=1, le=3650)
     """Number of days in which the products were first seen."""
@@ -223,6 +223,17 @@ class Rule(BaseModel):
     def last_day(self) -> date | None:
         """The last day (UTC) of the rule; None for no limit."""
         return self.valid_until - timedelta(days=1) if self.valid_until else None
+
+
+def end_after(last_day: date, location: str) -> date:
+    """Return the day after the last day of a rule, on which it no longer holds.
+
+    Raises:
+        RuleFieldError: The calendar has no such day; the message begins with the location.
+    """
+    if last_day == date.max:
+        raise RuleFieldError(location, "last_day", f"{last_day} is too late. A rule without an end has none")
+    return last_day + timedelta(days=1)
 
 
 def parse_rule(fields: Mapping[str, object], location: str) -> Rule:

@@ -50,7 +50,9 @@ def show_form(copy: ServingCopy) -> Audience | None:
                 if "orders" not in name or query_once(has_order_counts, copy)
             }
             arms = query_once(list_arms, copy)
-            arm = _choose("Experiment arm", "experiment_arm", arms) if arms else None
+            # A saved audience keeps its arm after the end of the experiment.
+            has_arms = arms or st.session_state.get(_make_key("experiment_arm")) is not None
+            arm = _choose("Experiment arm", "experiment_arm", arms) if has_arms else None
         st.caption(
             f"Days count back from {data_end.day} {data_end:%b %Y}, the end of the data. An empty field means any "
             "value. All conditions must hold."

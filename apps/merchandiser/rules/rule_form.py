@@ -1,7 +1,6 @@
 """The form of a new rule: the kind decides which fields it has."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -23,6 +22,7 @@ from warehouse.rules.rule import (
     ProductSelection,
     Rule,
     RuleFieldError,
+    end_after,
     list_selections,
     parse_rule,
 )
@@ -154,7 +154,7 @@ def _show_list_fields(copy: ServingCopy, *, has_placements: bool) -> dict[str, A
         "placements": placements,
         "favourite_category": category,
         "valid_from": first_day,
-        "valid_until": None if last_day is None else last_day + timedelta(days=1),
+        "valid_until": None if last_day is None else end_after(last_day, "rule"),
     }
 
 

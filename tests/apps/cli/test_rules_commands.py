@@ -83,7 +83,11 @@ def test_rules_from_draft_to_lists(cli: RecomartCli, own_shop: Settings) -> None
         (["cap", "--brand", "a", "--other-brands", "--max-products", "3"], "one option must select the products"),
         (["block", "--max-price", "5", "--placement", "hom"], "there is no placement 'hom'. Use "),
         ([], "the kind is missing"),
-        (["block", "--file", "rules.csv"], "a kind and --file are given"),
+        (["block", "--file", "rules.csv"], "--file is beside fields of a rule"),
+        (["--last-day", "2030-01-31", "--file", "rules.csv"], "--file is beside fields of a rule"),
+        (["block", "--brand", "a", "--last-day", "9999-12-31"], "last_day: 9999-12-31 is too late"),
+        (["block", "--max-price", "inf"], "max_price: "),
+        (["block", "--min-price", "0"], "products and would empty the lists"),
     ],
 )
 def test_wrong_rule_is_not_added(cli: RecomartCli, demo_warehouse: Settings, options: list[str], message: str) -> None:
@@ -96,6 +100,11 @@ def test_wrong_rule_is_not_added(cli: RecomartCli, demo_warehouse: Settings, opt
     ("content", "message"),
     [
         ("kind,scope,value,number\n", "line 1: unknown column 'number'. The columns are "),
+        ("", " has no rules"),
+        ("kind,scope,value\n", " has no rules"),
+        ("kind,scope,value,value\nblock,brand,a,b\n", "line 1: column 'value' is there twice"),
+        ('kind,scope,value,reason\nblock,brand,a,"x\nblock,brand,b,y\n', "is not a CSV file in UTF-8: "),
+        ("kind,scope,value,last_day\nblock,brand,a,9999-12-31\n", "line 2: last_day: 9999-12-31 is too late"),
         ("kind,scope,value,is_stopped\n", "line 1: unknown column 'is_stopped'. The columns are "),
         ("kind,scope,value\nblock,brand,a\nboost,brand,a\n", "line 3: factor: a rule of kind boost needs it"),
         ("kind,scope,value,last_day\nblock,brand,a,tomorrow\n", "line 2: Invalid isoformat string: 'tomorrow'. Write"),

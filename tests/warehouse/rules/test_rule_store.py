@@ -28,6 +28,23 @@ def store(settings: Settings) -> RuleStore:
     return RuleStore(settings)
 
 
+def test_failed_write_changes_nothing(store: RuleStore, settings: Settings) -> None:
+    store.add([BOOST], "ann")
+    settings.rules_file.with_suffix(".tmp").mkdir()
+    with pytest.raises(RecomartError, match=r"cannot be written: .*\. Nothing was changed"):
+        store.add([PROMOTION, PROMOTION.model_copy(update={"value": "Best"})], "ann")
+    assert list(store.read_rules()) == ["r1"]
+
+
+def test_last_line_without_end_counts(store: RuleStore, settings: Settings) -> None:
+    store.add([BOOST, PROMOTION], "ann")
+    settings.rules_file.write_bytes(settings.rules_file.read_bytes().rstrip())
+    assert list(store.read_rules()) == ["r1", "r2"]
+    store.repair()
+    assert settings.rules_file.read_bytes().endswith(b"}\n")
+    assert list(store.read_rules()) == ["r1", "r2"]
+
+
 def test_store_remembers_every_change(store: RuleStore) -> None:
     (draft,) = store.add([BOOST.model_copy(update={"is_draft": True})], "ann", "ask first")
     store.submit(draft.rule_id, "bob", "agreed")
