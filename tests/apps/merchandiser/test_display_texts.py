@@ -104,11 +104,12 @@ def test_describe_customer_with_missing_values() -> None:
             "favourite_category": None,
             "favourite_brand": float("nan"),
             "main_device": "unknown",
-        }
+        },
+        "EUR",
     )
     assert labels["First seen"] == "3 Jan 2026"
     assert labels["Items bought"] == "1,234"
-    assert labels["Spent"] == "98,765.43"
+    assert labels["Spent"] == "98,765.43 EUR"
     missing_values = {labels[name] for name in ("Last seen", "Favourite category", "Favourite brand", "Device")}
     assert missing_values == {"—"}
 
