@@ -45,7 +45,7 @@ DAYS = """
 
 RECOMMENDATION_DAYS = """
     select
-        date '2026-03-02' + cast(number as integer) as day, 'inferred' as basis, 'customer' as placement, rank,
+        date '2026-03-02' + cast(number as integer) as day, 'inferred' as basis, 'home' as placement, rank,
         case when rank = 1 then 'pinned' else 'model' end as source, 100 as impressions, 10 // rank as clicks,
         2 as add_to_carts, 1 as purchases, 0 as returns, 12.5 as revenue
     from range(11) as numbers (number), range(1, 12) as ranks (rank)

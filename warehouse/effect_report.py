@@ -6,9 +6,10 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 import duckdb
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from warehouse.database import CATALOG, open_reader
+from warehouse.effect_notes import EffectNote, describe_limits
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
@@ -134,6 +135,8 @@ class EffectReport(BaseModel):
     last_day: date | None
     notes: list[str]
     """What is inferred, what is missing, and what to do about it."""
+    explained_notes: list[EffectNote] = Field(exclude=True)
+    """The notes with their hints apart."""
     arms: list[EffectArm]
     metrics: list[EffectMetric]
     """By experiment and arm, the primary metric first, the others in the order of `METRIC_LABELS`."""
@@ -275,10 +278,12 @@ def read_effect(
     ((first_measured_day,),) = connection.execute(MEASURED_QUERY).fetchall()
     inferred_experiments = [name for (name,) in connection.execute(INFERRED_QUERY).fetchall()]
     clean_rows = dict(connection.execute(KINDS_QUERY).fetchall())
+    notes = describe_limits(clean_rows, recommendations["total"], first_measured_day, has_experiments=bool(names))
     return EffectReport(
         first_day=first_day,
         last_day=last_day,
-        notes=describe_limits(clean_rows, recommendations["total"], first_measured_day, has_experiments=bool(names)),
+        notes=[f"{note.text} {note.hint}".rstrip() for note in notes],
+        explained_notes=notes,
         arms=_select(arms, experiment),
         metrics=_select(fetch_metrics(connection), experiment),
         days=_select(_fetch(connection, EffectDay, DAYS_QUERY), experiment),
@@ -294,51 +299,6 @@ def fetch_metrics(connection: duckdb.DuckDBPyConnection) -> list[EffectMetric]:
         _fetch(connection, EffectMetric, METRICS_QUERY),
         key=lambda row: (row.experiment, row.arm, not row.is_primary, positions[row.metric]),
     )
-
-
-def describe_limits(
-    clean_rows: Mapping[str, int],
-    totals: Sequence[RecommendationFigures],
-    first_measured_day: date | None,
-    *,
-    has_experiments: bool,
-) -> list[str]:
-    """Return sentences about what is inferred or missing.
-
-    Args:
-        clean_rows: Number of clean rows by feed kind.
-        totals: Figures of all recommendations, by basis.
-        first_measured_day: Day of the first measured impression.
-        has_experiments: Whether an experiment is declared.
-    """
-    notes = []
-    if not clean_rows.get("recommendation_lists"):
-        notes.append(
-            "No logged list is built yet, so nothing can be said about recommendations, and experiments have no "
-            "customers. A publication logs its lists unless RECOMART_EFFECT_DEPTH is 0, and the next build reads the "
-            "log (`recomart run --force`)."
-        )
-    elif not totals:
-        notes.append("No impression and no action since the first logged list yet.")
-    if not clean_rows.get("impressions"):
-        notes.append(
-            "The shop has no impressions. They are inferred: a live list counts as seen on days on which its customer "
-            "acted. Click-through rates can be too low or too high; compare them with one another only. A feed of kind "
-            "impressions measures them (docs/effect.md)."
-        )
-    elif first_measured_day is not None:
-        notes.append(
-            f"The first measured impression is of {first_measured_day}. From the first one since a list was logged on, "
-            "none is inferred: leave tests of the front end out of the feed (docs/effect.md)."
-        )
-    if not clean_rows.get("events"):
-        notes.append("The shop has no events, so clicks and carts are not known.")
-    if not has_experiments:
-        notes.append(
-            "No experiment is declared. The figures state which purchases followed a recommendation, not that it "
-            "caused them; an experiment measures that (docs/experiments.md)."
-        )
-    return notes
 
 
 def _fetch_figures(

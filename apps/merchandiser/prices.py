@@ -1,4 +1,4 @@
-"""Texts and table columns of prices, each in the currency of its product."""
+"""Texts and table columns of prices, each in the currency of its product, and of amounts in that of the shop."""
 
 from typing import Any
 
@@ -18,6 +18,16 @@ def format_price(price: Any, currency: Any = None) -> str:
         return MISSING_TEXT
     text = f"{price:,.{count_decimals(price)}f}"
     return text if currency is None or pd.isna(currency) else f"{text} {currency}"
+
+
+def format_amount(amount: Any, currency: Any = None) -> str:
+    """Return an amount, such as a sum or a mean of prices, with two decimals and its currency."""
+    return format_price(amount if amount is None or pd.isna(amount) else round(float(amount), MIN_DECIMALS), currency)
+
+
+def make_amount_column(label: str, currency: str | None = None) -> ColumnConfig:
+    """Return a column of amounts, with the currency in its label."""
+    return st.column_config.NumberColumn(label if currency is None else f"{label} ({currency})", format="%,.2f")
 
 
 def count_decimals(price: float) -> int:

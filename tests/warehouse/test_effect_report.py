@@ -7,10 +7,10 @@ import pytest
 
 from tests.sample_effect import create_effect_marts
 from warehouse.database import open_writer
+from warehouse.effect_notes import describe_limits
 from warehouse.effect_report import (
     EffectMetric,
     EffectReport,
-    describe_limits,
     read_warehouse_effect,
     select_newest_groups,
     sum_purchases,
@@ -126,7 +126,7 @@ def test_inferred_experiments_are_marked(
 
 def test_report_names_first_measured_day(tmp_path: Path) -> None:
     report = read_warehouse_effect(create_marts(tmp_path, date(2026, 3, 11)), days=1)
-    assert report.notes[0].startswith("The first measured impression is of 2026-03-11.")
+    assert report.notes[0].startswith("The first measured impression is of 11 Mar 2026.")
 
 
 def test_missing_marts_give_hint(tmp_path: Path) -> None:
@@ -140,18 +140,18 @@ def test_missing_marts_give_hint(tmp_path: Path) -> None:
 def test_notes_name_what_is_missing(settings: Settings) -> None:
     totals = read_warehouse_effect(settings).recommendations["total"]
     (inferred,) = describe_limits({"recommendation_lists": 1, "events": 1}, totals, None, has_experiments=True)
-    assert inferred.startswith("The shop has no impressions. They are inferred:")
+    assert inferred.text.startswith("The shop has no impressions. They are inferred:")
     no_log, _, no_events, no_experiment = describe_limits({"purchases": 1}, [], None, has_experiments=False)
-    assert no_log.startswith("No logged list is built yet")
+    assert no_log.text.startswith("No logged list is built yet")
     # A new log alone is no reason for a build.
-    assert no_log.endswith("the next build reads the log (`recomart run --force`).")
-    assert no_events == "The shop has no events, so clicks and carts are not known."
-    assert no_experiment.startswith("No experiment is declared.")
+    assert no_log.hint.endswith("the next build reads the log (`recomart run --force`).")
+    assert no_events.text == "The shop has no events, so clicks and carts are not known."
+    assert no_experiment.text.startswith("No experiment is declared.")
     clean_rows = {"recommendation_lists": 1, "events": 1, "impressions": 1}
     (measured,) = describe_limits(clean_rows, totals, date(2026, 1, 3), has_experiments=True)
-    assert measured.startswith("The first measured impression is of 2026-01-03.")
+    assert measured.text.startswith("The first measured impression is of 3 Jan 2026.")
     (no_action,) = describe_limits(clean_rows, [], None, has_experiments=True)
-    assert no_action == "No impression and no action since the first logged list yet."
+    assert no_action.text == "No impression and no action since the first logged list yet."
 
 
 def test_texts_of_metrics(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from warehouse.demo.sessions import DAY_MS, DEVICES, EVENT_TYPES, Rows
 from warehouse.demo.world import Ints, World
 
 IMPRESSION_COLUMNS = ("user_id", "session_id", "product_id", "placement", "position", "seen_at", "recommendation_id")
-PLACEMENT = "customer"
+PLACEMENT = "home"
 """Placement of the lists that sessions show."""
 
 PURCHASE_COLUMNS = ("transaction_id", "user_id", "product_id", "quantity", "price", "timestamp")

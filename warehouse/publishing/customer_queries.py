@@ -78,6 +78,14 @@ def get_timeline(
     )
 
 
+def get_shop_currency(copy: ServingCopy) -> str | None:
+    """Return the currency of the catalog; None if its products have several or none."""
+    if not has_column(copy, "dim_products", "currency"):
+        return None
+    rows = copy.query_frame("select distinct currency from dim_products where currency is not null limit 2")
+    return str(rows["currency"].iloc[0]) if len(rows) == 1 else None
+
+
 def add_currency(copy: ServingCopy, products: pd.DataFrame) -> pd.DataFrame:
     """Return rows of products with the column `currency` of the catalog; empty in a shop without the column."""
     if "currency" in products:

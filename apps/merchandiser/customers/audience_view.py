@@ -10,7 +10,7 @@ from apps.merchandiser.customers.audience_texts import describe_empty_audience
 from apps.merchandiser.exports import make_export_name, show_export_button
 from apps.merchandiser.live_lists import get_blocked_products
 from apps.merchandiser.markdown import escape_markdown, shorten_text
-from apps.merchandiser.prices import MISSING_TEXT
+from apps.merchandiser.prices import MISSING_TEXT, make_amount_column
 from apps.merchandiser.table_columns import make_count_column, make_time_column, select_filled_columns
 from apps.merchandiser.users import ask_user_name
 from warehouse.audiences import MAX_NAME_LENGTH, Audience, AudienceStore, SavedAudience
@@ -23,6 +23,7 @@ from warehouse.publishing.audience_queries import (
     get_audience_customers,
     get_audience_lists,
 )
+from warehouse.publishing.customer_queries import get_shop_currency
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 from warehouse.spreadsheets import encode_csv
@@ -132,7 +133,7 @@ def _show_customers(copy: ServingCopy, audience: Audience, size: AudienceSize) -
             "favourite_category": st.column_config.TextColumn("Favourite category", width=170),
             "order_count": make_count_column("Orders"),
             "purchase_count": make_count_column("Items bought"),
-            "total_spend": st.column_config.NumberColumn("Spent", format="%.2f"),
+            "total_spend": make_amount_column("Spent", query_once(get_shop_currency, copy)),
         },
     )
 

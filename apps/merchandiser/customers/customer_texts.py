@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.prices import MISSING_TEXT
+from apps.merchandiser.prices import MISSING_TEXT, format_amount
 from warehouse.formatting import format_count
 
 ACTION_LABELS = {
@@ -26,8 +26,8 @@ CUSTOMER_METRIC_HELP = {
 """Explanations of labels in `describe_customer`."""
 
 
-def describe_customer(customer: dict[str, Any]) -> dict[str, str]:
-    """Return a row of `dim_users` as labels and Markdown values."""
+def describe_customer(customer: dict[str, Any], currency: str | None = None) -> dict[str, str]:
+    """Return a row of `dim_users` as labels and Markdown values, with amounts in the currency of the shop."""
     order_count = customer.get("order_count")
     return {
         "First seen": _format_day(customer["first_seen_at"]),
@@ -37,7 +37,7 @@ def describe_customer(customer: dict[str, Any]) -> dict[str, str]:
         **({} if order_count is None else {"Orders": f"{order_count:,}"}),
         "Items bought": f"{customer['purchase_count']:,}",
         "Items returned": f"{customer['return_count']:,}",
-        "Spent": f"{customer['total_spend']:,.2f}",
+        "Spent": format_amount(customer["total_spend"], None if currency is None else escape_markdown(currency)),
         "Favourite category": _format_text(customer["favourite_category"]),
         "Favourite brand": _format_text(customer["favourite_brand"]),
         "Device": _format_text(customer["main_device"]),

@@ -13,7 +13,7 @@ from apps.merchandiser.live_lists import get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.recommendation_panel import show_recommendations
 from apps.merchandiser.tabs import show_tabs
-from warehouse.publishing.customer_queries import add_currency
+from warehouse.publishing.customer_queries import add_currency, get_shop_currency
 from warehouse.publishing.serving_copy import ServingCopy
 
 NO_LIST_MESSAGE = "The experiment of this customer gives no recommendations."
@@ -23,7 +23,8 @@ def show_customer(copy: ServingCopy, user_id: str) -> None:
     """Show the facts of a customer above the recommendations and the history."""
     st.subheader(f"Customer {escape_markdown(shorten_text(user_id, 80))}", anchor=False)
     with st.container(border=True, horizontal=True, gap="medium"):
-        for name, value in describe_customer(copy.get_customer(user_id)).items():
+        currency = query_once(get_shop_currency, copy)
+        for name, value in describe_customer(copy.get_customer(user_id), currency).items():
             st.metric(name, value, width="content", help=CUSTOMER_METRIC_HELP.get(name))
     views = {
         "Recommendations": _show_list,

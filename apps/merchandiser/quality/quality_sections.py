@@ -4,6 +4,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from apps.merchandiser.chart_colors import MODEL_COLORS, get_theme
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.quality.list_quality import show_lists, show_purchases
 from apps.merchandiser.quality.metric_tables import (
@@ -28,14 +29,27 @@ from warehouse.publishing.serving_copy import ServingCopy
 HEADLINE_K = 10
 CHART_HEIGHT = 300
 METHOD_COLORS = {
-    "This model": "#0f766e",
-    "Item-item": "#64748b",
-    "User-item graph": "#7c3aed",
-    "EASE": "#be185d",
-    "Buy again": "#65a30d",
-    "Recent popularity": "#7dd3fc",
-    "Popularity": "#94a3b8",
-    "Best possible": "#e2e8f0",
+    "light": {
+        "This model": MODEL_COLORS["light"],
+        "Item-item": "#64748b",
+        "User-item graph": "#7c3aed",
+        "EASE": "#be185d",
+        "Buy again": "#65a30d",
+        "Recent popularity": "#7dd3fc",
+        "Popularity": "#94a3b8",
+        "Best possible": "#e2e8f0",
+    },
+    # On a dark background the palest color of the light theme would be the strongest one.
+    "dark": {
+        "This model": MODEL_COLORS["dark"],
+        "Item-item": "#7c8ba1",
+        "User-item graph": "#8b5cf6",
+        "EASE": "#db2777",
+        "Buy again": "#65a30d",
+        "Recent popularity": "#0284c7",
+        "Popularity": "#8492a6",
+        "Best possible": "#56637a",
+    },
 }
 DEFAULT_COLOR = "#d97706"
 
@@ -118,7 +132,8 @@ def show_differences(differences: pd.DataFrame) -> None:
 def _build_metric_chart(metrics: pd.DataFrame, metric: str) -> alt.Chart:
     rows = metrics[metrics["metric"] == metric]
     methods = list(rows["method"].cat.remove_unused_categories().cat.categories)
-    scale = alt.Scale(domain=methods, range=[METHOD_COLORS.get(method, DEFAULT_COLOR) for method in methods])
+    colors = METHOD_COLORS[get_theme()]
+    scale = alt.Scale(domain=methods, range=[colors.get(method, DEFAULT_COLOR) for method in methods])
     # Two narrow columns fit beneath a third of a page that is 800 pixels wide.
     legend = alt.Legend(orient="bottom", columns=2, columnPadding=6, labelFontSize=11, labelOffset=2, symbolSize=60)
     chart: alt.Chart = (

@@ -4,14 +4,18 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from apps.merchandiser.chart_colors import MODEL_COLORS, get_theme
 from apps.merchandiser.table_columns import choose_table_height, make_count_column
 
 QUALITY_SERIES = {
-    "ndcg_at_10": ("Models", "#0f766e"),
-    "best_baseline_ndcg_at_10": ("Best baseline", "#64748b"),
-    "popularity_ndcg_at_10": ("Popularity", "#94a3b8"),
+    "ndcg_at_10": "Models",
+    "best_baseline_ndcg_at_10": "Best baseline",
+    "popularity_ndcg_at_10": "Popularity",
 }
-"""Columns of `eval_model_runs` in the chart, with their labels and colors."""
+"""Columns of `eval_model_runs` in the chart, with their labels."""
+
+BASELINE_COLORS = {"light": ["#64748b", "#94a3b8"], "dark": ["#8492a6", "#56637a"]}
+"""Colors of the series after the models."""
 
 DRIFT_SUBJECTS = {
     "action_type": "Actions of customers",
@@ -62,7 +66,6 @@ def build_quality_chart(runs: pd.DataFrame) -> alt.LayerChart:
     )
     runs_by_day = measured_runs.groupby("data_date")["run_id"]
     day_offset = (runs_by_day.cumcount() + 0.5) / runs_by_day.transform("size") - 0.5
-    labels = {column: label for column, (label, _) in QUALITY_SERIES.items()}
     points = (
         measured_runs.assign(
             served=measured_runs["serving_started_at"].notna().map({True: "served", False: "never served"}),
@@ -71,9 +74,10 @@ def build_quality_chart(runs: pd.DataFrame) -> alt.LayerChart:
         )
         .melt(["data_date", "drawn_at", "run_id", "served", "is_on_line"], list(QUALITY_SERIES), var_name="series")
         .dropna(subset="value")
-        .assign(series=lambda table: table["series"].map(labels))
+        .assign(series=lambda table: table["series"].map(QUALITY_SERIES))
     )
-    scale = alt.Scale(domain=list(labels.values()), range=[color for _, color in QUALITY_SERIES.values()])
+    theme = get_theme()
+    scale = alt.Scale(domain=list(QUALITY_SERIES.values()), range=[MODEL_COLORS[theme], *BASELINE_COLORS[theme]])
     chart = alt.Chart(points, height=CHART_HEIGHT).encode(
         x=alt.X(
             "drawn_at:T",
@@ -92,7 +96,7 @@ def build_quality_chart(runs: pd.DataFrame) -> alt.LayerChart:
         ],
     )
     marks = (
-        chart.transform_filter(alt.datum.series == labels["ndcg_at_10"])
+        chart.transform_filter(alt.datum.series == QUALITY_SERIES["ndcg_at_10"])
         .mark_point(size=70)
         .encode(
             fillOpacity=alt.condition(alt.datum.served == "served", alt.value(1), alt.value(0)),
@@ -101,7 +105,7 @@ def build_quality_chart(runs: pd.DataFrame) -> alt.LayerChart:
     )
     line_chart = chart.transform_filter(alt.datum.is_on_line)
     # A line with a single day is invisible without dots.
-    dots = line_chart.transform_filter(alt.datum.series != labels["ndcg_at_10"]).mark_circle(size=40)
+    dots = line_chart.transform_filter(alt.datum.series != QUALITY_SERIES["ndcg_at_10"]).mark_circle(size=40)
     return alt.LayerChart(layer=[line_chart.mark_line(), dots, marks])
 
 

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +137,19 @@ def test_effect_shows_verdict_first(
     assert not app.exception
     assert [header.value for header in app.subheader] == ["Experiment rules", "Experiment lists", "Recommendations"]
     (verdict,) = app.success
-    assert verdict.value.startswith("Arm personal\\, Conversion\\: higher than in the control\\.")
+    assert verdict.value.startswith("Yes\\: customers with recommendations of the serving model bought 20\\.0\\%")
     assert [info.value for info in app.info] == ["No customers of an arm and of the control took part yet."]
     assert any("personal\\: recommendations of the serving model\\, 1" in caption.value for caption in app.caption)
     metrics, *groups = [table.value for table in app.dataframe]
     assert list(metrics["Metric"]) == ["Conversion", "Click-through rate (inferred)", "Average order value"]
-    assert list(metrics["Adjusted lift"]) == ["+20.0%", "-", "+3.0%"]
-    assert [table["group"].iloc[0] for table in groups] == ["2026-03-02", "1", "Personal", "customer"]
+    assert list(metrics["Difference"]) == ["+20.0%", "-", "+3.0%"]
+    assert [table["group"].iloc[0] for table in groups] == [date(2026, 3, 2), 1, "Personal", "Home page"]
     figures = {metric.label: metric.value for metric in app.metric}
     assert figures["Impressions (inferred)"] == "12,100"
     assert figures["Click-through rate (inferred)"] == "2.5%"
+    assert figures["Revenue (inferred)"] == escape_markdown("1,512.50 EUR")
+    texts = " ".join(element.value for element in (*app.caption, *app.info, *app.success))
+    assert not [word for word in ("RECOMART", "recomart", "docs/", "verdict", "2026-") if word in texts]
 
 
 def test_effect_without_experiment_says_so(open_app: OpenApp) -> None:

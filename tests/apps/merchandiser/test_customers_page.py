@@ -93,7 +93,7 @@ def test_facts_of_customer(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     assert figures["Views, clicks and cart actions"] == f"{customer['event_count']:,}"
     assert figures["Items bought"] == f"{customer['purchase_count']:,}"
     assert figures["Orders"] == f"{customer['order_count']:,}"
-    assert figures["Spent"] == f"{customer['total_spend']:,.2f}"
+    assert figures["Spent"] == f"{customer['total_spend']:,.2f} EUR"
     assert figures["Favourite brand"] == customer["favourite_brand"].capitalize()
 
 

@@ -10,6 +10,7 @@ from apps.merchandiser.markdown import WORD_JOINER, escape_markdown
 from apps.merchandiser.product_filter import ProductFilter, add_display_columns
 from apps.merchandiser.quality.list_quality import LIST_METRIC_LABELS, build_list_table, build_purchase_table
 from apps.merchandiser.quality.metric_tables import compute_gain_over_popularity, melt_metrics, pivot_metrics
+from apps.merchandiser.quality.quality_sections import METHOD_COLORS
 from apps.merchandiser.quality.trends import build_quality_chart
 from apps.merchandiser.table_columns import select_filled_columns
 from warehouse.spreadsheets import encode_csv
@@ -103,11 +104,12 @@ def test_describe_customer_with_missing_values() -> None:
             "favourite_category": None,
             "favourite_brand": float("nan"),
             "main_device": "unknown",
-        }
+        },
+        "EUR",
     )
     assert labels["First seen"] == "3 Jan 2026"
     assert labels["Items bought"] == "1,234"
-    assert labels["Spent"] == "98,765.43"
+    assert labels["Spent"] == "98,765.43 EUR"
     missing_values = {labels[name] for name in ("Last seen", "Favourite category", "Favourite brand", "Device")}
     assert missing_values == {"—"}
 
@@ -216,3 +218,13 @@ def test_quality_line_has_one_model_per_day() -> None:
     assert baseline_points["transform"] == [{"filter": "datum.is_on_line"}, {"filter": "(datum.series !== 'Models')"}]
     # Filled and hollow points have the colors of the legend.
     assert model_points["encoding"]["fill"]["scale"] == model_points["encoding"]["color"]["scale"]
+
+
+def test_model_is_brightest_in_dark_theme() -> None:
+    def compute_luma(color: str) -> float:
+        red, green, blue = bytes.fromhex(color[1:])
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    luma = {method: compute_luma(color) for method, color in METHOD_COLORS["dark"].items()}
+    assert max(luma, key=lambda method: luma[method]) == "This model"
+    assert luma["Best possible"] < luma["Popularity"]

@@ -161,7 +161,7 @@ def test_impressions_are_lists(add_days: AddDays, good_lists: Lists) -> None:
     ]
     products_by_session = defaultdict(list)
     for row in rows:
-        assert (row["placement"], row["recommendation_id"]) == ("customer", "")
+        assert (row["placement"], row["recommendation_id"]) == ("home", "")
         assert row["product_id"] == lists[row["user_id"]].product_ids[int(row["position"]) - 1]
         products_by_session[row["user_id"], row["session_id"], row["seen_at"]].append(row["product_id"])
     assert all(len(products) == 10 for products in products_by_session.values())

@@ -8,7 +8,7 @@ with measured as (
         impressions.user_id,
         impressions.session_id,
         impressions.product_id,
-        coalesce(impressions.placement, served.placement, lists.placement) as placement,
+        coalesce({{ declared_placement('impressions.placement') }}, served.placement, lists.placement) as placement,
         coalesce(
             {{ list_rank('served.product_ids', 'impressions.product_id') }},
             {{ list_rank('lists.product_ids', 'impressions.product_id') }},
