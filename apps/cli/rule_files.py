@@ -40,8 +40,8 @@ def _check_columns(file: Path, columns: Sequence[str]) -> None:
     for number, name in enumerate(columns):
         if name not in COLUMNS:
             raise RecomartError(
-                f"no rule added: {file}, line 1: unknown column '{name}'. Separated by commas, the columns are "
-                f"{', '.join(COLUMNS)}"
+                f"no rule added: {file}, line 1: unknown column '{name}'. The columns are {', '.join(COLUMNS)}, "
+                "separated by commas"
             )
         if name in columns[:number]:
             raise RecomartError(f"no rule added: {file}, line 1: column '{name}' is there twice. Remove one of them")

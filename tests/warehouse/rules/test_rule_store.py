@@ -32,7 +32,7 @@ def test_failed_write_changes_nothing(store: RuleStore, settings: Settings) -> N
     store.add([BOOST], "ann")
     settings.rules_file.with_suffix(".tmp").mkdir()
     with pytest.raises(RecomartError, match=r"cannot be written: .*\. Nothing was changed"):
-        store.add([PROMOTION, PROMOTION.model_copy(update={"value": "Best"})], "ann")
+        store.add([PROMOTION, BOOST], "ann")
     assert list(store.read_rules()) == ["r1"]
 
 
