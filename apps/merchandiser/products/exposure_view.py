@@ -12,7 +12,13 @@ from apps.merchandiser.exports import show_export_button
 from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
 from apps.merchandiser.prices import MISSING_TEXT, make_price_columns
 from apps.merchandiser.products.product_links import add_product_links, make_product_link_column
-from apps.merchandiser.table_columns import TABLE_HEIGHT, WRAPPED_ROW_HEIGHT, choose_table_height, make_count_column
+from apps.merchandiser.table_columns import (
+    TABLE_HEIGHT,
+    WRAPPED_ROW_HEIGHT,
+    choose_table_height,
+    choose_wrapped_height,
+    make_count_column,
+)
 from warehouse.publishing.product_queries import (
     ExposureKind,
     count_products_by_exposure,
@@ -168,7 +174,7 @@ def _show_products(copy: ServingCopy, view: str) -> None:
     st.dataframe(
         _convert_shares(add_product_links(rows, "product_id")),
         hide_index=True,
-        height=TABLE_HEIGHT,
+        height=min(TABLE_HEIGHT, choose_wrapped_height(len(rows))),
         row_height=WRAPPED_ROW_HEIGHT,
         alt=view,
         placeholder=MISSING_TEXT,
