@@ -198,6 +198,21 @@ def test_try_it_empty_list_is_explained(open_app: OpenApp, demo_copy: ServingCop
     assert not any("allow no more" in caption.value for caption in app.caption)
 
 
+def test_try_it_fallback_names_control_group(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    """Popular products do not take the place of the empty list of a control customer."""
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute(
+            "insert into marts.rec_experiments by name select 'lists' as experiment, 'control' as arm, "
+            "'none' as policy, 0.5 as share, date '2026-01-01' as starts_on, date '2026-01-01' as active_on"
+        )
+    publish(writable_warehouse, published_tables)
+    assert "except for customers to whom the experiment gives no" in read_texts(open_app("try_it", writable_warehouse))
+    assert "take the place of an empty list" in read_texts(open_app("try_it"))
+    assert "except for customers" not in read_texts(open_app("try_it"))
+
+
 def test_try_it_without_model(
     open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
 ) -> None:

@@ -82,3 +82,17 @@ def test_repeats_of_copy(tmp_path: Path, has_repeats: bool) -> None:
         shop_repeats = copy.get_shop_repeats()
         assert (shop_repeats is not None) == has_repeats
         assert shop_repeats is None or float(shop_repeats["repeat_share"]) == 0.25
+
+
+def test_bought_together_is_above_chance(tmp_path: Path) -> None:
+    settings = Settings(warehouse=tmp_path)
+    with open_writer(settings) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.rec_top_n as select 'run' as run_id, 'u' as user_id")
+        connection.execute(
+            "create table marts.rec_product_pairs as select * from (values ('a', 'b', 3, 1.0), ('a', 'c', 2, 1.5)) "
+            "as pairs (product_id, other_product_id, joint_order_count, lift)"
+        )
+    publish(settings, ["rec_top_n", "rec_product_pairs"])
+    with ServingCopy(settings) as copy:
+        assert list(copy.get_bought_together(["a"])["product_id"]) == ["c"]
