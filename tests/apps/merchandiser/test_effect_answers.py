@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from apps.merchandiser.effect_answers import answer_effect, answer_without_experiment, describe_arms, describe_result
-from apps.merchandiser.effect_sections import build_day_chart, build_metric_table, label_group
+from apps.merchandiser.effect_sections import build_day_chart, build_figure_table, build_metric_table, label_group
 from tests.sample_effect import create_effect_marts
 from warehouse.effect_report import EffectReport, read_effect
 
@@ -43,9 +43,7 @@ def test_answer_states_what_can_be_chance(report: EffectReport) -> None:
     assert answer.text.startswith("Not proven: customers with")
     assert answer.text.endswith("; this can still be chance (likely range -1.0% to +30.0%).")
     running = metrics[0].model_copy(update={"has_effect": False, "verdict": "no verdict before the end on 2026-03-12"})
-    assert answer_effect([running], arms).text.startswith(
-        "Not known yet: the experiment ends after 11 Mar 2026."
-    )
+    assert answer_effect([running], arms).text.startswith("Not known yet: the experiment ends after 11 Mar 2026.")
     without_lift = metrics[0].model_copy(update={"lift": None})
     assert answer_effect([without_lift], arms).text == "Not known: too few customers for the figure Conversion."
     mismatch = [arm.model_copy(update={"is_mismatch": True}) for arm in arms]
@@ -77,6 +75,9 @@ def test_labels_of_effect(report: EffectReport) -> None:
     assert describe_arms(report.get_arms("lists")).startswith("Lists from 2 Mar 2026 to 11 Mar 2026. personal: ")
     labels = [label_group("placement", "customer"), label_group("placement", "banner"), label_group("source", None)]
     assert labels == ["Home page", "banner", "Unknown"]
+    (total,) = report.recommendations["total"]
+    table = build_figure_table("source", [total.model_copy(update={"group": "model"}), total])
+    assert list(table["group"]) == ["Personal", "Unknown"]
 
 
 def test_day_chart_has_percent_axis(report: EffectReport) -> None:
