@@ -231,7 +231,7 @@ def build_figure_table(group: str, figures: Sequence[RecommendationFigures]) -> 
     elif group == "rank":
         names = pd.to_numeric(names).astype("Int64")
     else:
-        names = names.map(lambda name: label_group(group, name))
+        names = pd.Series([label_group(group, row.group) for row in figures], dtype=object)
     return table.assign(group=names, click_through_rate=100 * table["click_through_rate"].astype(float))
 
 

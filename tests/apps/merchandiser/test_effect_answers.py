@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from apps.merchandiser.effect_answers import answer_effect, answer_without_experiment, describe_arms, describe_result
-from apps.merchandiser.effect_sections import build_day_chart, build_metric_table, label_group
+from apps.merchandiser.effect_sections import build_day_chart, build_figure_table, build_metric_table, label_group
 from tests.sample_effect import create_effect_marts
 from warehouse.effect_report import EffectReport, read_effect
 
@@ -75,6 +75,9 @@ def test_labels_of_effect(report: EffectReport) -> None:
     assert describe_arms(report.get_arms("lists")).startswith("Lists from 2 Mar 2026 to 11 Mar 2026. personal: ")
     labels = [label_group("placement", "customer"), label_group("placement", "banner"), label_group("source", None)]
     assert labels == ["Home page", "banner", "Unknown"]
+    (total,) = report.recommendations["total"]
+    table = build_figure_table("source", [total.model_copy(update={"group": "model"}), total])
+    assert list(table["group"]) == ["Personal", "Unknown"]
 
 
 def test_day_chart_has_percent_axis(report: EffectReport) -> None:
