@@ -36,7 +36,8 @@ def test_quality_answers_first(open_app: OpenApp, demo_copy: ServingCopy) -> Non
     app = open_app("quality")
     assert not app.exception
     answers = [answer.value for answer in (*app.success, *app.warning, *app.error)]
-    assert escape_markdown(f"No: all {len(demo_copy.get_drift())} checks are normal.") in answers
+    week = f"of the week until {demo_copy.published.newest_row_at:%d %b %Y}"
+    assert escape_markdown(f"No: all {len(demo_copy.get_drift())} checks, {week}, are normal.") in answers
     assert not app.dataframe
 
 
