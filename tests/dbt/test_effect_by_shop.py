@@ -74,5 +74,5 @@ def test_shop_with_impressions(tmp_path: Path) -> None:
         ("1", 1, 0), ("2", 1, 1)
     ]  # fmt: skip
     assert [note.split(".")[0] for note in report.notes] == [
-        "The first measured impression is of 2026-03-02", "No experiment is declared"
+        "The first measured impression is of 2 Mar 2026", "No experiment is declared"
     ]  # fmt: skip

@@ -48,7 +48,7 @@ def test_effect_counts_days_of_both_bases(cli: RecomartCli, tmp_path: Path) -> N
     lines = [" ".join(line.split()[:3]) for line in days.splitlines() if line.strip().startswith("2026-")]
     assert lines[:3] == ["2026-03-02 1,100 inferred", "2026-03-03 0 inferred", "2026-03-03 1,100 measured"]
     assert len(lines) == 21
-    assert "The first measured impression is of 2026-03-03." in " ".join(result.stdout.split())
+    assert "The first measured impression is of 3 Mar 2026." in " ".join(result.stdout.split())
 
 
 def test_effect_as_json(cli: RecomartCli, folder: Path) -> None:
