@@ -87,7 +87,7 @@ VIEWS = {
     "history": View(CUSTOMER + "&view=History", "Table History"),
     "what changed": View(CUSTOMER + "&view=What+changed", "Table Changes of the list"),
     "why not": View(
-        CUSTOMER + "&view=Why+not%3F", "p00001", type_into("Why is this product not recommended?", "p00001")
+        CUSTOMER + "&view=Why+not%3F", "1 found", type_into("Why is this product not recommended?", "p00001")
     ),
     "unknown customer": View("/customers?customer=none", "has no customer"),
     "audiences": View("/customers?section=Audiences", "Table Customers of the audience"),
