@@ -110,7 +110,7 @@ class ChangeLog:
         return changes
 
     def repair(self) -> None:
-        """Create a missing file, and cut off a line without an end; readers in SQL need whole lines.
+        """Create a missing file, and end the last line or cut off half of one; readers in SQL need whole lines.
 
         Raises:
             WarehouseBusyError: Another process changes the file.

@@ -60,7 +60,7 @@ class RuleStore:
         return [*self.read_rules().values(), *self.read_removed_rules().values()]
 
     def repair(self) -> None:
-        """Create a missing file, and cut off the unfinished line of a killed process; dbt reads the file.
+        """Create a missing file, and end the last line or cut off half of one; dbt reads the file.
 
         Raises:
             WarehouseBusyError: Another process changes the file.
