@@ -112,7 +112,8 @@ class Settings(BaseSettings):
     """Port of Dagster's web pages when `make dev` starts Dagster."""
 
     serving_copies: int = Field(default=3, ge=1)
-    """Number of published copies to keep, including the newest."""
+    """Number of newest published copies to keep. With more than 1, the first copies of this week and of the last week
+    are kept as well, to compare lists with."""
 
     effect_depth: int = Field(default=10, ge=0)
     """Number of ranks of each published list in the log of recommendations (docs/operations/recommendation_log.md). A

@@ -89,6 +89,6 @@ def find_unexpected_files(settings: Settings) -> list[str]:
         },
         settings.models_dir: {run.run_id for run in runs},
         settings.datasets_dir: {DATASETS_LOCK, *(run.dataset_hash for run in runs)},
-        settings.serving_dir: {LOCK_FILE, POINTER_FILE, *copies[-settings.serving_copies :]},
+        settings.serving_dir: {LOCK_FILE, POINTER_FILE, copies[0], *copies[-settings.serving_copies :]},
     }
     return [str(path) for folder, names in expected.items() for path in folder.iterdir() if path.name not in names]

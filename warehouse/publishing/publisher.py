@@ -1,7 +1,6 @@
 """Publishing of versioned read-only copies of the marts, and of the pointer to the newest copy."""
 
 import logging
-import re
 import shutil
 from collections.abc import Callable, Container, Sequence
 from contextlib import closing, suppress
@@ -26,6 +25,7 @@ from warehouse.disk_full import raise_on_full_disk
 from warehouse.erasure.customer_tables import IS_USER_ROW
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
+from warehouse.publishing.kept_copies import delete_old_copies, get_copy_number
 from warehouse.publishing.list_log import is_list_log_due, write_list_log
 from warehouse.publishing.live_copy import POINTER_FILE, PublishedCopy, make_copy_error, read_pointer
 from warehouse.settings import Settings
@@ -165,7 +165,7 @@ def _publish_new_copy(settings: Settings, write_copy: WriteCopy) -> PublishedCop
     _delete_unfinished_copies(settings.serving_dir)
     # A warehouse that was made anew continues the numbers of the log, because they order the lists.
     named_paths = (*settings.serving_dir.glob("recomart-*.duckdb"), *settings.published_lists_dir.glob("*.parquet"))
-    number = 1 + max(map(_get_copy_number, named_paths), default=0)
+    number = 1 + max(map(get_copy_number, named_paths), default=0)
     copy = settings.serving_dir / f"recomart-{number:08}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
     unfinished = copy.with_suffix(".duckdb.tmp")
     try:
@@ -180,14 +180,8 @@ def _publish_new_copy(settings: Settings, write_copy: WriteCopy) -> PublishedCop
         {"published_at": datetime.now(UTC), **fields, "file": copy.name, "rows": rows, "sha256": sha256}
     )
     write_text_atomically(settings.serving_dir / POINTER_FILE, published.model_dump_json(indent=2) + "\n")
-    _delete_old_copies(settings.serving_dir, settings.serving_copies, live_copy=copy)
+    delete_old_copies(settings.serving_dir, settings.serving_copies, live_copy=copy)
     return published
-
-
-def _get_copy_number(path: Path) -> int:
-    """Return the number in the name of a copy; 0 for the copies of earlier versions of RecoMart."""
-    match = re.match(r"recomart-(\d{8})-", path.name)
-    return int(match[1]) if match else 0
 
 
 def _delete_unfinished_copies(folder: Path) -> None:
@@ -285,11 +279,3 @@ def _verify_copy(settings: Settings, path: Path, rows: dict[str, int]) -> None:
         for table, expected in rows.items():
             if (count := _count_rows(connection, table)) != expected:
                 raise RecomartError(f"{path}: table {table} has {count} rows instead of {expected}. Publish again")
-
-
-def _delete_old_copies(folder: Path, max_copies: int, live_copy: Path) -> None:
-    # The time in the name may come from a wrong clock, so it orders only copies without a number.
-    copies = sorted(folder.glob("recomart-*.duckdb"), key=lambda path: (_get_copy_number(path), path.name))
-    for old_copy in copies[:-max_copies]:
-        if old_copy != live_copy:
-            old_copy.unlink()

@@ -1,5 +1,8 @@
 """Views of one customer: what changed since an earlier list, and why a product is not recommended."""
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 import pandas as pd
 import streamlit as st
 
@@ -11,7 +14,7 @@ from apps.merchandiser.prices import MISSING_TEXT
 from apps.merchandiser.products.product_choice import choose_found_product
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
-from warehouse.publishing.earlier_copies import list_earlier_copies
+from warehouse.publishing.kept_copies import list_earlier_copies
 from warehouse.publishing.list_questions import compare_lists, explain_absence, find_exclusion_reasons
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
@@ -27,7 +30,7 @@ def show_changes(copy: ServingCopy, user_id: str) -> None:
     earlier_copies = list_earlier_copies(Settings(), copy.published)
     if not earlier_copies:
         st.info(
-            "There is no earlier version to compare with. RECOMART_SERVING_COPIES sets how many versions are kept.",
+            "There is no earlier version to compare with. The next publication makes this version an earlier one.",
             icon=":material/history:",
         )
         return
@@ -35,12 +38,20 @@ def show_changes(copy: ServingCopy, user_id: str) -> None:
         earlier = st.selectbox(
             "Compare with the version of",
             earlier_copies,
+            index=_find_week_old(earlier_copies, copy.published),
             format_func=lambda published: f"{published.published_at:%d %b %Y, %H:%M} UTC",
             key="compared_version",
             width=300,
         )
         n = st.slider("Ranks", 1, max(2, query_once(ServingCopy.get_max_list_length, copy)), 10, key="compared_n")
     _show_comparison(copy, earlier, user_id, n)
+
+
+def _find_week_old(earlier_copies: Sequence[PublishedCopy], live: PublishedCopy) -> int:
+    """Return the position of the version that was published closest to a week before the live one."""
+    week_ago = live.published_at - timedelta(days=7)
+    distances = [abs(earlier.published_at - week_ago) for earlier in earlier_copies]
+    return distances.index(min(distances))
 
 
 def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n: int) -> None:

@@ -7,7 +7,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from warehouse.publishing.earlier_copies import list_earlier_copies
+from warehouse.publishing.kept_copies import list_earlier_copies
 from warehouse.publishing.list_questions import compare_lists, explain_absence
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy

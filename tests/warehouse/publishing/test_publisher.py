@@ -4,6 +4,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 from tests.concurrent_readers import VERSION_COLUMNS, publish_version, run_readers
 from warehouse.database import open_writer
 from warehouse.errors import PublishedCopyError, RecomartError, WarehouseBusyError
+from warehouse.publishing.kept_copies import delete_old_copies
 from warehouse.publishing.live_copy import (
     POINTER_FILE,
     PublishedCopy,
@@ -78,7 +80,7 @@ def test_reader_keeps_its_copy(settings: Settings) -> None:
 def test_publish_keeps_last_copies(settings: Settings) -> None:
     files = [publish(settings, TABLES).file for _ in range(5)]
     copies = sorted(path.name for path in settings.serving_dir.glob("*.duckdb"))
-    assert copies == files[-settings.serving_copies :]
+    assert copies == [files[0], *files[-settings.serving_copies :]]
 
 
 @pytest.mark.parametrize("tables", [["rec_top_n", "no_such_table"], ["rec_popular_products"]])
@@ -96,7 +98,8 @@ def test_concurrent_publishes_wait(settings: Settings) -> None:
     files = sorted(copy.file for copy in copies)
     assert len(set(files)) == 8
     assert read_pointer(settings).file == files[-1]
-    assert sorted(path.name for path in settings.serving_dir.glob("*.duckdb")) == files[-settings.serving_copies :]
+    copies = sorted(path.name for path in settings.serving_dir.glob("*.duckdb"))
+    assert copies == [files[0], *files[-settings.serving_copies :]]
 
 
 def test_publish_wait_times_out(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
@@ -149,14 +152,27 @@ def test_copies_of_wrong_clock_are_deleted(settings: Settings) -> None:
     assert sorted(path.name for path in settings.serving_dir.glob("*.duckdb")) == sorted(published)
 
 
+def test_publish_keeps_first_of_weeks(tmp_path: Path) -> None:
+    """With a publication a day, the first copy of this week and of the last week are kept beside the newest ones."""
+    days = [datetime(2026, 3, 2, 5, tzinfo=UTC) + timedelta(days=number) for number in range(20)]
+    for number, day in enumerate(days, start=1):
+        copy = tmp_path / f"recomart-{number:08}-{day:%Y%m%dT%H%M%S%fZ}.duckdb"
+        copy.touch()
+        delete_old_copies(tmp_path, 3, live_copy=copy)
+    kept_days = [path.name[18:26] for path in sorted(tmp_path.iterdir())]
+    assert kept_days == ["20260309", "20260316", "20260319", "20260320", "20260321"]
+    delete_old_copies(tmp_path, 1, live_copy=copy)
+    assert list(tmp_path.iterdir()) == [copy]
+
+
 def test_open_live_copy_retries_newer_copy(settings: Settings) -> None:
     """A reader gets the next copy if its copy is deleted before it is open."""
     first = publish(settings, TABLES)
 
     def publish_before_open(published: PublishedCopy) -> duckdb.DuckDBPyConnection:
         if published == first:
-            for _ in range(settings.serving_copies):
-                publish(settings, TABLES)
+            (settings.serving_dir / first.file).unlink()
+            publish(settings, TABLES)
         return open_copy(settings, published)
 
     with closing(open_live_copy(settings, publish_before_open)) as connection:
