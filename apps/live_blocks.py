@@ -30,7 +30,7 @@ class LiveBlocks:
     def get_products(self) -> frozenset[str]:
         """Return the blocked products; the rules store is read again when it has changed or a day has begun.
 
-        When the store is damaged, the blocks of before stay, and a warning is logged.
+        When the store is damaged, the blocks of before and those of its undamaged lines act, and a warning is logged.
         """
         today = get_today()
         try:
@@ -40,21 +40,22 @@ class LiveBlocks:
             version = (0, 0, today)
         if version != self._version:
             try:
-                self._rules = self._find_rules(today)
-                self._products = frozenset(self._rules)
+                self._rules = self._find_rules(self._read_rules(), today)
                 self._has_problem = False
             except RecomartError as error:
-                LOG.warning("new blocks are not followed: %s", error)
+                LOG.warning("some blocks may not be followed: %s", error)
+                self._rules |= self._find_rules(self._store.read_undamaged_rules(), today)
                 self._has_problem = True
+            self._products = frozenset(self._rules)
             self._version = version
         return self._products
 
     def describe_problem(self) -> str | None:
-        """Return why new blocks are not followed; None if they are."""
+        """Return why some blocks may not be followed; None if all are."""
         self.get_products()
         if not self._has_problem:
             return None
-        return f"{self._file.name} is damaged or missing, so new blocks of products are not followed. Restore it"
+        return f"{self._file.name} is damaged or missing, so some blocks may not be followed. Restore it"
 
     def get_rules(self) -> dict[str, StoredRule]:
         """Return the blocked products, each with the oldest rule that blocks it."""
@@ -76,11 +77,14 @@ class LiveBlocks:
         kept = recommendations[~recommendations["product_id"].isin(blocked_products)]
         return kept.assign(rank=range(1, len(kept) + 1))
 
-    def _find_rules(self, today: date) -> dict[str, StoredRule]:
+    def _read_rules(self) -> dict[str, StoredRule]:
         if not self._file.exists() and read_applied_changes(self._copy):
             raise RecomartError(f"{self._file} is missing, although the published lists follow its rules. Restore it")
+        return self._store.read_rules()
+
+    def _find_rules(self, stored_rules: dict[str, StoredRule], today: date) -> dict[str, StoredRule]:
         rules: dict[str, StoredRule] = {}
-        for stored in self._store.read_rules().values():
+        for stored in stored_rules.values():
             if is_immediate_block(stored.rule) and is_active(stored.rule, today):
                 for product in find_rule_products(self._copy, stored.rule):
                     rules.setdefault(product, stored)

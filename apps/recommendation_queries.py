@@ -81,7 +81,7 @@ class RecommendationQueries:
         return {product_id: position for position, product_id in enumerate(self.serving_copy.get_popularity_ranking())}
 
     def describe_problem(self) -> str | None:
-        """Return why the lists do not follow new blocks of products; None if they do."""
+        """Return why the lists may not follow some blocks of products; None if they follow all."""
         return self._live_blocks.describe_problem()
 
     def recommend_for_customer(self, user_id: str, n: int) -> RecommendationList:

@@ -72,6 +72,15 @@ class ChangeLog:
             changes.append(self._parse_line(len(lines) + 1, rest))
         return changes
 
+    def read_undamaged(self) -> list[Change]:
+        """Return the changes of the lines that can be read, oldest first; none if the file cannot be read."""
+        changes = []
+        with suppress(OSError):
+            for number, line in enumerate(self._file.read_bytes().split(b"\n"), start=1):
+                with suppress(RecomartError):
+                    changes.append(self._parse_line(number, line))
+        return changes
+
     def _parse_line(self, number: int, line: bytes) -> Change:
         try:
             change = Change.model_validate_json(line)

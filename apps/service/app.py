@@ -106,7 +106,7 @@ async def get_health(queries: Queries, log: Log, request: Request) -> Health:
 
     The status is 503 until a published copy is open.
     """
-    problem = request.app.state.follower.problem or queries.describe_problem()
+    problem = request.app.state.follower.problem
     return Health(
         status="degraded" if problem else "ok",
         version=Version.from_queries(queries),

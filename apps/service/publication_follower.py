@@ -83,8 +83,10 @@ class PublicationFollower:
 
     @property
     def problem(self) -> str | None:
-        """Why the newest version cannot be used completely, in words for clients; None when it can."""
-        return self._problem.public_reason if self._problem else None
+        """Why the newest version or the rules cannot be used completely, in words for clients; None when they can."""
+        if self._problem:
+            return self._problem.public_reason
+        return None if self._queries is None else self._queries.describe_problem()
 
     def report_read_failure(self, error: RecomartError) -> None:
         """Record that a request could not read the open version; it is verified and opened again after the delay."""

@@ -305,8 +305,8 @@ class Health(ServiceSchema):
     status: Literal["ok", "degraded"]
     """`degraded` when the copy or the model of the latest publication cannot be opened. Then the service uses the
     previous version. If the service has started since, it uses the latest copy without a model: published lists work,
-    requests that need the model fail. Also when the file of the merchandising rules is damaged or missing: new blocks
-    of products are then not followed."""
+    requests that need the model fail. Also when the file of the merchandising rules is damaged or missing: then
+    only the blocks of its undamaged lines and those from before act."""
 
     version: Version
     """The published version."""

@@ -57,7 +57,7 @@ class ServiceMetrics:
         )
         self._degraded = Gauge(
             "recomart_degraded",
-            "1 if the newest publication cannot be used completely, else 0.",
+            "1 if the newest publication or the merchandising rules cannot be used completely, else 0.",
             registry=self._registry,
         )
         self._registry.register(LogCollector(log))

@@ -1,6 +1,7 @@
 """The store of the merchandising rules: one file in the warehouse folder with all changes, which dbt reads."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -37,6 +38,16 @@ class RuleStore:
             RecomartError: The file is damaged.
         """
         return self._parse_rules(self._log.read())
+
+    def read_undamaged_rules(self) -> dict[str, StoredRule]:
+        """Return the rules of the lines of a damaged file that can be read, by id, oldest first."""
+        rules: dict[str, StoredRule] = {}
+        for change in self._log.read_undamaged():
+            if change.after is None:
+                rules.pop(change.entry_id, None)
+            with suppress(RecomartError):
+                rules |= self._parse_rules([change])
+        return rules
 
     def read_removed_rules(self) -> dict[str, StoredRule]:
         """Return the rules whose addition was undone, by id, oldest first; another undo restores them.

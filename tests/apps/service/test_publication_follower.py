@@ -285,3 +285,14 @@ def test_later_read_failure_degrades_service(
             file.write(content)
         wait_until(lambda: service.get("/health").json()["status"] == "ok")
         assert service.get("/customers/u00054/explanations/p00001").status_code == 200
+
+
+def test_damaged_rules_degrade_service(writable_shop: Settings, publish_again: Publish) -> None:
+    publish_again()
+    writable_shop.rules_file.write_text("no change\n")
+    with run_service(writable_shop) as service:
+        health = service.get("/health").json()
+        assert health["status"] == "degraded"
+        assert "merchandising_rules.jsonl is damaged or missing" in health["problem"]
+        assert "recomart_degraded 1.0" in service.get("/metrics").text
+        assert service.get("/customers/u00054/recommendations").status_code == 200
