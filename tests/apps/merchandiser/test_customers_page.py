@@ -26,6 +26,11 @@ HOSTILE_TEXTS = (
     "\u202eright to left",
     "x" * 500,
 )
+PUBLISHED_HOSTILE_TEXTS = (
+    *HOSTILE_TEXTS[:3],
+    *(pytest.param(text, marks=pytest.mark.slow) for text in HOSTILE_TEXTS[3:]),
+)
+"""For tests that publish the text; the slow tests have those that no part of a page could run."""
 
 
 def get_table(app: AppTest, column: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from apps.merchandiser.products.exposure_view import SECTION, make_list_params
 from apps.merchandiser.products.product_view import build_week_chart
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
-from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
+from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from warehouse.publishing import product_queries
 from warehouse.publishing.product_queries import ExposureKind
 from warehouse.publishing.publisher import publish
@@ -148,7 +148,7 @@ def test_products_unknown_product_is_said(open_app: OpenApp) -> None:
     assert "<script>" not in app.warning[0].value
 
 
-@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+@pytest.mark.parametrize("text", PUBLISHED_HOSTILE_TEXTS)
 def test_products_hostile_name_is_text(
     open_app: OpenApp,
     writable_warehouse: Settings,

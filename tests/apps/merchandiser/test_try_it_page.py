@@ -13,7 +13,7 @@ from apps.merchandiser.placements.basket_picker import MAX_BASKET_PRODUCTS
 from apps.merchandiser.placements.placement_picker import PLACEMENT_TITLES
 from apps.recommendation_queries import RecommendationQueries
 from tests.apps.conftest import OpenApp
-from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
+from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from tests.apps.merchandiser.test_products_page import change_product
 from warehouse.publishing.placement_queries import get_placement, list_categories, list_placements
 from warehouse.publishing.product_queries import search_products
@@ -227,7 +227,7 @@ def test_try_it_without_model(
     assert show_product_ids(open_app("try_it", writable_warehouse, placement="product_page", product=product_id))
 
 
-@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+@pytest.mark.parametrize("text", PUBLISHED_HOSTILE_TEXTS)
 def test_try_it_hostile_name_is_text(
     open_app: OpenApp,
     writable_warehouse: Settings,

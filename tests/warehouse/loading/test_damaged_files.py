@@ -36,7 +36,7 @@ from tests.warehouse.loading.file_damage import (
 )
 from warehouse.loading.loader import load
 
-FILES_PER_KIND = [40, pytest.param(120, marks=pytest.mark.slow)]
+FILES_PER_KIND = [20, pytest.param(120, marks=pytest.mark.slow)]
 
 MAKERS: dict[str, Callable[[random.Random], GeneratedFile]] = {
     "events": make_json_lines_file,
@@ -264,7 +264,7 @@ def test_load_accounts_for_damaged_lines(shop: Shop, kind: str, file_count: int)
     assert shop.read_contents() == previous_contents
 
 
-@pytest.mark.parametrize("file_count", [20, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("file_count", [10, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", MAKERS)
 def test_load_reads_all_file_formats(shop: Shop, kind: str, file_count: int) -> None:
     shop.declare(**FEEDS)

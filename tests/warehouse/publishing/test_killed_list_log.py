@@ -106,7 +106,7 @@ def find_list_changes(state: dict[str, list[list[str]]]) -> dict[str, list[list[
     return changes
 
 
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 13])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 29])
 def test_killed_publications_log_lists_once(tmp_path: Path, step: int) -> None:
     settings = Settings(warehouse=tmp_path)
     settings.landing_dir.mkdir()

@@ -191,13 +191,13 @@ def test_readers_never_see_mixed_versions(tmp_path: Path) -> None:
             connection.execute(f"insert into marts.{table} values ('u1', 1, 'run', null)")
     published = {publish_version(settings, "first").file: "first"}
     with run_readers(settings, 2, "u1", tmp_path / "stop") as results:
-        for number in range(20):
+        for number in range(10):
             published[publish_version(settings, str(number)).file] = str(number)
     for result in results:
         assert result.versions <= published.items()
-        assert (max(published), "19") in result.versions
+        assert (max(published), "9") in result.versions
     # A reader that keeps a copy open can miss many versions.
-    assert len(set.union(*(result.versions for result in results))) > 3
+    assert len(set.union(*(result.versions for result in results))) > 2
 
 
 def test_open_copy_uses_resource_limits(settings: Settings) -> None:
