@@ -1,5 +1,6 @@
 """The store of the merchandising rules: one file in the warehouse folder with all changes, which dbt reads."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -92,10 +93,11 @@ class RuleStore:
 
         def make_changes(changes: list[Change]) -> list[EntryChange]:
             stored = self._parse_rules(changes)
-            count = len({change.entry_id for change in changes})
+            # An edited file can have gaps: the number of rules plus one can be the id of a rule.
+            newest_number = max((_get_number(change.entry_id) for change in changes), default=0)
             others = {rule_id: entry.rule for rule_id, entry in stored.items()}
             additions = []
-            for number, rule in enumerate(rules, start=count + 1):
+            for number, rule in enumerate(rules, start=newest_number + 1):
                 check_contradictions(rule, others)
                 others[f"r{number}"] = rule
                 additions.append(EntryChange("add", f"r{number}", _dump(rule), why))
@@ -253,6 +255,12 @@ def _get_group(rule: Rule) -> tuple[str, str]:
 
 def _get_selection(rule: Rule) -> tuple[str, str]:
     return rule.scope, (rule.value or "").lower()
+
+
+def _get_number(rule_id: str) -> int:
+    """Return the number of an id like r12; 0 for other ids, which an edited file can have."""
+    match = re.fullmatch("r([0-9]+)", rule_id)
+    return int(match[1]) if match else 0
 
 
 def _dump(rule: Rule) -> dict[str, Any]:

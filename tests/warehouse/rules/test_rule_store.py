@@ -70,6 +70,16 @@ def test_undo_of_addition_removes_rule(store: RuleStore) -> None:
     assert new.rule_id == "r3"
 
 
+def test_new_id_is_above_all_ids(store: RuleStore, settings: Settings) -> None:
+    """Also after an edit of the file that left a gap, or an id of another form."""
+    store.add([BOOST, PROMOTION], "ann")
+    content = settings.rules_file.read_bytes()
+    settings.rules_file.write_bytes(content.replace(b'"r1"', b'"r7"').replace(b'"r2"', b'"spring"'))
+    (new,) = store.add([BOOST.model_copy(update={"value": "Other"})], "ann")
+    assert new.rule_id == "r8"
+    assert list(store.read_rules()) == ["r7", "spring", "r8"]
+
+
 def test_contradicting_rules_are_refused(store: RuleStore) -> None:
     """Nothing of an addition is saved, not even the rules without a contradiction."""
     store.add([PROMOTION.model_copy(update={"valid_until": TODAY + timedelta(days=7)})], "ann")
