@@ -1,7 +1,7 @@
 """The store of the merchandising rules: one file in the warehouse folder with all changes, which dbt reads."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from warehouse.change_log import Change, ChangeLog, EntryChange, read_entries
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
-from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule
+from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule, RuleFieldError, parse_rule
 from warehouse.settings import Settings
 
 
@@ -270,6 +270,22 @@ def _dump(rule: Rule) -> dict[str, Any]:
 def get_today() -> date:
     """Return the present day (UTC), by which rules start and end."""
     return datetime.now(UTC).date()
+
+
+def parse_new_rule(fields: Mapping[str, object], location: str) -> Rule:
+    """Return a rule that a person wants to add.
+
+    Raises:
+        RuleFieldError: A field is wrong, or the last day is over; the message begins with the location.
+    """
+    rule, today = parse_rule(fields, location), get_today()
+    if has_ended(rule, today):
+        raise RuleFieldError(
+            location,
+            "last_day",
+            f"{rule.last_day} is before today, {today} (UTC): the rule would never act. Choose today or a later day",
+        )
+    return rule
 
 
 def has_ended(rule: Rule, today: date) -> bool:
