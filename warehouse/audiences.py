@@ -77,15 +77,28 @@ class AudienceStore:
                 ) from error
         return sorted(audiences, key=lambda saved: saved.name.casefold())
 
-    def save(self, user: str, name: str, audience: Audience) -> None:
-        """Save an audience under a name; an earlier audience of this name is replaced.
+    def save(self, user: str, name: str, audience: Audience, *, replaced_user: str | None = None) -> None:
+        """Save an audience under a name; an earlier audience that the same person saved under it is replaced.
+
+        `replaced_user` is the other person, if any, whose audience may be replaced as well.
 
         Raises:
-            RecomartError: The name or the user is empty or too long, or the file is damaged.
+            RecomartError: The name or the user is empty or too long, another person saved an audience under the name,
+                or the file is damaged.
         """
         name = _check_name(name, "the name of the audience")
-        change = EntryChange("save", name, audience.model_dump(mode="json", exclude_none=True))
-        self._log.update(_check_name(user, "the name of the person"), lambda _: [change])
+        user = _check_name(user, "the name of the person")
+
+        def make_changes(changes: list[Change]) -> list[EntryChange]:
+            newest = read_entries(changes).get(name)
+            if newest is not None and newest.user not in (user, replaced_user):
+                raise RecomartError(
+                    f"audience '{name}' not saved: {newest.user} saved one under this name on "
+                    f"{newest.changed_at:%Y-%m-%d}. Choose another name, or confirm that yours replaces it"
+                )
+            return [EntryChange("save", name, audience.model_dump(mode="json", exclude_none=True))]
+
+        self._log.update(user, make_changes)
 
     def delete(self, user: str, name: str) -> None:
         """Delete a saved audience; its history stays in the file.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import RecomartError
-from warehouse.rules.rule import Rule, end_after, parse_rule
+from warehouse.rules.rule import Rule, end_after
+from warehouse.rules.rule_store import parse_new_rule
 
 OTHER_FIELDS = ("valid_from", "valid_until", "is_stopped")
 """Fields of a rule that a file does not have under their names."""
@@ -59,4 +60,4 @@ def _parse_row(file: Path, line: int, row: dict[str | None, Any]) -> tuple[int, 
         fields["valid_until"] = last_day and end_after(date.fromisoformat(last_day), location)
     except ValueError as error:
         raise RecomartError(f"{location}: {error}. Write days like 2026-01-31") from error
-    return line, parse_rule(fields, location)
+    return line, parse_new_rule(fields, location)

@@ -17,9 +17,9 @@ from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.published_rules import check_rule_values, read_applied_changes
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule import Rule, RuleKind, RuleScope, end_after, parse_rule
+from warehouse.rules.rule import Rule, RuleKind, RuleScope, end_after
 from warehouse.rules.rule_overview import describe_changes, describe_rules
-from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
+from warehouse.rules.rule_store import RuleStore, StoredRule, get_today, parse_new_rule
 from warehouse.settings import Settings
 
 app = typer.Typer(help="Add, submit, stop, undo and list merchandising rules, and build the lists by them.")
@@ -85,7 +85,7 @@ def add(
 ) -> None:
     """Add a rule, or all rules of a CSV file; all or none.
 
-    Example: `recomart rules add boost --brand acme --factor 2 --last-day 2026-01-31 --why "winter campaign"`.
+    Example: `recomart rules add boost --brand acme --factor 2 --last-day 2030-01-31 --why "winter campaign"`.
     """
     settings = load_settings(warehouse=warehouse)
     if file is not None:
@@ -120,7 +120,7 @@ def add(
             "valid_until": last_day and end_after(last_day.date(), "no rule added"),
             "reason": why, "is_draft": is_draft,
         }  # fmt: skip
-        rules_by_location = {"": parse_rule(fields, "no rule added")}
+        rules_by_location = {"": parse_new_rule(fields, "no rule added")}
     _check_values(settings, rules_by_location)
     rules = list(rules_by_location.values())
     if is_preview:

@@ -19,11 +19,22 @@ def store(tmp_path: Path) -> AudienceStore:
 def test_saved_audience_is_listed(store: AudienceStore, tmp_path: Path) -> None:
     assert store.list_audiences() == []
     store.save("ann", " Audio  lovers ", Audience(favourite_category="audio", min_spend=500))
-    store.save("bob", "Audio lovers", Audience(favourite_category="audio", min_spend=400))
+    store.save("ann", "Audio lovers", Audience(favourite_category="audio", min_spend=400))
     (saved,) = store.list_audiences()
-    assert (saved.name, saved.audience.min_spend, saved.change.user) == ("Audio lovers", 400, "bob")
+    assert (saved.name, saved.audience.min_spend, saved.change.user) == ("Audio lovers", 400, "ann")
     assert saved.change.before == {"favourite_category": "audio", "min_spend": 500.0}
     assert len((tmp_path / "audiences.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_audience_of_other_person_is_kept(store: AudienceStore) -> None:
+    """Only a confirmation that names the person replaces it."""
+    store.save("ann", "a", Audience(min_orders=2))
+    for replaced_user in (None, "eve"):
+        with pytest.raises(RecomartError, match=r"'a' not saved: ann saved one under this name on \d{4}-\d\d-\d\d\. "):
+            store.save("bob", " a ", Audience(min_orders=3), replaced_user=replaced_user)
+    store.save("bob", "a", Audience(min_orders=3), replaced_user="ann")
+    (saved,) = store.list_audiences()
+    assert (saved.audience.min_orders, saved.change.user) == (3, "bob")
 
 
 def test_deleted_audience_keeps_history(store: AudienceStore, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The store of the merchandising rules: one file in the warehouse folder with all changes, which dbt reads."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from warehouse.change_log import Change, ChangeLog, EntryChange, read_entries
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
-from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule
+from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule, RuleFieldError, parse_rule
 from warehouse.settings import Settings
 
 
@@ -103,10 +104,11 @@ class RuleStore:
 
         def make_changes(changes: list[Change]) -> list[EntryChange]:
             stored = self._parse_rules(changes)
-            count = len({change.entry_id for change in changes})
+            # An edited file can have gaps: the number of rules plus one can be the id of a rule.
+            newest_number = max((_get_number(change.entry_id) for change in changes), default=0)
             others = {rule_id: entry.rule for rule_id, entry in stored.items()}
             additions = []
-            for number, rule in enumerate(rules, start=count + 1):
+            for number, rule in enumerate(rules, start=newest_number + 1):
                 check_contradictions(rule, others)
                 others[f"r{number}"] = rule
                 additions.append(EntryChange("add", f"r{number}", _dump(rule), why))
@@ -266,6 +268,12 @@ def _get_selection(rule: Rule) -> tuple[str, str]:
     return rule.scope, (rule.value or "").lower()
 
 
+def _get_number(rule_id: str) -> int:
+    """Return the number of an id like r12; 0 for other ids, which an edited file can have."""
+    match = re.fullmatch("r([0-9]+)", rule_id)
+    return int(match[1]) if match else 0
+
+
 def _dump(rule: Rule) -> dict[str, Any]:
     return rule.model_dump(mode="json", exclude_defaults=True)
 
@@ -273,6 +281,22 @@ def _dump(rule: Rule) -> dict[str, Any]:
 def get_today() -> date:
     """Return the present day (UTC), by which rules start and end."""
     return datetime.now(UTC).date()
+
+
+def parse_new_rule(fields: Mapping[str, object], location: str) -> Rule:
+    """Return a rule that a person wants to add.
+
+    Raises:
+        RuleFieldError: A field is wrong, or the last day is over; the message begins with the location.
+    """
+    rule, today = parse_rule(fields, location), get_today()
+    if has_ended(rule, today):
+        raise RuleFieldError(
+            location,
+            "last_day",
+            f"{rule.last_day} is before today, {today} (UTC): the rule would never act. Choose today or a later day",
+        )
+    return rule
 
 
 def has_ended(rule: Rule, today: date) -> bool:

@@ -142,10 +142,15 @@ def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], au
     """Show the fields that save the conditions under a name, or delete a saved audience."""
     st.subheader("Save this audience", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name", key="audience_name", max_chars=MAX_NAME_LENGTH, width=240).strip()
+        name = " ".join(st.text_input("Name", key="audience_name", max_chars=MAX_NAME_LENGTH, width=240).split())
         user = ask_user_name()
+        replaced_user = _ask_replacement(saved_audiences, name, user)
         if st.button("Save", key="audience_save", icon=":material/save:", disabled=not (name and user)):
-            _change(lambda: store.save(user, name, audience), name, f"Saved: audience “{name}”.")
+            _change(
+                lambda: store.save(user, name, audience, replaced_user=replaced_user),
+                name,
+                f"Saved: audience “{name}”.",
+            )
         opened_name = str(st.session_state.get("saved_audience") or "")
         if any(saved.name == opened_name for saved in saved_audiences):
             label = f"Delete “{escape_markdown(shorten_text(opened_name, 40))}”"
@@ -153,6 +158,16 @@ def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], au
                 _change(lambda: store.delete(user, opened_name), None, f"Deleted: audience “{opened_name}”.")
     if not (name and user):
         st.caption("Type a name for the audience and your own name.")
+
+
+def _ask_replacement(saved_audiences: list[SavedAudience], name: str, user: str) -> str | None:
+    """Return the other person whose audience of this name the person agrees to replace; None without one."""
+    other = next((saved.change.user for saved in saved_audiences if saved.name == name), user)
+    if not user or other == user:
+        return None
+    label = f"Replace the audience of {escape_markdown(shorten_text(other, 40))}"
+    # A key for each name and person, because a tick holds for one audience only.
+    return other if st.checkbox(label, key=f"audience_replace_{name}_{other}") else None
 
 
 def _change(change: Callable[[], None], selected_name: str | None, message: str) -> None:

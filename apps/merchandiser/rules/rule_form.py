@@ -24,8 +24,8 @@ from warehouse.rules.rule import (
     RuleFieldError,
     end_after,
     list_selections,
-    parse_rule,
 )
+from warehouse.rules.rule_store import parse_new_rule
 
 FIELD_WIDTH = 260
 FORM_KEY_PREFIX = "rule_form_"
@@ -91,7 +91,7 @@ def _make_rule(copy: ServingCopy, fields: dict[str, Any], selection: ProductSele
     if fields.get("value") is None and not selection.is_for_others and selection.scope in SCOPES_WITH_VALUE:
         return None, [f"{FIELD_LABELS[selection.scope]}: it is missing. Choose one"]
     try:
-        rule = parse_rule(fields, "rule")
+        rule = parse_new_rule(fields, "rule")
         check_rule_values(copy, rule)
     except RuleFieldError as error:
         return None, [f"{FIELD_LABELS.get(error.field, error.field)}: {error.problem}. Correct the field"]

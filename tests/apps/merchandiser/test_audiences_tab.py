@@ -132,6 +132,27 @@ def test_save_open_and_delete(open_app: OpenApp, writable_warehouse: Settings, p
     assert other.text_input(key="audience_min_spend").value == "12.5"
 
 
+def test_replacement_needs_confirmation(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    publish(writable_warehouse, published_tables)
+    store = AudienceStore(writable_warehouse)
+    store.save("ann", "big", Audience(min_spend=100))
+    app = open_app("customers", writable_warehouse, **SECTION)
+    app.text_input(key="audience_name").set_value("big")
+    app.text_input(key="user_name").set_value("bob").run()
+    app.button(key="audience_save").click().run()
+    assert escape_markdown("audience 'big' not saved: ann saved one under this name on ") in app.error[0].value
+    assert store.list_audiences()[0].change.user == "ann"
+    assert app.checkbox[0].label == "Replace the audience of ann"
+    app.checkbox[0].check().run()
+    app.button(key="audience_save").click().run()
+    assert not app.exception
+    assert not app.error
+    assert not app.checkbox
+    assert store.list_audiences()[0].change.user == "bob"
+
+
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [

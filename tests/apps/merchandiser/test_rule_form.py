@@ -111,6 +111,15 @@ def test_last_day_before_first_day_is_named(open_editor: OpenEditor, demo_copy: 
     assert "it is before the first day" in app.error[0].value
 
 
+def test_last_day_before_today_is_named(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, "block", 1)
+    fill_fields(app, demo_copy)
+    app.date_input(key="rule_form_0_last_day").set_value(date(2020, 1, 1))
+    app.button(key="rule_preview").click().run()
+    assert escape_markdown("2020-01-01 is before today") in app.error[0].value
+
+
 def test_link_to_form_has_product(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
     product_id = str(search_products(demo_copy, "", 1)["product_id"].iloc[0])
     app = open_editor(**NEW_RULE, rule_product=product_id)

@@ -1,6 +1,7 @@
 """The rules store: rules are added, submitted, stopped and undone, and every change stays in the history."""
 
 import multiprocessing
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from warehouse.errors import RecomartError
 from warehouse.rules.rule import Rule, parse_rule
 from warehouse.rules.rule_states import get_rule_state
-from warehouse.rules.rule_store import RuleStore, get_today
+from warehouse.rules.rule_store import RuleStore, get_today, parse_new_rule
 from warehouse.settings import Settings
 
 TODAY = get_today()
@@ -68,6 +69,16 @@ def test_undo_of_addition_removes_rule(store: RuleStore) -> None:
     assert restored.rule == BOOST
     (new,) = store.add([BOOST], "ann")
     assert new.rule_id == "r3"
+
+
+def test_new_id_is_above_all_ids(store: RuleStore, settings: Settings) -> None:
+    """Also after an edit of the file that left a gap, or an id of another form."""
+    store.add([BOOST, PROMOTION], "ann")
+    content = settings.rules_file.read_bytes()
+    settings.rules_file.write_bytes(content.replace(b'"r1"', b'"r7"').replace(b'"r2"', b'"spring"'))
+    (new,) = store.add([BOOST.model_copy(update={"value": "Other"})], "ann")
+    assert new.rule_id == "r8"
+    assert list(store.read_rules()) == ["r7", "spring", "r8"]
 
 
 def test_contradicting_rules_are_refused(store: RuleStore) -> None:
@@ -137,6 +148,15 @@ def test_wrong_rules_are_refused(fields: dict[str, Any], message: str) -> None:
         parse_rule(fields, "no rule added")
     assert str(raised.value).startswith("no rule added: ")
     assert message in str(raised.value)
+
+
+def test_new_rule_can_end_today() -> None:
+    """A new rule whose last day is over would never act."""
+    fields = {"kind": "block", "scope": "brand", "value": "a"}
+    parse_new_rule({**fields, "valid_until": TODAY + timedelta(days=1)}, "no rule added")
+    message = f"no rule added: last_day: {TODAY - timedelta(days=1)} is before today, {TODAY} "
+    with pytest.raises(RecomartError, match=re.escape(message)):
+        parse_new_rule({**fields, "valid_until": TODAY}, "no rule added")
 
 
 def test_value_keeps_inner_blanks() -> None:
