@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from warehouse.errors import RecomartError
 from warehouse.locks import exclusive_lock
 
+MAX_CHANGE_TEXT_LENGTH = 500
+"""Maximum number of characters of a person's name and of a reason."""
+
 
 class Change(BaseModel):
     """One line of a change log."""
@@ -104,14 +107,16 @@ class ChangeLog:
 
         Raises:
             WarehouseBusyError: Another process changes the file.
-            RecomartError: A line is damaged, or the file cannot be written.
+            RecomartError: The name or a reason is too long, a line is damaged, or the file cannot be written.
         """
+        _check_length("name of the person", user)
         with self._lock():
             earlier_changes = self.read()
             states = {change.entry_id: change.after for change in earlier_changes}
             changed_at = datetime.now(UTC)
             changes = []
             for number, new in enumerate(make_changes(earlier_changes), start=len(earlier_changes) + 1):
+                _check_length("reason", new.why or "")
                 before, states[new.entry_id] = states.get(new.entry_id), new.after
                 changes.append(Change(number=number, changed_at=changed_at, user=user, before=before, **new._asdict()))
             if changes:
@@ -150,6 +155,13 @@ class ChangeLog:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(self._file)
+
+
+def _check_length(what: str, text: str) -> None:
+    if len(text) > MAX_CHANGE_TEXT_LENGTH:
+        raise RecomartError(
+            f"nothing changed: the {what} has {len(text):,} characters. Write at most {MAX_CHANGE_TEXT_LENGTH}"
+        )
 
 
 def read_entries(changes: Sequence[Change]) -> dict[str, Change]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from warehouse.change_log import Change, ChangeLog, EntryChange, read_entries
+from warehouse.change_log import MAX_CHANGE_TEXT_LENGTH, Change, ChangeLog, EntryChange, read_entries
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
 from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule, RuleFieldError, parse_rule
@@ -287,7 +287,8 @@ def parse_new_rule(fields: Mapping[str, object], location: str) -> Rule:
     """Return a rule that a person wants to add.
 
     Raises:
-        RuleFieldError: A field is wrong, or the last day is over; the message begins with the location.
+        RuleFieldError: A field is wrong, the last day is over, or the reason is too long; the message begins with the
+            location.
     """
     rule, today = parse_rule(fields, location), get_today()
     if has_ended(rule, today):
@@ -296,6 +297,9 @@ def parse_new_rule(fields: Mapping[str, object], location: str) -> Rule:
             "last_day",
             f"{rule.last_day} is before today, {today} (UTC): the rule would never act. Choose today or a later day",
         )
+    if len(rule.reason or "") > MAX_CHANGE_TEXT_LENGTH:
+        problem = f"it has {len(rule.reason or ''):,} characters, and at most {MAX_CHANGE_TEXT_LENGTH} are allowed"
+        raise RuleFieldError(location, "reason", problem)
     return rule
 
 

@@ -6,7 +6,8 @@ import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.rules.change_table import show_changes
-from apps.merchandiser.rules.rule_editor import MAX_REASON_LENGTH, try_change
+from apps.merchandiser.rules.rule_editor import try_change
+from warehouse.change_log import MAX_CHANGE_TEXT_LENGTH
 from warehouse.rules.rule_overview import REMOVED_STATE, RuleRow
 from warehouse.rules.rule_states import describe_effect_time
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
@@ -54,7 +55,7 @@ def _show_buttons(store: RuleStore, stored: StoredRule, state: str, applied_chan
         st.text_input(
             "Reason for the change",
             key=reason_key,
-            max_chars=MAX_REASON_LENGTH,
+            max_chars=MAX_CHANGE_TEXT_LENGTH,
             placeholder="Why, for colleagues",
             width=320,
         )

@@ -11,7 +11,6 @@ from warehouse.settings import Settings
 
 MESSAGE_KEY = "rule_message"
 PROBLEMS_KEY = "rule_problems"
-MAX_REASON_LENGTH = 500
 MISSING_NAME_TEXT = "Your name: it is missing. Type it at the top of the page, for the history"
 READ_ONLY_TEXT = (
     "Read-only: this app changes no rules. `recomart app --edit` or RECOMART_APP_CAN_EDIT=true starts it with editing."

@@ -9,8 +9,8 @@ from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.placements.placement_picker import get_placement_title, list_placements_in_order
 from apps.merchandiser.products.product_choice import choose_found_product
-from apps.merchandiser.rules.rule_editor import MAX_REASON_LENGTH
 from apps.merchandiser.rules.rule_labels import FIELD_LABELS, KIND_LABELS, NUMBER_HELP, SELECTION_LABELS
+from warehouse.change_log import MAX_CHANGE_TEXT_LENGTH
 from warehouse.errors import RecomartError
 from warehouse.publishing.audience_queries import list_favourite_categories
 from warehouse.publishing.published_rules import check_rule_values, list_facet_values
@@ -70,7 +70,7 @@ def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
         fields["reason"] = st.text_input(
             FIELD_LABELS["reason"],
             key=_make_key("reason"),
-            max_chars=MAX_REASON_LENGTH,
+            max_chars=MAX_CHANGE_TEXT_LENGTH,
             placeholder="Why, for colleagues",
             width=FIELD_WIDTH * 2,
             persist_state="session",

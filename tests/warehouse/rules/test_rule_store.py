@@ -159,6 +159,18 @@ def test_new_rule_can_end_today() -> None:
         parse_new_rule({**fields, "valid_until": TODAY}, "no rule added")
 
 
+def test_long_texts_are_refused(store: RuleStore, settings: Settings) -> None:
+    store.add([BOOST], "a" * 500, "w" * 500)
+    content = settings.rules_file.read_bytes()
+    with pytest.raises(RecomartError, match="nothing changed: the reason has 501 characters"):
+        store.stop("r1", "ann", "w" * 501)
+    with pytest.raises(RecomartError, match="nothing changed: the name of the person has 501 characters"):
+        store.stop("r1", "a" * 501)
+    with pytest.raises(RecomartError, match="no rule added: reason: it has 501 characters, and at most 500 are"):
+        parse_new_rule({**BOOST.model_dump(), "reason": "w" * 501}, "no rule added")
+    assert settings.rules_file.read_bytes() == content
+
+
 def test_value_keeps_inner_blanks() -> None:
     """A product id can have two blanks within."""
     assert Rule(kind="block", scope="product", value=" a  b ").value == "a  b"
