@@ -5,8 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from warehouse.formatting import format_names
 from warehouse.publishing.customer_queries import get_timeline
 from warehouse.publishing.placement_queries import HOME
+from warehouse.publishing.published_rules import read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
 
 
@@ -34,6 +36,24 @@ def _describe_change(rank: Any, earlier_rank: Any) -> str:
     if pd.isna(rank):
         return "gone"
     return "same" if rank == earlier_rank else ("up" if rank < earlier_rank else "down")
+
+
+def describe_causes(copy: ServingCopy, earlier_copy: ServingCopy) -> str:
+    """Return which rules and whether the model differ from those of an earlier copy, as a text without Markdown."""
+    rules, earlier_rules = read_applied_changes(copy), read_applied_changes(earlier_copy)
+    run_id, earlier_run_id = (
+        one_copy.query_frame("select max(run_id) as run_id from rec_top_n")["run_id"].iloc[0]
+        for one_copy in (copy, earlier_copy)
+    )
+    causes = {
+        "rules added or changed": format_names([rule for rule in rules if rules[rule] != earlier_rules.get(rule)]),
+        "rules ended": format_names([rule for rule in earlier_rules if rule not in rules]),
+        "model": "another one" if run_id != earlier_run_id else "",
+    }
+    texts = [f"{label}: {value}" for label, value in causes.items() if value]
+    if not texts:
+        return "The rules and the model are those of the earlier version. What changed comes from newer data."
+    return f"What differs from the earlier version: {'; '.join(texts)}."
 
 
 def find_exclusion_reasons(copy: ServingCopy, product_ids: Sequence[str]) -> dict[str, str]:

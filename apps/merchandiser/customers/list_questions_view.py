@@ -15,7 +15,7 @@ from apps.merchandiser.products.product_choice import choose_found_product
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
 from warehouse.publishing.kept_copies import list_earlier_copies
-from warehouse.publishing.list_questions import compare_lists, explain_absence, find_exclusion_reasons
+from warehouse.publishing.list_questions import compare_lists, describe_causes, explain_absence, find_exclusion_reasons
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
@@ -58,6 +58,7 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
     try:
         with ServingCopy(Settings(), earlier) as earlier_copy:
             earlier_list = earlier_copy.get_recommendations(user_id, n)
+            causes_text = describe_causes(copy, earlier_copy)
     except RecomartError:
         st.warning(
             "This version can no longer be read: a newer publication deleted it, or it is damaged. Choose another one.",
@@ -76,6 +77,7 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
     counts = table["change"].value_counts()
     texts = [f"{counts.get(change, 0)} {label.lower()}" for change, label in CHANGE_LABELS.items()]
     st.markdown(f"The first {n} recommendations beside those of the earlier version: {', '.join(texts)}.")
+    st.caption(escape_markdown(causes_text))
     rows = fill_product_columns(table).assign(change=_label_changes(copy, table))
     st.dataframe(
         rows,

@@ -13,6 +13,8 @@ from warehouse.rules.rule_states import describe_effect_time
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 
 MAX_TEXT_LENGTH = 500
+ACTION_NOUNS = {"add": "addition", "submit": "submission"}
+"""Nouns of the actions that are none themselves."""
 
 
 def show_rule(
@@ -59,7 +61,8 @@ def _show_buttons(store: RuleStore, stored: StoredRule, state: str, applied_chan
             placeholder="Why, for colleagues",
             width=320,
         )
-        undo_label = escape_markdown(f"Undo: {change.action} by {shorten_text(change.user, 40)}")
+        noun = ACTION_NOUNS.get(change.action, change.action)
+        undo_label = escape_markdown(f"Undo the {noun} by {shorten_text(change.user, 40)}")
         buttons = [
             (state == "draft", "submit", "Submit", ":material/send:", "submitted", store.submit),
             (state not in ("ended", REMOVED_STATE), "stop", "Stop", ":material/stop_circle:", "stopped", store.stop),
@@ -81,6 +84,6 @@ def _describe_result(
     rule_id: str, description: str, stored: StoredRule | None, applied_changes: Mapping[str, int]
 ) -> str:
     if stored is None:
-        effect = "The published lists follow it until the next lists." if rule_id in applied_changes else ""
+        effect = "The published lists follow it until the lists are built again." if rule_id in applied_changes else ""
         return f"Rule {rule_id} is removed. {effect}".strip()
     return f"Rule {rule_id} is {description}. {describe_effect_time(stored, applied_changes, get_today())}"

@@ -9,7 +9,13 @@ from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.placements.placement_picker import get_placement_title, list_placements_in_order
 from apps.merchandiser.products.product_choice import choose_found_product
-from apps.merchandiser.rules.rule_labels import FIELD_LABELS, KIND_LABELS, NUMBER_HELP, SELECTION_LABELS
+from apps.merchandiser.rules.rule_labels import (
+    FIELD_LABELS,
+    KIND_LABELS,
+    NUMBER_HELP,
+    NUMBER_PLACEHOLDERS,
+    SELECTION_LABELS,
+)
 from warehouse.change_log import MAX_CHANGE_TEXT_LENGTH
 from warehouse.errors import RecomartError
 from warehouse.publishing.audience_queries import list_favourite_categories
@@ -147,7 +153,7 @@ def _show_list_fields(copy: ServingCopy, *, has_placements: bool) -> dict[str, A
         )
     category = _choose("favourite_category", query_once(list_favourite_categories, copy), "Any")
     first_day, last_day = (
-        st.date_input(FIELD_LABELS[name], value=None, key=_make_key(name), width=150, persist_state="session")
+        st.date_input(FIELD_LABELS[name], value=None, key=_make_key(name), width=180, persist_state="session")
         for name in ("first_day", "last_day")
     )
     return {
@@ -172,7 +178,12 @@ def _choose(name: str, options: list[str], placeholder: str = "Choose one") -> s
 
 def _ask_number(name: str, help_text: str | None = None) -> float | None:
     text = st.text_input(
-        FIELD_LABELS[name], key=_make_key(name), help=help_text, width=FIELD_WIDTH, persist_state="session"
+        FIELD_LABELS[name],
+        key=_make_key(name),
+        help=help_text,
+        placeholder=NUMBER_PLACEHOLDERS.get(name),
+        width=FIELD_WIDTH,
+        persist_state="session",
     )
     return parse_amount(text)
 

@@ -27,13 +27,19 @@ SELECTION_LABELS: Mapping[ProductSelection, str] = {
 
 NUMBER_HELP: Mapping[str, str] = {
     "position": "From 1, the first place of the list.",
-    "factor": "Above 1. A boost divides the rank in the model's ranking by it, a bury multiplies the rank by it.",
+    "factor": (
+        "A higher factor moves the products further: a boost divides the rank in the model's ranking by it, a bury "
+        "multiplies the rank by it."
+    ),
     "every": "From 2: with 3, at least every third place has one of the products.",
     "max_products": "An empty field means no cap, where all others have one.",
     "after_days": "An empty field means never, where all others may be recommended again.",
     "max_impressions": "An empty field means never, where all others step back.",
 }
 """Explanations of the number of each kind."""
+
+NUMBER_PLACEHOLDERS: Mapping[str, str] = {"factor": "Above 1, such as 2"}
+"""Texts in empty fields of numbers."""
 
 FIELD_LABELS: Mapping[str, str] = {
     "kind": "What the rule does",
@@ -54,6 +60,6 @@ FIELD_LABELS: Mapping[str, str] = {
     "placements": "Placements",
     "favourite_category": "Favourite category of the customers",
     "first_day": "First day (UTC)",
-    "last_day": "Last day (UTC)",
+    "last_day": "Last day, included (UTC)",
     "reason": "Reason",
 }

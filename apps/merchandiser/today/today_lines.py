@@ -133,7 +133,7 @@ def describe_prices(state: TodayState) -> TodayLine:
 def describe_stale_products(state: TodayState) -> TodayLine | None:
     """Return how many products are stuck: nothing happens with them, or the catalog no longer has them."""
     counts = query_once(count_product_problems, state.copy)
-    if counts.stale is None:
+    if counts.stale is None or counts.stale_in_lists is None:
         return None
     if not counts.stale:
         return TodayLine(
@@ -141,7 +141,7 @@ def describe_stale_products(state: TodayState) -> TodayLine | None:
         )
     text = (
         f"{format_count(counts.stale, 'product is', 'products are')} stuck: without actions for long, or missing in "
-        f"the newest catalogs. {counts.stale_in_lists:,} of them are in lists."
+        f"the newest catalogs. {format_count(counts.stale_in_lists, 'of them is', 'of them are')} in lists."
     )
     level = "note" if counts.stale_in_lists else "good"
     return TodayLine(text, "products", "Products", level, make_list_params("Stale"))

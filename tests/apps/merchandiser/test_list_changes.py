@@ -2,6 +2,7 @@
 
 import duckdb
 
+from apps.merchandiser.markdown import escape_markdown
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import get_table, list_customer_ids
 from warehouse.publishing.publisher import publish
@@ -36,6 +37,31 @@ def test_gone_product_has_reason(
     assert changes[blocked] == f"Gone: blocked by rule {stored.rule_id}"
     assert changes[unavailable] == "Gone: not available"
     assert changes[other] == "Gone"
+
+
+def test_changed_rules_and_model_are_named(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    user_id = list_customer_ids(demo_copy)[0]
+
+    def read_captions() -> list[str]:
+        app = open_app("customers", writable_warehouse, customer=user_id, **VIEW)
+        assert not app.exception
+        return [element.value for element in app.caption]
+
+    publish(writable_warehouse, published_tables)
+    publish(writable_warehouse, published_tables)
+    assert any("What changed comes from newer data" in caption for caption in read_captions())
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute(
+            "insert into marts.rec_active_rules by name "
+            "select 'r1' as rule_id, 1 as change_number, 'boost' as kind, 'brand' as scope, '[]' as placements, "
+            "'more sales' as reason, current_date as active_on"
+        )
+        connection.execute("update marts.rec_top_n set run_id = 'another'")
+    publish(writable_warehouse, published_tables)
+    text = "What differs from the earlier version: rules added or changed: r1; model: another one."
+    assert escape_markdown(text) in read_captions()
 
 
 def test_customer_without_list_has_message(
