@@ -36,9 +36,9 @@ def delete_old_copies(folder: Path, max_copies: int, live_copy: Path) -> None:
     copies = _sort_copies(folder)
     kept_copies = {live_copy, *copies[-max_copies:]}
     if max_copies > 1:
-        today = _get_copy_time(live_copy)
-        weeks = {day.isocalendar()[:2] for day in (today, today - timedelta(days=7))}
-        # The newest one of the week is set first, and replaced by the ones before it.
+        published_at = _get_copy_time(live_copy)
+        weeks = {time.isocalendar()[:2] for time in (published_at, published_at - timedelta(days=7))}
+        # From the newest to the oldest, so that the first copy of each week stays.
         first_copies = {_get_copy_time(path).isocalendar()[:2]: path for path in reversed(copies)}
         kept_copies |= {path for week, path in first_copies.items() if week in weeks}
     for copy in copies:
