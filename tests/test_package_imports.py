@@ -32,35 +32,21 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
         *("models_ml.tuning_journal", "models_ml.tuning_results"),
     ),
     "orchestration": ("warehouse", "models_ml"),
-    "apps.arm_models": READ_ONLY_PACKAGES,
-    "apps.live_blocks": READ_ONLY_PACKAGES,
-    "apps.recommendation_lists": ("warehouse",),
-    "apps.product_explanations": (*READ_ONLY_PACKAGES, "apps.arm_models", "apps.recommendation_lists"),
-    "apps.recommendation_queries": (
-        *READ_ONLY_PACKAGES,
-        *("apps.arm_models", "apps.live_blocks", "apps.product_explanations", "apps.recommendation_lists"),
-    ),
+    "apps.recommendations": READ_ONLY_PACKAGES,
     # The pages Products and Try it show lists that the model ranks.
-    "apps.merchandiser": (
-        *READ_ONLY_PACKAGES,
-        *("apps.arm_models", "apps.live_blocks", "apps.recommendation_lists", "apps.recommendation_queries"),
-    ),
+    "apps.merchandiser": (*READ_ONLY_PACKAGES, "apps.recommendations"),
     "apps.profile": READ_ONLY_PACKAGES,
-    "apps.service": (
-        *READ_ONLY_PACKAGES,
-        *("apps.arm_models", "apps.recommendation_lists", "apps.recommendation_queries"),
-    ),
+    "apps.service": (*READ_ONLY_PACKAGES, "apps.recommendations"),
     # The serving benchmark times the queries alone, besides the whole service; the app's benchmark opens each page, and
     # that of the rules fills in the form.
     "apps.benchmarks": (
         *("orchestration", "warehouse", "models_ml"),
-        *("apps.recommendation_queries", "apps.merchandiser.page_list", "apps.merchandiser.rules.rule_labels"),
+        *("apps.recommendations", "apps.merchandiser.page_list", "apps.merchandiser.rules.rule_labels"),
     ),
     # Commands start the app, the service, the profile and the benchmarks, and print what the queries return.
     "apps.cli": (
         *("orchestration", "warehouse", "models_ml"),
-        *("apps.recommendation_lists", "apps.recommendation_queries"),
-        *("apps.merchandiser", "apps.service", "apps.profile", "apps.benchmarks"),
+        *("apps.recommendations", "apps.merchandiser", "apps.service", "apps.profile", "apps.benchmarks"),
     ),
 }
 """Packages that the modules of each package may import, besides their own package."""

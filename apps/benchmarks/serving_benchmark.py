@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from apps.benchmarks.measurement import get_machine_info
 from apps.benchmarks.targets import Target
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from warehouse.errors import RecomartError
 from warehouse.settings import PROJECT_ROOT, Settings
 

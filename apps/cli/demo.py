@@ -6,8 +6,8 @@ from datetime import timedelta
 import pandas as pd
 
 from apps.cli import console, data_tables, model_tables, recommendation_tables
-from apps.recommendation_lists import RecommendationList
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_lists import RecommendationList
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from orchestration.demo_days import DemoDays
 from orchestration.feed_accounting import FeedStatus, read_feed_status
 from orchestration.pipeline import PipelineReport

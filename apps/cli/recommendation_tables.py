@@ -1,7 +1,7 @@
 """Tables of recommendations and explanations."""
 
 from apps.cli.console import print_line, print_table, to_records
-from apps.recommendation_lists import Explanation, RecommendationList
+from apps.recommendations.recommendation_lists import Explanation, RecommendationList
 
 
 def print_recommendations(title: str, recommendations: RecommendationList) -> None:

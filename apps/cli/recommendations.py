@@ -6,8 +6,8 @@ import typer
 
 from apps.cli import console, recommendation_tables
 from apps.cli.options import Json, Warehouse, load_settings
-from apps.recommendation_lists import RecommendationList
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_lists import RecommendationList
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from warehouse.formatting import format_count
 from warehouse.publishing.placement_queries import get_placement
 

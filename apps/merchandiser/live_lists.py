@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from apps.live_blocks import LiveBlocks
 from apps.merchandiser.copy_cache import query_once
+from apps.recommendations.live_blocks import LiveBlocks
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule_store import StoredRule
 from warehouse.settings import Settings

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings

@@ -13,8 +13,8 @@ from fastapi.routing import iter_route_contexts
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp
 
-from apps import recommendation_lists
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations import recommendation_lists
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from apps.service.json_body import LimitedJsonRoute
 from apps.service.problems import (
     FAILED_RESPONSE,

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from apps.arm_models import ModelUnavailableError, NoModelError
+from apps.recommendations.arm_models import ModelUnavailableError, NoModelError
 from models_ml.errors import ModelError, UnknownIdError
 from warehouse.errors import NothingPublishedError, PublishedCopyError, RecomartError
 from warehouse.formatting import format_count

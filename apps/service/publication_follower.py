@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from apps.service.problems import LOG, NotReadyError, describe_publicly
 from models_ml.errors import ModelError
 from warehouse.errors import RecomartError

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from apps import recommendation_lists
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations import recommendation_lists
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from models_ml.inference.artifact import ModelCard
 
 MAX_LIST_LENGTH = 1000

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from models_ml.config import TrainConfig
 from models_ml.inference.recommender import Recommender
 from orchestration.batch_scoring import score_customers

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from orchestration.steps import publish_copy
 from tests.analyst_project import AnalystProject
 from warehouse.database import open_reader, open_writer

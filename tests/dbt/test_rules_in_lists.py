@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from orchestration.steps import publish_copy
 from tests.analyst_project import DEFAULT_TOP_N, AnalystProject
 from warehouse.database import open_writer

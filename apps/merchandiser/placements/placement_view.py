@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from apps.arm_models import ModelUnavailableError, NoModelError
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customers.customer_picker import pick_customer
 from apps.merchandiser.customers.customer_texts import describe_arm
@@ -18,7 +17,8 @@ from apps.merchandiser.placements.placement_picker import LIST_HEADINGS, get_pla
 from apps.merchandiser.product_filter import SOURCE_LABELS, add_display_columns
 from apps.merchandiser.products.product_picker import check_product_search, pick_product
 from apps.merchandiser.recommendation_panel import show_cards, show_table
-from apps.recommendation_lists import RecommendationList
+from apps.recommendations.arm_models import ModelUnavailableError, NoModelError
+from apps.recommendations.recommendation_lists import RecommendationList
 from warehouse.formatting import format_count
 from warehouse.publishing.customer_queries import add_currency
 from warehouse.publishing.placement_queries import (

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from apps.benchmarks.serving_benchmark import Latency, ServingBenchmarkResult
 from apps.benchmarks.synthetic_model import SyntheticShop, publish_synthetic_shop
 from apps.cli.commands import app
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from warehouse.settings import Settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.recomart_cli import RecomartCli
 from warehouse.database import open_reader
 from warehouse.publishing.rule_preview import preview_rule

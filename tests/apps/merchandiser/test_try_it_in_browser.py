@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.apps.merchandiser.app_server import run_app
 from tests.apps.merchandiser.browser import BrowserPage, needs_browser, start_browser
 from warehouse.publishing.product_queries import search_products

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.placements.basket_picker import MAX_BASKET_PRODUCTS
 from apps.merchandiser.placements.placement_picker import PLACEMENT_TITLES
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from tests.apps.merchandiser.test_products_page import change_product

@@ -12,7 +12,7 @@ import pytest
 import requests
 import uvicorn
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from apps.service.http_server import create_server
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.publisher import publish

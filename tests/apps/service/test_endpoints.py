@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.apps.service.conftest import ServiceClient
 
 pytestmark = pytest.mark.usefixtures("restore_torch_threads")

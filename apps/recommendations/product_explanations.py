@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from apps.arm_models import NO_LIST_POLICY, POPULARITY_POLICY, ArmModels
-from apps.recommendation_lists import Explanation, note_unknown_products
+from apps.recommendations.arm_models import NO_LIST_POLICY, POPULARITY_POLICY, ArmModels
+from apps.recommendations.recommendation_lists import Explanation, note_unknown_products
 from models_ml.inference.baskets import Basket
 from warehouse.publishing.serving_copy import ServingCopy
 

@@ -10,10 +10,10 @@ from typing import Self
 
 import pandas as pd
 
-from apps.arm_models import NO_LIST_POLICY, POPULARITY_POLICY, ArmModels
-from apps.live_blocks import LiveBlocks
-from apps.product_explanations import explain_product
-from apps.recommendation_lists import (
+from apps.recommendations.arm_models import NO_LIST_POLICY, POPULARITY_POLICY, ArmModels
+from apps.recommendations.live_blocks import LiveBlocks
+from apps.recommendations.product_explanations import explain_product
+from apps.recommendations.recommendation_lists import (
     Explanation,
     RecommendationList,
     interleave,

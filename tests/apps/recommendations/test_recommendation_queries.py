@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from apps.benchmarks.synthetic_model import PUBLISHED_TABLES, SyntheticShop, publish_synthetic_shop
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from models_ml.inference import explanations
 from warehouse.database import open_writer
 from warehouse.publishing.publisher import publish

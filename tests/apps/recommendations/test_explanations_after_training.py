@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from apps.recommendation_queries import RecommendationQueries
+from apps.recommendations.recommendation_queries import RecommendationQueries
 from models_ml.config import TrainConfig
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.live_blocks import LiveBlocks
+from apps.recommendations.live_blocks import LiveBlocks
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
 from warehouse.rules.rule_store import RuleStore

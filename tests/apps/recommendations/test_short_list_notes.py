@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.recommendation_lists import NO_REPEATS_NOTE, note_short_placement_list
+from apps.recommendations.recommendation_lists import NO_REPEATS_NOTE, note_short_placement_list
 
 
 @pytest.mark.parametrize(

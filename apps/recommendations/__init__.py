@@ -1,0 +1,1 @@
+"""Lists of recommendations and reasons, as the app, the service and the command line read them."""
