@@ -195,12 +195,10 @@ TABLE_QUERIES = {
         from marts.dim_products as products
         cross join range(26) as weeks(week)
     """,
-    "dim_product_history": """
+    "rec_product_prices": """
         select
             products.*,
-            versions.version,
             timestamp '2026-01-01' + to_days(cast(20 * versions.version as integer)) as valid_from,
-            timestamp '9999-12-31' as valid_to,
             versions.version = 3 as is_current
         from marts.dim_products as products
         cross join range(1, 4) as versions(version)

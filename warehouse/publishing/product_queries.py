@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
 
 ExposureKind = Literal["shown_most", "below_top_10", "never_shown", "stale", "without_price"]
@@ -88,20 +89,18 @@ def count_lists(copy: ServingCopy) -> int:
 
 
 def get_price_history(copy: ServingCopy, product_id: str) -> pd.DataFrame:
-    """Return the prices of a product with the time from which each holds, the newest first."""
-    return copy.query_frame(
-        """
-        select valid_from, price, currency
-        from (
-            select *, lag(price) over (order by version) as previous_price
-            from dim_product_history
-            where product_id = ? and price is not null
+    """Return the prices of a product, the newest first; rows of `rec_product_prices`.
+
+    Raises:
+        RecomartError: An earlier version of RecoMart published the copy.
+    """
+    if "rec_product_prices" not in copy.published.rows:
+        raise RecomartError(
+            "The history of prices is not published: an earlier version of RecoMart published this copy. "
+            "`recomart run` builds and publishes it"
         )
-        where price is distinct from previous_price
-        order by valid_from desc
-        """,
-        product_id,
-    )
+    query = "select * from rec_product_prices where product_id = ? order by valid_from desc"
+    return copy.query_frame(query, product_id)
 
 
 def get_product_weeks(copy: ServingCopy, product_id: str) -> pd.DataFrame:

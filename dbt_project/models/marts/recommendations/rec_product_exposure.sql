@@ -53,31 +53,6 @@ candidates as (
 
 ),
 
-price_changes as (
-
-    select
-        product_id,
-        version,
-        valid_from,
-        price,
-        lag(price) over (partition by product_id order by version) as previous_price
-    from {{ ref('dim_product_history') }}
-    where price is not null
-
-),
-
-newest_price_changes as (
-
-    select
-        product_id,
-        {{ latest('previous_price', 'version') }} as previous_price,
-        max(valid_from) as price_changed_at
-    from price_changes
-    where price != previous_price
-    group by product_id
-
-),
-
 joined as (
 
     select
@@ -88,8 +63,8 @@ joined as (
         products.is_available,
         products.price,
         products.currency,
-        price_changes.previous_price,
-        price_changes.price_changed_at,
+        prices.previous_price,
+        prices.valid_from as price_changed_at,
         rules.is_recommendable,
         rules.exclusion_reason,
         rules.category_cap,
@@ -113,7 +88,8 @@ joined as (
     left join lists on products.product_id = lists.product_id
     left join candidates on products.product_id = candidates.product_id
     left join {{ ref('int_product_sales') }} as activity on products.product_id = activity.product_id
-    left join newest_price_changes as price_changes on products.product_id = price_changes.product_id
+    left join {{ ref('rec_product_prices') }} as prices
+        on products.product_id = prices.product_id and prices.is_current and prices.previous_price is not null
 
 )
 
