@@ -1,6 +1,6 @@
 """What the recommendations earn by experiments, and what followed them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import altair as alt
@@ -23,7 +23,7 @@ from apps.merchandiser.effect_answers import (
     format_metric,
 )
 from apps.merchandiser.markdown import escape_markdown
-from apps.merchandiser.placements.placement_picker import get_placement_title
+from apps.merchandiser.placements.placement_picker import get_placement_titles
 from apps.merchandiser.prices import MISSING_TEXT, format_amount, make_amount_column
 from apps.merchandiser.product_filter import SOURCE_LABELS
 from apps.merchandiser.table_columns import choose_table_height, format_share, make_count_column
@@ -69,7 +69,7 @@ def show_effect(copy: ServingCopy) -> None:
     show_answers(report, currency)
     for experiment in report.experiments:
         show_experiment(report, experiment, currency)
-    show_recommendations_effect(report, currency)
+    show_recommendations_effect(report, currency, get_placement_titles(copy))
 
 
 def show_answers(report: EffectReport, currency: str | None) -> None:
@@ -167,7 +167,7 @@ def build_day_chart(days: Sequence[EffectDay], label: str) -> alt.LayerChart:
     return alt.LayerChart(layer=[zero, band, line])
 
 
-def show_recommendations_effect(report: EffectReport, currency: str | None) -> None:
+def show_recommendations_effect(report: EffectReport, currency: str | None, titles: Mapping[str, str]) -> None:
     """Show the impressions of recommended products, and the clicks and purchases after them."""
     st.subheader("Recommendations", anchor=False)
     totals = report.recommendations["total"]
@@ -192,7 +192,7 @@ def show_recommendations_effect(report: EffectReport, currency: str | None) -> N
     if not totals:
         return
     for tab, (group, label) in zip(st.tabs(list(GROUP_LABELS.values())), GROUP_LABELS.items(), strict=True):
-        table = build_figure_table(group, report.recommendations[group])
+        table = build_figure_table(group, report.recommendations[group], titles)
         tab.dataframe(
             table,
             height=choose_table_height(table),
@@ -222,7 +222,7 @@ def make_group_column(group: str, label: str) -> ColumnConfig:
     return st.column_config.TextColumn(label, help=SOURCE_HELP if group == "source" else None)
 
 
-def build_figure_table(group: str, figures: Sequence[RecommendationFigures]) -> pd.DataFrame:
+def build_figure_table(group: str, figures: Sequence[RecommendationFigures], titles: Mapping[str, str]) -> pd.DataFrame:
     """Return one row per group, with the label of the group and the click-through rate in percent."""
     table = pd.DataFrame([row.model_dump() for row in figures])
     names = table["group"]
@@ -231,12 +231,13 @@ def build_figure_table(group: str, figures: Sequence[RecommendationFigures]) -> 
     elif group == "rank":
         names = pd.to_numeric(names).astype("Int64")
     else:
-        names = pd.Series([label_group(group, row.group) for row in figures], dtype=object)
+        names = pd.Series([label_group(group, row.group, titles) for row in figures], dtype=object)
     return table.assign(group=names, click_through_rate=100 * table["click_through_rate"].astype(float))
 
 
-def label_group(group: str, name: str | None) -> str:
-    """Return the label of a source or a placement."""
+def label_group(group: str, name: str | None, titles: Mapping[str, str]) -> str:
+    """Return the label of a source or a placement; a placement without a title has its name."""
     if name is None:
         return UNKNOWN_LABEL
-    return SOURCE_LABELS.get(name, name) if group == "source" else get_placement_title(OLD_PLACEMENTS.get(name, name))
+    labels = SOURCE_LABELS if group == "source" else titles
+    return labels.get(OLD_PLACEMENTS.get(name, name), name)

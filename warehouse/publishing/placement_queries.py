@@ -27,6 +27,7 @@ class Placement:
     """A place of the shop that shows lists; a row of `rec_placements`."""
 
     placement: str
+    title: str
     list_kind: str
     list_length: int
     max_per_category: int | None
@@ -51,28 +52,30 @@ class Placement:
 
 
 OLD_PLACEMENTS = (
-    Placement(HOME, "personal", 1000, None, "popular"),
-    Placement("product_page", "similar", 1000, None, "popular"),
-    Placement("basket", "basket", 1000, None, "popular"),
+    Placement(HOME, "Home page", "personal", 1000, None, "popular"),
+    Placement("product_page", "Product page", "similar", 1000, None, "popular"),
+    Placement("basket", "Basket", "basket", 1000, None, "popular"),
 )
 """The placements of a copy that an earlier version of RecoMart published."""
 
 
 def list_placements(copy: ServingCopy) -> list[Placement]:
-    """Return the placements of a copy, by name."""
+    """Return the placements of a copy: the one of the customers' lists, then the others by title."""
     if "rec_placements" not in copy.published.rows:
-        return sorted(OLD_PLACEMENTS, key=lambda placement: placement.placement)
-    rows = copy.query_frame("select * from rec_placements order by placement")
-    return [
+        return list(OLD_PLACEMENTS)
+    placements = [
         Placement(
             str(row["placement"]),
+            # A copy that an earlier version of RecoMart published has no titles.
+            str(row["placement"] if pd.isna(row.get("title")) else row["title"]),
             str(row["list_kind"]),
             int(row["list_length"]),
             None if pd.isna(row["max_per_category"]) else int(row["max_per_category"]),
             None if pd.isna(row["fallback"]) else str(row["fallback"]),
         )
-        for row in rows.to_dict("records")
+        for row in copy.query_frame("select * from rec_placements").to_dict("records")
     ]
+    return sorted(placements, key=lambda placement: (placement.placement != HOME, placement.title))
 
 
 def get_placement(copy: ServingCopy, name: str) -> Placement:

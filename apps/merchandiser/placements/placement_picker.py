@@ -6,23 +6,8 @@ from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.linked_choice import follow_address
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from warehouse.formatting import format_count
-from warehouse.publishing.placement_queries import HOME, Placement, list_placements
+from warehouse.publishing.placement_queries import HOME, Placement, get_placement, list_placements
 from warehouse.publishing.serving_copy import ServingCopy
-
-PLACEMENT_TITLES = {
-    HOME: "Home page",
-    "product_page": "Product page",
-    "basket": "Basket",
-    "buy_again": "Buy again",
-    "new_arrivals": "New arrivals",
-    "popular_in_category": "Popular in a category",
-    "recently_viewed": "Recently viewed",
-    "email": "E-mail",
-}
-"""Titles of the seed's placements, in the order of the selection. Other placements have their name as title."""
-
-LIST_HEADINGS = {"popular_in_category": "Popular"}
-"""Titles above a list, where that of the selection does not go with the category after it."""
 
 KIND_TEXTS = {
     "personal": "The customer's list",
@@ -40,39 +25,36 @@ KIND_TEXTS = {
 MAX_TITLE_LENGTH = 80
 
 
-def get_placement_title(name: str) -> str:
-    """Return the title of a placement; it is no Markdown."""
-    return PLACEMENT_TITLES.get(name, shorten_text(name, MAX_TITLE_LENGTH))
-
-
-def list_placements_in_order(copy: ServingCopy) -> list[Placement]:
-    """Return the placements of a copy in the order of the selection."""
-    return sorted(query_once(list_placements, copy), key=lambda placement: _get_position(placement.placement))
+def get_placement_titles(copy: ServingCopy) -> dict[str, str]:
+    """Return the titles of the placements by name, in the order of the selection; a title is no Markdown."""
+    placements = query_once(list_placements, copy)
+    return {placement.placement: shorten_text(placement.title, MAX_TITLE_LENGTH) for placement in placements}
 
 
 def pick_placement(copy: ServingCopy) -> Placement | None:
     """Show the selection; return the selected placement, or None below a message."""
-    placements = {placement.placement: placement for placement in list_placements_in_order(copy)}
+    titles = get_placement_titles(copy)
     linked_name = _follow_placement()
-    st.session_state["placement_choice"] = linked_name if linked_name in placements else None
+    st.session_state["placement_choice"] = linked_name if linked_name in titles else None
     st.selectbox(
         "Placement",
-        list(placements),
+        list(titles),
         index=None,
-        format_func=get_placement_title,
+        format_func=titles.__getitem__,
         placeholder="Choose a placement",
         key="placement_choice",
         on_change=_choose,
         width=420,
     )
-    if linked_name not in placements:
+    if linked_name not in titles:
         st.warning(
             f"The shop has no placement “{escape_markdown(shorten_text(linked_name, 300))}”. Choose another one.",
             icon=":material/search_off:",
         )
         return None
-    st.caption(escape_markdown(_describe_placement(copy, placements[linked_name])))
-    return placements[linked_name]
+    placement = query_once(get_placement, copy, linked_name)
+    st.caption(escape_markdown(_describe_placement(copy, placement)))
+    return placement
 
 
 def _follow_placement() -> str:
@@ -87,11 +69,6 @@ def _choose() -> None:
     # As an entry of the browser's history, so that Back returns to the placement before.
     if name is not None:
         st.query_params["placement"] = name
-
-
-def _get_position(name: str) -> tuple[int, str]:
-    titled_names = list(PLACEMENT_TITLES)
-    return (titled_names.index(name) if name in titled_names else len(titled_names), name)
 
 
 def _describe_placement(copy: ServingCopy, placement: Placement) -> str:

@@ -13,7 +13,7 @@ from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.model_cache import get_queries
 from apps.merchandiser.placements.basket_picker import pick_basket
 from apps.merchandiser.placements.category_picker import pick_category
-from apps.merchandiser.placements.placement_picker import LIST_HEADINGS, get_placement_title, list_placements_in_order
+from apps.merchandiser.placements.placement_picker import MAX_TITLE_LENGTH
 from apps.merchandiser.product_filter import SOURCE_LABELS, add_display_columns
 from apps.merchandiser.products.product_picker import check_product_search, pick_product
 from apps.merchandiser.recommendation_panel import show_cards, show_table
@@ -26,6 +26,7 @@ from warehouse.publishing.placement_queries import (
     USER_KINDS,
     Placement,
     find_list_category,
+    list_placements,
 )
 from warehouse.publishing.product_queries import get_image_urls
 from warehouse.publishing.published_rules import read_active_rules
@@ -119,13 +120,12 @@ def _pick_category_or_customer(copy: ServingCopy, placement: Placement) -> ListO
 
 
 def _show_list(copy: ServingCopy, placement: Placement, owner: ListOwner) -> None:
-    title = get_placement_title(placement.placement)
-    heading = LIST_HEADINGS.get(placement.placement, title)
-    st.subheader(f"{escape_markdown(heading)} {escape_markdown(shorten_text(owner.title, 100))}", anchor=False)
+    title = shorten_text(placement.title, MAX_TITLE_LENGTH)
+    st.subheader(f"{escape_markdown(title)} {escape_markdown(shorten_text(owner.title, 100))}", anchor=False)
     try:
         result = _query_list(copy, placement, owner)
     except (NoModelError, ModelUnavailableError) as error:
-        _show_missing_model(copy, placement, str(error))
+        _show_missing_model(copy, title, str(error))
         return
     if owner.note:
         st.caption(owner.note)
@@ -155,16 +155,13 @@ def _query_list(copy: ServingCopy, placement: Placement, owner: ListOwner) -> Re
     )
 
 
-def _show_missing_model(copy: ServingCopy, placement: Placement, message: str) -> None:
+def _show_missing_model(copy: ServingCopy, title: str, message: str) -> None:
     """Show why the model cannot rank the list, and the placements that show lists without a model."""
-    titles = [
-        get_placement_title(other.placement)
-        for other in list_placements_in_order(copy)
-        if other.list_kind not in MODEL_KINDS
-    ]
+    placements = query_once(list_placements, copy)
+    titles = [placement.title for placement in placements if placement.list_kind not in MODEL_KINDS]
     st.warning(
-        f"{escape_markdown(get_placement_title(placement.placement))} has no list, because a model ranks it and none "
-        f"can be used: {escape_markdown(message)}.",
+        f"{escape_markdown(title)} has no list, because a model ranks it and none can be used: "
+        f"{escape_markdown(message)}.",
         icon=":material/model_training:",
     )
     if titles:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.copy_cache import query_once
-from apps.merchandiser.placements.placement_picker import get_placement_title, list_placements_in_order
+from apps.merchandiser.placements.placement_picker import get_placement_titles
 from apps.merchandiser.products.product_choice import choose_found_product
 from apps.merchandiser.rules.rule_labels import (
     FIELD_LABELS,
@@ -142,10 +142,11 @@ def _show_list_fields(copy: ServingCopy, *, has_placements: bool) -> dict[str, A
     """Show the fields for the lists and the days of the rule; return their fields of the rule."""
     placements: list[str] = []
     if has_placements:
+        titles = get_placement_titles(copy)
         placements = st.multiselect(
             FIELD_LABELS["placements"],
-            [placement.placement for placement in list_placements_in_order(copy)],
-            format_func=get_placement_title,
+            list(titles),
+            format_func=lambda name: titles.get(name, name),
             placeholder="All",
             key=_make_key("placements"),
             width=FIELD_WIDTH,

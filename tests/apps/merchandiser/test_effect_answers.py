@@ -73,10 +73,12 @@ def test_answer_without_experiment(report: EffectReport) -> None:
 
 def test_labels_of_effect(report: EffectReport) -> None:
     assert describe_arms(report.get_arms("lists")).startswith("Lists from 2 Mar 2026 to 11 Mar 2026. personal: ")
-    labels = [label_group("placement", "customer"), label_group("placement", "banner"), label_group("source", None)]
+    titles = {"home": "Home page"}
+    groups = [("placement", "customer"), ("placement", "banner"), ("source", None)]
+    labels = [label_group(group, name, titles) for group, name in groups]
     assert labels == ["Home page", "banner", "Unknown"]
     (total,) = report.recommendations["total"]
-    table = build_figure_table("source", [total.model_copy(update={"group": "model"}), total])
+    table = build_figure_table("source", [total.model_copy(update={"group": "model"}), total], titles)
     assert list(table["group"]) == ["Personal", "Unknown"]
 
 

@@ -10,7 +10,6 @@ from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.placements.basket_picker import MAX_BASKET_PRODUCTS
-from apps.merchandiser.placements.placement_picker import PLACEMENT_TITLES
 from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
@@ -62,7 +61,8 @@ def test_try_it_starts_with_home(open_app: OpenApp, demo_copy: ServingCopy) -> N
     app = open_app("try_it")
     assert not app.exception
     choice = app.selectbox(key="placement_choice")
-    assert choice.options == list(PLACEMENT_TITLES.values())
+    assert choice.options == [placement.title for placement in list_placements(demo_copy)]
+    assert (choice.options[0], choice.options[-1]) == ("Home page", "Recently viewed")
     assert choice.value == "home"
     user_id = str(demo_copy.search_customers(limit=1)["user_id"].iloc[0])
     app.button(key=f"choose_{user_id}").click().run()
@@ -80,7 +80,7 @@ def test_try_it_list_of_customer(
     result = demo_queries.recommend_for_placement(placement, placement.list_length, user_id=user_id)
     assert show_product_ids(app) == list(result.recommendations["product_id"])
     assert list(get_table(app, "reason")["reason"]) == list(result.recommendations["reason"])
-    assert f"{PLACEMENT_TITLES[name]}".replace("-", "\\-") in app.subheader[1].value
+    assert placement.title.replace("-", "\\-") in app.subheader[1].value
     assert user_id in app.subheader[1].value
 
 
@@ -100,7 +100,7 @@ def test_try_it_list_of_category(open_app: OpenApp, demo_copy: ServingCopy, name
     app = open_app("try_it", placement=name)
     app.selectbox(key="category_choice").set_value(len(categories) - 1).run()
     assert app.query_params["category"] == categories[-1]
-    heading = "New arrivals" if name == "new_arrivals" else "Popular"
+    heading = "New arrivals" if name == "new_arrivals" else "Popular products"
     assert app.subheader[1].value == f"{heading} in {categories[-1]}"
     rows = demo_copy.query_frame(
         "select product_id from rec_placement_lists where placement = ? and list_category = ? and rule_profile = ? "
@@ -121,7 +121,7 @@ def test_try_it_list_of_favourite_category(open_app: OpenApp, demo_copy: Serving
         customer=str(customer["user_id"].iloc[0]),
     )
     category = customer["favourite_category"].iloc[0]
-    assert app.subheader[1].value == f"Popular in {category} for customer {customer['user_id'].iloc[0]}"
+    assert app.subheader[1].value == f"Popular products in {category} for customer {customer['user_id'].iloc[0]}"
     assert f"The customer's favourite category is {category}." in read_texts(app)
     assert show_product_ids(app)
     assert set(get_table(app, "reason")["category"]) == {category}
@@ -223,7 +223,7 @@ def test_try_it_without_model(
     app = open_app("try_it", writable_warehouse, placement="basket", basket=[product_id])
     assert not app.exception
     assert "a model ranks it" in app.warning[0].value
-    assert "Home page, Product page" in read_texts(app).replace("\\", "")
+    assert "Home page, Buy again" in read_texts(app).replace("\\", "")
     assert show_product_ids(open_app("try_it", writable_warehouse, placement="product_page", product=product_id))
 
 
@@ -255,7 +255,7 @@ def test_try_it_hostile_name_is_text(
 def test_try_it_own_placement_and_rules(
     open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
 ) -> None:
-    """A placement of the shop has its name as title, and the live rules of a placement are there in words."""
+    """A placement without a title has its name, and the live rules of a placement are there in words."""
     user_id = find_owner(demo_copy, "email", "user_id")
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute(
@@ -274,7 +274,7 @@ def test_try_it_own_placement_and_rules(
         )
     publish(writable_warehouse, published_tables)
     app = open_app("try_it", writable_warehouse, placement="thank_you", customer=user_id)
-    assert app.selectbox(key="placement_choice").options == [*PLACEMENT_TITLES.values(), "thank_you"]
+    assert app.selectbox(key="placement_choice").options[-1] == "thank_you"
     assert app.subheader[1].value.startswith(escape_markdown("thank_you"))
     (expander,) = app.expander
     assert expander.label == "1 rule of this placement"
@@ -307,5 +307,14 @@ def test_try_it_pictures_need_setting(
     assert show_product_ids(app)
 
 
-def test_every_seed_placement_has_title(demo_copy: ServingCopy) -> None:
-    assert {placement.placement for placement in list_placements(demo_copy)} == set(PLACEMENT_TITLES)
+def test_try_it_copy_without_titles(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    """A copy of an earlier version has the names of the placements."""
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("alter table marts.rec_placements drop column title")
+    publish(writable_warehouse, published_tables)
+    names = sorted(placement.placement for placement in list_placements(demo_copy) if placement.placement != "home")
+    app = open_app("try_it", writable_warehouse)
+    assert not app.exception
+    assert app.selectbox(key="placement_choice").options == ["home", *names]
