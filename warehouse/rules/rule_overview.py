@@ -13,7 +13,7 @@ from warehouse.rules.rule_store import StoredRule
 
 STATES: tuple[StateName, ...] = ("live", "waiting", "draft", "ended")
 
-REMOVED_STATE = "removed"
+REMOVED_STATE: StateName = "removed"
 """State of a rule whose addition was undone."""
 
 
@@ -28,13 +28,13 @@ def describe_rules(rules: Iterable[StoredRule], applied_changes: Mapping[str, in
     """
     rows = []
     for stored in rules:
-        state, note = _describe_state(stored, applied_changes, today)
+        state = get_rule_state(stored, applied_changes, today)
         rule = stored.rule
         rows.append(
             {
                 "rule": stored.rule_id,
-                "state": state,
-                "note": note,
+                "state": state.name,
+                "note": state.note,
                 "effect": rule.describe(),
                 "lists": rule.describe_lists(),
                 "first_day": rule.valid_from,
@@ -45,12 +45,6 @@ def describe_rules(rules: Iterable[StoredRule], applied_changes: Mapping[str, in
             }
         )
     return rows
-
-
-def _describe_state(stored: StoredRule, applied_changes: Mapping[str, int], today: date) -> tuple[str, str]:
-    if stored.change.after is None:
-        return REMOVED_STATE, f"removed by {stored.change.user}; another undo restores it"
-    return get_rule_state(stored, applied_changes, today)
 
 
 def describe_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:

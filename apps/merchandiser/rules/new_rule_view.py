@@ -8,7 +8,7 @@ from apps.merchandiser.rules.rule_form import clear_form, show_rule_form
 from warehouse.publishing.published_rules import read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
-from warehouse.rules.rule_states import describe_effect_time
+from warehouse.rules.rule_states import get_rule_state
 from warehouse.rules.rule_store import RuleStore, get_today
 
 PREVIEWED_KEY = "rule_previewed"
@@ -52,6 +52,6 @@ def _add(copy: ServingCopy, store: RuleStore, user: str, rule: Rule) -> str:
     state[SAVED_KEY] = True
     for key in (PREVIEWED_KEY, CHECKED_KEY):
         state.pop(key, None)
-    effect_time = describe_effect_time(stored, read_applied_changes(copy), get_today())
+    effect = get_rule_state(stored, read_applied_changes(copy), get_today()).effect
     action = "saved as a draft" if rule.is_draft else "submitted"
-    return f"Rule {stored.rule_id} is {action}: {rule.describe()}. {effect_time}"
+    return f"Rule {stored.rule_id} is {action}: {rule.describe()}. {effect}"

@@ -9,7 +9,7 @@ from apps.merchandiser.rules.change_table import show_changes
 from apps.merchandiser.rules.rule_editor import try_change
 from warehouse.change_log import MAX_CHANGE_TEXT_LENGTH
 from warehouse.rules.rule_overview import REMOVED_STATE, RuleRow
-from warehouse.rules.rule_states import describe_effect_time
+from warehouse.rules.rule_states import get_rule_state
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 
 MAX_TEXT_LENGTH = 500
@@ -32,7 +32,7 @@ def show_rule(
     st.markdown(" · ".join(escape_markdown(shorten_text(str(text), MAX_TEXT_LENGTH)) for text in texts if text))
     if row["reason"]:
         st.caption(f"Reason: {escape_markdown(shorten_text(str(row['reason']), MAX_TEXT_LENGTH))}")
-    st.markdown(escape_markdown(describe_effect_time(stored, applied_changes, get_today())))
+    st.markdown(escape_markdown(get_rule_state(stored, applied_changes, get_today()).effect))
     if can_edit:
         _show_buttons(store, stored, str(row["state"]), applied_changes)
     show_changes(store.read_history(stored.rule_id), f"History of rule {stored.rule_id}")
@@ -86,4 +86,4 @@ def _describe_result(
     if stored is None:
         effect = "The published lists follow it until the lists are built again." if rule_id in applied_changes else ""
         return f"Rule {rule_id} is removed. {effect}".strip()
-    return f"Rule {rule_id} is {description}. {describe_effect_time(stored, applied_changes, get_today())}"
+    return f"Rule {rule_id} is {description}. {get_rule_state(stored, applied_changes, get_today()).effect}"

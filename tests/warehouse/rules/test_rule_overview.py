@@ -9,7 +9,7 @@ import pytest
 from warehouse.errors import RecomartError
 from warehouse.rules.rule import Rule, RuleFieldError, list_selections, parse_rule
 from warehouse.rules.rule_overview import describe_changes, describe_rules, summarize_awaited, summarize_rules
-from warehouse.rules.rule_states import describe_effect_time
+from warehouse.rules.rule_states import get_rule_state
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 from warehouse.settings import Settings
 
@@ -92,7 +92,7 @@ def test_effect_time_of_rule(
     store: RuleStore, rule: Rule, fields: dict[str, Any], applied_changes: dict[str, int], sentence: str
 ) -> None:
     stored: list[StoredRule] = store.add([rule.model_copy(update=fields)], "ann")
-    assert describe_effect_time(stored[0], applied_changes, TODAY).startswith(sentence)
+    assert get_rule_state(stored[0], applied_changes, TODAY).effect.startswith(sentence)
 
 
 def test_selections_are_valid_rules() -> None:
