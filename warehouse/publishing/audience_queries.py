@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from warehouse.audiences import Audience
-from warehouse.publishing.customer_queries import add_currency, has_column
 from warehouse.publishing.serving_copy import ServingCopy
 
 DATA_END = "select max(last_seen_at) as data_end from dim_users"
@@ -54,7 +53,7 @@ def list_arms(copy: ServingCopy) -> list[str]:
 
 def has_order_counts(copy: ServingCopy) -> bool:
     """Return whether the copy has the number of orders; a copy of an earlier version has none."""
-    return has_column(copy, "dim_users", "order_count")
+    return copy.has_column("dim_users", "order_count")
 
 
 def count_audience(copy: ServingCopy, audience: Audience) -> AudienceSize:
@@ -128,7 +127,7 @@ def get_audience_lists(
         n,
         *parameters,
     )
-    return add_currency(copy, lists)
+    return copy.add_currency(lists)
 
 
 def _build_condition(audience: Audience) -> tuple[str, list[Any]]:

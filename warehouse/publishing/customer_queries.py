@@ -8,12 +8,6 @@ import pandas as pd
 from warehouse.publishing.serving_copy import ServingCopy
 
 
-def has_column(copy: ServingCopy, table: str, column: str) -> bool:
-    """Return whether a table of a copy has a column; copies of earlier versions lack the newer ones."""
-    query = "select 1 from duckdb_columns() where table_name = ? and column_name = ?"
-    return not copy.query_frame(query, table, column).empty
-
-
 def count_actions(copy: ServingCopy, user_id: str) -> dict[str, int]:
     """Return the number of a customer's actions by type, over the whole history."""
     rows = copy.query_frame(
@@ -44,9 +38,9 @@ def get_timeline(
     """
     type_condition = "and actions.action_type in (select unnest(?::varchar[]))" if action_types else ""
     parameters: list[Any] = [user_id, *([list(action_types)] if action_types else []), limit, offset]
-    currency = "products.currency" if has_column(copy, "dim_products", "currency") else "cast(null as varchar)"
+    currency = "products.currency" if copy.has_column("dim_products", "currency") else "cast(null as varchar)"
     # A copy of an earlier version has the files instead of the loads, and the names of the products.
-    load_column = "_load_id" if has_column(copy, "rec_user_timeline", "_load_id") else "_file"
+    load_column = "_load_id" if copy.has_column("rec_user_timeline", "_load_id") else "_file"
     return copy.query_frame(
         f"""
         with actions as (
@@ -80,21 +74,7 @@ def get_timeline(
 
 def get_shop_currency(copy: ServingCopy) -> str | None:
     """Return the currency of the catalog; None if its products have several or none."""
-    if not has_column(copy, "dim_products", "currency"):
+    if not copy.has_column("dim_products", "currency"):
         return None
     rows = copy.query_frame("select distinct currency from dim_products where currency is not null limit 2")
     return str(rows["currency"].iloc[0]) if len(rows) == 1 else None
-
-
-def add_currency(copy: ServingCopy, products: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of products with the column `currency` of the catalog; empty in a shop without the column."""
-    if "currency" in products:
-        return products
-    if products.empty or not has_column(copy, "dim_products", "currency"):
-        return products.assign(currency=None)
-    rows = copy.query_frame(
-        "select product_id, currency from dim_products where product_id in (select unnest(?::varchar[]))",
-        list(products["product_id"]),
-    )
-    currencies = dict(zip(rows["product_id"], rows["currency"], strict=True))
-    return products.assign(currency=products["product_id"].map(currencies))

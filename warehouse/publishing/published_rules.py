@@ -7,7 +7,6 @@ import pandas as pd
 
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
-from warehouse.publishing.customer_queries import has_column
 from warehouse.publishing.placement_queries import list_placements
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule, parse_rule
@@ -23,7 +22,7 @@ UNPUBLISHED_FIELDS = ("valid_from", "valid_until", "is_draft", "is_stopped")
 
 def read_applied_changes(copy: ServingCopy) -> dict[str, int]:
     """Return the number of the applied change of each rule that the lists follow; none in an older copy."""
-    if not has_column(copy, "rec_active_rules", "change_number"):
+    if not copy.has_column("rec_active_rules", "change_number"):
         return {}
     rows = copy.query_frame("select rule_id, change_number from rec_active_rules")
     return dict(zip(rows["rule_id"], rows["change_number"].astype(int), strict=True))

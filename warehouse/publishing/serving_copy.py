@@ -52,6 +52,24 @@ class ServingCopy:
         except duckdb.Error as error:
             raise make_copy_error(error, f"{self.published.file}: the published copy cannot be read") from error
 
+    def has_column(self, table: str, column: str) -> bool:
+        """Return whether a table of the copy has a column; copies of earlier versions lack the newer ones."""
+        query = "select 1 from duckdb_columns() where table_name = ? and column_name = ?"
+        return not self.query_frame(query, table, column).empty
+
+    def add_currency(self, products: pd.DataFrame) -> pd.DataFrame:
+        """Return rows of products with the column `currency` of the catalog; empty in a shop without the column."""
+        if "currency" in products:
+            return products
+        if products.empty or not self.has_column("dim_products", "currency"):
+            return products.assign(currency=None)
+        rows = self.query_frame(
+            "select product_id, currency from dim_products where product_id in (select unnest(?::varchar[]))",
+            list(products["product_id"]),
+        )
+        currencies = dict(zip(rows["product_id"], rows["currency"], strict=True))
+        return products.assign(currency=products["product_id"].map(currencies))
+
     def search_customers(self, search: str = "", limit: int = 100) -> pd.DataFrame:
         """Find customers whose id contains the text: the exact id first, then the most active; rows of `dim_users`."""
         return self.query_frame(

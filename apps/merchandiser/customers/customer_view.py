@@ -13,7 +13,7 @@ from apps.merchandiser.live_lists import get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.recommendation_panel import show_recommendations
 from apps.merchandiser.tabs import show_tabs
-from warehouse.publishing.customer_queries import add_currency, get_shop_currency
+from warehouse.publishing.customer_queries import get_shop_currency
 from warehouse.publishing.serving_copy import ServingCopy
 
 NO_LIST_MESSAGE = "The experiment of this customer gives no recommendations."
@@ -39,7 +39,7 @@ def _show_list(copy: ServingCopy, user_id: str) -> None:
     max_n = query_once(ServingCopy.get_max_list_length, copy)
     arm = copy.get_customer_arm(user_id)
     show_recommendations(
-        add_currency(copy, get_live_recommendations(copy, user_id, max_n)),
+        copy.add_currency(get_live_recommendations(copy, user_id, max_n)),
         title="Recommendations",
         max_n=max_n,
         key="customer",

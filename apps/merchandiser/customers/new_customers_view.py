@@ -4,7 +4,6 @@ import streamlit as st
 
 from apps.merchandiser.live_lists import get_live_popular_products
 from apps.merchandiser.recommendation_panel import show_recommendations
-from warehouse.publishing.customer_queries import add_currency
 from warehouse.publishing.serving_copy import ServingCopy
 
 POPULAR_POOL_SIZE = 1000
@@ -13,7 +12,7 @@ POPULAR_POOL_SIZE = 1000
 
 def show_new_customers(copy: ServingCopy) -> None:
     """Show the list of a customer without actions."""
-    popular_products = add_currency(copy, get_live_popular_products(copy, POPULAR_POOL_SIZE))
+    popular_products = copy.add_currency(get_live_popular_products(copy, POPULAR_POOL_SIZE))
     show_recommendations(
         popular_products,
         title="Recommendations for new customers",

@@ -20,7 +20,6 @@ from apps.merchandiser.recommendation_panel import show_cards, show_table
 from apps.recommendations.arm_models import ModelUnavailableError, NoModelError
 from apps.recommendations.recommendation_lists import RecommendationList
 from warehouse.formatting import format_count
-from warehouse.publishing.customer_queries import add_currency
 from warehouse.publishing.placement_queries import (
     CATEGORY_KINDS,
     USER_KINDS,
@@ -171,7 +170,7 @@ def _show_missing_model(copy: ServingCopy, title: str, message: str) -> None:
 def _show_products(
     copy: ServingCopy, placement: Placement, owner: ListOwner, recommendations: pd.DataFrame, title: str
 ) -> None:
-    rows = add_display_columns(add_currency(copy, recommendations))
+    rows = add_display_columns(copy.add_currency(recommendations))
     if placement.list_kind not in FITTING_KINDS:
         rows["relative_score"] = pd.array([pd.NA] * len(rows), dtype="Int64")
     if placement.list_kind not in USER_KINDS:

@@ -12,7 +12,6 @@ from apps.merchandiser.prices import MISSING_TEXT, list_price_columns, make_pric
 from apps.merchandiser.products.product_links import add_product_links, make_product_link_column
 from apps.merchandiser.table_columns import choose_table_height, make_count_column
 from warehouse.errors import RecomartError
-from warehouse.publishing.customer_queries import add_currency
 from warehouse.publishing.product_queries import get_products_bought_together
 from warehouse.publishing.serving_copy import ServingCopy
 
@@ -67,7 +66,7 @@ def show_similar_products(copy: ServingCopy, product: dict[str, Any]) -> None:
     if similar.empty:
         st.info("The model knows no similar products.", icon=":material/search_off:")
         return
-    similar = add_product_links(add_currency(copy, similar), "product_id")
+    similar = add_product_links(copy.add_currency(similar), "product_id")
     st.dataframe(
         similar,
         hide_index=True,
