@@ -1,11 +1,16 @@
-"""Loads that are killed at random times, followed by a complete load."""
+"""Loads that are killed, at random times and at chosen steps, followed by a complete load."""
 
 import random
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.crash_recovery import count_differences, deliver, kill_load, make_deliveries
+from tests.three_feed_shop import Shop
+from tests.warehouse.loading.test_loader import make_events, make_purchases
 from warehouse.database import open_reader, open_writer
 from warehouse.loading.loader import load
 from warehouse.settings import Settings
@@ -44,3 +49,50 @@ def test_writer_deletes_old_spill_files(tmp_path: Path) -> None:
         assert spill_folder.exists()
     with open_writer(settings):
         assert not spill_folder.exists()
+
+
+LOAD_SCRIPT = """
+import os, signal, sys
+from warehouse.loading import loader
+from warehouse.settings import Settings
+
+loader.MAX_BATCH_FILES = 3
+count, point = 0, int(sys.argv[1])
+
+def kill_at(name):
+    step = getattr(loader, name)
+    def counted(*args):
+        global count
+        count += 1
+        if count == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*args)
+    setattr(loader, name, counted)
+
+for name in ("insert_records", "save_column_names"):
+    kill_at(name)
+loader.load(Settings())
+"""
+
+
+def test_load_repairs_killed_load(shop: Shop) -> None:
+    for number in range(12):
+        shop.put(f"events/{number:02}.jsonl", make_events(300) + "broken\n")
+        shop.put(f"purchases/{number:02}.csv", make_purchases(f"p{i},2026-01-01,u{i},1" for i in range(300)))
+    loaded_after_kill = []
+    for point in (1, 2, 4, 6):
+        command = [sys.executable, "-c", LOAD_SCRIPT, str(point)]
+        done = subprocess.run(command, env=shop.settings.build_environment(), check=False)
+        assert done.returncode == -signal.SIGKILL
+        rows = shop.query("select (select count(*) from raw.events), (select count(*) from raw.purchases)")[0]
+        ledger = shop.query("select coalesce(sum(rows_loaded), 0) from raw.loaded_files")[0][0]
+        assert sum(rows) == ledger
+        loaded_after_kill.append(ledger)
+    assert loaded_after_kill[0] == 0
+    assert 0 < loaded_after_kill[-1] < 7_200
+    load(shop.settings)
+    after_kills = shop.read_contents()
+    shop.settings.database.unlink()
+    load(shop.settings)
+    assert after_kills == shop.read_contents()
+    assert len(after_kills["events"]) == 3_600

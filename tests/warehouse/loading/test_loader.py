@@ -4,9 +4,6 @@ import gzip
 import io
 import json
 import os
-import signal
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -325,53 +322,6 @@ def test_lines_across_blocks_stay_complete(shop: Shop, monkeypatch: pytest.Monke
     assert (report.feeds["purchases"].rows_loaded, report.feeds["purchases"].rows_rejected) == (100, 0)
     assert shop.query("select max(_line), count(distinct _line) from raw.events") == [(200, 200)]
     assert shop.query("select max(_line) from raw.purchases where _file = 'purchases/a.csv'") == [(100,)]
-
-
-LOAD_SCRIPT = """
-import os, signal, sys
-from warehouse.loading import loader
-from warehouse.settings import Settings
-
-loader.MAX_BATCH_FILES = 3
-count, point = 0, int(sys.argv[1])
-
-def kill_at(name):
-    step = getattr(loader, name)
-    def counted(*args):
-        global count
-        count += 1
-        if count == point:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step(*args)
-    setattr(loader, name, counted)
-
-for name in ("insert_records", "save_column_names"):
-    kill_at(name)
-loader.load(Settings())
-"""
-
-
-def test_load_repairs_killed_load(shop: Shop) -> None:
-    for number in range(12):
-        shop.put(f"events/{number:02}.jsonl", make_events(300) + "broken\n")
-        shop.put(f"purchases/{number:02}.csv", make_purchases(f"p{i},2026-01-01,u{i},1" for i in range(300)))
-    loaded_after_kill = []
-    for point in (1, 2, 4, 6):
-        command = [sys.executable, "-c", LOAD_SCRIPT, str(point)]
-        done = subprocess.run(command, env=shop.settings.build_environment(), check=False)
-        assert done.returncode == -signal.SIGKILL
-        rows = shop.query("select (select count(*) from raw.events), (select count(*) from raw.purchases)")[0]
-        ledger = shop.query("select coalesce(sum(rows_loaded), 0) from raw.loaded_files")[0][0]
-        assert sum(rows) == ledger
-        loaded_after_kill.append(ledger)
-    assert loaded_after_kill[0] == 0
-    assert 0 < loaded_after_kill[-1] < 7_200
-    load(shop.settings)
-    after_kills = shop.read_contents()
-    shop.settings.database.unlink()
-    load(shop.settings)
-    assert after_kills == shop.read_contents()
-    assert len(after_kills["events"]) == 3_600
 
 
 def test_load_file_name_not_utf8(shop: Shop) -> None:
