@@ -1,6 +1,7 @@
 """The page of the products compared with the published copy."""
 
 import io
+import json
 
 import duckdb
 import pandas as pd
@@ -11,8 +12,10 @@ from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.products import product_links
 from apps.merchandiser.products.exposure_view import SECTION, make_list_params
 from apps.merchandiser.products.product_view import build_week_chart
+from apps.merchandiser.products.related_products import PAIR_ORDER_TEXT
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.page_views import PAIRS
 from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from warehouse.publishing import product_queries
 from warehouse.publishing.product_queries import ExposureKind
@@ -109,8 +112,25 @@ def test_products_views_show_tables(open_app: OpenApp, demo_copy: ServingCopy, v
             assert "No other product" in app.info[0].value
         else:
             assert list(get_table(app, "lift")["other_product_id"]) == list(pairs["other_product_id"])
+            assert PAIR_ORDER_TEXT in [caption.value for caption in app.caption]
     else:
         assert len(get_table(app, "score")) > 5
+
+
+def test_products_pairs_have_lift_in_words(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("delete from marts.rec_product_pairs")
+        connection.execute(PAIRS)
+    publish(writable_warehouse, published_tables)
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    app = open_app("products", writable_warehouse, product=product_id, product_view="Bought together")
+    assert not app.exception
+    assert list(get_table(app, "lift")["extra_order_count"]) == pytest.approx([7.2])
+    (table,) = (frame for frame in app.dataframe if "lift" in frame.value)
+    assert json.loads(table.proto.columns)["lift"]["type_config"]["format"] == "%.1f times as often as by chance"
+    assert PAIR_ORDER_TEXT in [caption.value for caption in app.caption]
 
 
 def test_week_chart_labels_first_days() -> None:
