@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.products import product_links
+from apps.merchandiser.products.exposure_texts import OVER_SHOWN, describe_exposure
 from apps.merchandiser.products.exposure_view import SECTION, make_list_params
 from apps.merchandiser.products.product_view import build_week_chart
 from apps.merchandiser.products.related_products import PAIR_ORDER_TEXT
@@ -204,6 +205,36 @@ def test_products_exposure_lists(open_app: OpenApp, demo_copy: ServingCopy) -> N
     brands = get_table(app, "facet_value")
     assert len(brands) == len(product_queries.get_facet_exposure(demo_copy, "brand"))
     assert brands["top_10_share"].sum() == pytest.approx(100)
+
+
+def test_exposure_answer_agrees_with_tables(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    summary = product_queries.summarize_exposure(demo_copy)
+    app = open_app("products", products_section=SECTION, exposure=OVER_SHOWN)
+    assert app.info[0].value == escape_markdown(describe_exposure(summary))
+    products = get_table(app, "places_per_sales")
+    assert len(products) == min(100, summary.over_shown_product_count or 0) > 0
+    assert (products["places_per_sales"].dropna() >= product_queries.OVER_SHOWN_RATIO).all()
+    for label, facet in (("Categories", "category"), ("Brands", "brand")):
+        app.segmented_control(key="exposure").set_value(label).run()
+        ratios = get_table(app, "facet_value").set_index("facet_value")["places_per_sales"]
+        assert set(ratios[ratios >= product_queries.OVER_SHOWN_RATIO].index) <= set(summary.over_shown_values[facet])
+        assert (ratios[summary.under_shown_values[facet]] <= 1 / product_queries.OVER_SHOWN_RATIO).all()
+
+
+def test_exposure_answer_in_words() -> None:
+    over_shown: dict[str, list[str]] = {"category": ["books"], "brand": list("abcdefg")}
+    nothing: dict[str, list[str]] = {"category": [], "brand": []}
+    text = describe_exposure(product_queries.ExposureSummary(12, 10, 1, 1, over_shown, nothing))
+    assert text == (
+        "Of 12 products, 10 can be in a list; 2 are not available or blocked. 1 of these 10 is never shown. Shown too "
+        "much: 1 product has at least 3 times as large a share of the places 1 to 10 as of the sales; category books; "
+        "brands a, b, c, d, e and 2 more. The reverse, shown too little: no category, no brand."
+    )
+    text = describe_exposure(product_queries.ExposureSummary(1, 1, 0, None, nothing, nothing))
+    assert text == (
+        "Of 1 product, 1 can be in a list. 0 of these 1 are never shown. Without sales in the last 28 days, it is "
+        "unknown what is shown too much."
+    )
 
 
 def test_exposure_lists_have_each_product(demo_copy: ServingCopy) -> None:
