@@ -19,6 +19,7 @@ from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.page_views import PAIRS
 from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from warehouse.publishing import product_queries
+from warehouse.publishing.list_questions import explain_absence
 from warehouse.publishing.product_queries import ExposureKind
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
@@ -97,6 +98,32 @@ def test_products_customers_equal_lists(open_app: OpenApp, demo_copy: ServingCop
     counts = product_queries.count_customers_by_rank(demo_copy, str(product["product_id"]))
     assert counts["customers"].sum() == product["list_customer_count"]
     assert counts.loc[counts["rank"] <= 3, "customers"].sum() == product["top_3_customer_count"]
+
+
+def test_products_rank_of_one_customer(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    """The field answers with the rank, or with the reason of the page of customers."""
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    app = open_app("products", product=product_id)
+
+    def ask(search: str) -> AppTest:
+        return app.text_input(key=f"customer_of_{product_id}").set_value(search).run()
+
+    (row,) = product_queries.get_customers_of_product(demo_copy, product_id, 1).to_dict("records")
+    ask(row["user_id"].upper())
+    answers = [element.value for element in app.markdown]
+    assert any(escape_markdown(f"It is recommended at rank {row['rank']}:") in answer for answer in answers)
+    links = [link.proto.query_string for link in app.get("page_link")]
+    assert f"customer={row['user_id']}" in links
+    absent_user = demo_copy.query_frame(
+        "select user_id from rec_top_n group by user_id having not list_contains(list(product_id), ?) limit 1",
+        product_id,
+    )["user_id"].iloc[0]
+    (reason, *_) = explain_absence(demo_copy, absent_user, product_id)
+    ask(absent_user)
+    assert any(escape_markdown(reason) in element.value for element in app.markdown)
+    assert "Type the whole id" in ask("u0").info[-1].value
+    assert "No customer id contains" in ask("<b>none").info[-1].value
+    assert not app.exception
 
 
 @pytest.mark.parametrize("view", ["Trend and prices", "Bought together", "Similar"])
