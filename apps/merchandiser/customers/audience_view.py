@@ -17,6 +17,7 @@ from warehouse.audiences import MAX_NAME_LENGTH, Audience, AudienceStore, SavedA
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.publishing.audience_queries import (
+    CUSTOMER_COLUMNS,
     AudienceSize,
     count_audience,
     count_by_condition,
@@ -103,7 +104,7 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
             lambda: encode_csv(get_audience_lists(copy, audience, n, get_blocked_products(copy))),
             make_export_name("recomart", f"{name}-top-{n}"),
             key="audience_export",
-            help_text="Customer ids with their recommendations as CSV, one row for each product",
+            help_text="The customers of the table below with their recommendations as CSV, one row for each product",
             is_disabled=not 0 < row_count <= MAX_EXPORTED_ROWS,
         )
         st.caption(f"Up to {format_count(row_count, 'row')}", width="content")
@@ -119,14 +120,14 @@ def _show_customers(copy: ServingCopy, audience: Audience, size: AudienceSize) -
     rows = get_audience_customers(copy, audience, MAX_SHOWN_CUSTOMERS)
     part = f"The {len(rows)} of them with" if len(rows) < size.customers else "Those with"
     st.caption(f"{part} the highest spend first.")
-    columns = ["user_id", "last_seen_at", "favourite_category", "order_count", "purchase_count", "total_spend"]
+    columns = ["user_id", *(name for name in CUSTOMER_COLUMNS if name in rows)]
     st.dataframe(
         rows.astype({"total_spend": float}),
         height=400,
         hide_index=True,
         alt="Customers of the audience",
         placeholder=MISSING_TEXT,
-        column_order=select_filled_columns(rows, [name for name in columns if name in rows]),
+        column_order=select_filled_columns(rows, columns),
         column_config={
             "user_id": st.column_config.TextColumn("Customer", width=220),
             "last_seen_at": make_time_column("Last seen", width=170),

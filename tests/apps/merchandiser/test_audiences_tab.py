@@ -94,14 +94,22 @@ def test_export_has_top_n_of_each_customer(
     published = demo_copy.query_frame("select * from rec_top_n where rank <= 3 order by user_id, rank")
     assert list(exported["user_id"]) == list(published["user_id"])
     assert list(exported["product_id"]) == list(published["product_id"])
+    users = demo_copy.query_frame("select * from dim_users").set_index("user_id").loc[list(exported["user_id"])]
+    for column in ("favourite_category", "order_count", "purchase_count"):
+        assert list(exported[column].fillna("")) == list(users[column].fillna(""))
+    assert list(exported["total_spend"]) == pytest.approx(list(users["total_spend"].astype(float)))
+    assert list(pd.to_datetime(exported["last_seen_at"])) == list(users["last_seen_at"].dt.floor("s"))
 
 
 def test_export_is_safe_for_spreadsheets(writable_warehouse: Settings, published_tables: list[str]) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute("update marts.rec_top_n set product_name = '=1+1' where rank = 1")
+        connection.execute("update marts.dim_users set favourite_category = '@sum'")
     publish(writable_warehouse, published_tables)
     with ServingCopy(writable_warehouse) as copy:
-        assert b'"\'=1+1"' in encode_csv(get_audience_lists(copy, Audience(), 1))
+        content = encode_csv(get_audience_lists(copy, Audience(), 1))
+    assert b'"\'=1+1"' in content
+    assert b'"\'@sum"' in content
 
 
 def test_save_open_and_delete(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:
