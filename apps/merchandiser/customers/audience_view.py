@@ -145,7 +145,7 @@ def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], au
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = " ".join(st.text_input("Name", key="audience_name", max_chars=MAX_NAME_LENGTH, width=240).split())
         user = ask_user_name()
-        replaced_user = _ask_replacement(saved_audiences, name, user)
+        replaced_user = _confirm_for_other(saved_audiences, name, user, "Replace")
         if st.button("Save", key="audience_save", icon=":material/save:", disabled=not (name and user)):
             _change(
                 lambda: store.save(user, name, audience, replaced_user=replaced_user),
@@ -154,21 +154,26 @@ def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], au
             )
         opened_name = str(st.session_state.get("saved_audience") or "")
         if any(saved.name == opened_name for saved in saved_audiences):
+            deleted_user = _confirm_for_other(saved_audiences, opened_name, user, "Delete")
             label = f"Delete “{escape_markdown(shorten_text(opened_name, 40))}”"
             if st.button(label, key="audience_delete", icon=":material/delete:", disabled=not user):
-                _change(lambda: store.delete(user, opened_name), None, f"Deleted: audience “{opened_name}”.")
+                _change(
+                    lambda: store.delete(user, opened_name, deleted_user=deleted_user),
+                    None,
+                    f"Deleted: audience “{opened_name}”.",
+                )
     if not (name and user):
         st.caption("Type a name for the audience and your own name.")
 
 
-def _ask_replacement(saved_audiences: list[SavedAudience], name: str, user: str) -> str | None:
-    """Return the other person whose audience of this name the person agrees to replace; None without one."""
+def _confirm_for_other(saved_audiences: list[SavedAudience], name: str, user: str, verb: str) -> str | None:
+    """Return the other person whose audience of this name the person agrees to replace or delete; None without one."""
     other = next((saved.change.user for saved in saved_audiences if saved.name == name), user)
     if not user or other == user:
         return None
-    label = f"Replace the audience of {escape_markdown(shorten_text(other, 40))}"
+    label = f"{verb} the audience of {escape_markdown(shorten_text(other, 40))}"
     # A key for each name and person, because a tick holds for one audience only.
-    return other if st.checkbox(label, key=f"audience_replace_{name}_{other}") else None
+    return other if st.checkbox(label, key=f"audience_{verb.lower()}_{name}_{other}") else None
 
 
 def _change(change: Callable[[], None], selected_name: str | None, message: str) -> None:
