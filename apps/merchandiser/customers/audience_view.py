@@ -91,7 +91,7 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
     without_list = size.customers - size.customers_with_list
     if without_list:
         st.caption(
-            f"{format_count(without_list, 'customer')} of them have no recommendations, and no rows in the file."
+            f"{format_count(without_list, 'of them has', 'of them have')} no recommendations, and no rows in the file."
         )
     max_n = max(1, query_once(ServingCopy.get_max_list_length, copy))
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -118,8 +118,10 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
 
 def _show_customers(copy: ServingCopy, audience: Audience, size: AudienceSize) -> None:
     rows = get_audience_customers(copy, audience, MAX_SHOWN_CUSTOMERS)
-    part = f"The {len(rows)} of them with" if len(rows) < size.customers else "Those with"
-    st.caption(f"{part} the highest spend first.")
+    if len(rows) < size.customers:
+        st.caption(f"The {len(rows):,} customers with the highest spend, the highest first.")
+    elif len(rows) > 1:
+        st.caption("The highest spend first.")
     columns = ["user_id", *(name for name in CUSTOMER_COLUMNS if name in rows)]
     st.dataframe(
         rows.astype({"total_spend": float}),

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
-from apps.merchandiser.products import product_links
+from apps.merchandiser.products import product_links, product_picker
 from apps.merchandiser.products.exposure_texts import OVER_SHOWN, describe_exposure
 from apps.merchandiser.products.exposure_view import SECTION, make_list_params
 from apps.merchandiser.products.product_view import build_week_chart
@@ -82,6 +82,17 @@ def test_products_search_by_words(open_app: OpenApp, demo_copy: ServingCopy) -> 
     app.text_input(key="product_search").set_value("no such <b>thing</b>").run()
     assert "No product has" in app.info[0].value
     assert "<b>" not in app.info[0].value
+
+
+@pytest.mark.parametrize(
+    ("count", "heading"),
+    [(1, "1 product with “mug”"), (2, "2 products with “mug”, the ones shown most first")],
+)
+def test_found_products_have_heading(monkeypatch: pytest.MonkeyPatch, count: int, heading: str) -> None:
+    headings: list[str] = []
+    monkeypatch.setattr(product_picker, "show_product_buttons", lambda _, text, *__: headings.append(text))
+    product_picker.show_found_products(pd.DataFrame({"product_id": range(count)}), "mug", str)
+    assert headings == [heading]
 
 
 def test_products_customers_equal_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
