@@ -99,6 +99,8 @@ def test_placement_decides_list(
         ("/products/p00001/recommendations", "email"),
         ("/categories/audio/recommendations", "home"),
         ("/products/p00001/similar", "nowhere"),
+        ("/products/p00001/similar", "email"),
+        ("/products/p00001/similar", "basket"),
     ],
 )
 def test_wrong_placement_is_refused(service: ServiceClient, path: str, placement: str) -> None:
