@@ -38,7 +38,8 @@ def explain_live_absence(copy: ServingCopy, user_id: str, product_id: str) -> li
     """Return why a customer's list has no place for a product, or its place; texts without Markdown."""
     if product_id in get_blocked_products(copy):
         return [BLOCKED_TEXT]
-    return explain_absence(copy, user_id, product_id)
+    max_n = query_once(ServingCopy.get_max_list_length, copy)
+    return explain_absence(copy, user_id, product_id, get_live_recommendations(copy, user_id, max_n))
 
 
 # Two entries, as many as there are open copies.
