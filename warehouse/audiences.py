@@ -100,19 +100,29 @@ class AudienceStore:
 
         self._log.update(user, make_changes)
 
-    def delete(self, user: str, name: str) -> None:
+    def delete(self, user: str, name: str, *, deleted_user: str | None = None) -> None:
         """Delete a saved audience; its history stays in the file.
 
+        `deleted_user` is the other person, if any, whose audience may be deleted as well.
+
         Raises:
-            RecomartError: There is no audience of this name, the user is empty, or the file is damaged.
+            RecomartError: There is no audience of this name, another person saved it, the user is empty, or the file is
+                damaged.
         """
+        user = _check_name(user, "the name of the person")
 
         def make_changes(changes: list[Change]) -> list[EntryChange]:
-            if name not in read_entries(changes):
+            newest = read_entries(changes).get(name)
+            if newest is None:
                 raise RecomartError(f"there is no audience '{name}'. Another person may have deleted it")
+            if newest.user not in (user, deleted_user):
+                raise RecomartError(
+                    f"audience '{name}' not deleted: {newest.user} saved it on {newest.changed_at:%Y-%m-%d}. Confirm "
+                    "that you delete the audience of this person"
+                )
             return [EntryChange("delete", name, None)]
 
-        self._log.update(_check_name(user, "the name of the person"), make_changes)
+        self._log.update(user, make_changes)
 
 
 def _check_name(name: str, what: str) -> str:

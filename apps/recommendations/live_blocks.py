@@ -63,19 +63,38 @@ class LiveBlocks:
         return self._rules
 
     def get_recommendations(self, user_id: str, n: int) -> pd.DataFrame:
-        """Return a customer's published list without blocked products; the products behind them move up."""
+        """Return a customer's published list without blocked products, also in the reasons; the others move up."""
         blocked_products = self.get_products()
         if not blocked_products:
             return self._copy.get_recommendations(user_id, n)
         return self.remove_blocked(self._copy.get_recommendations(user_id, n + len(blocked_products))).head(n)
 
     def remove_blocked(self, recommendations: pd.DataFrame) -> pd.DataFrame:
-        """Return one list without blocked products; the products behind them move up."""
+        """Return one list without blocked products, also in the reasons; the products behind them move up."""
         blocked_products = self.get_products()
         if not blocked_products:
             return recommendations
         kept = recommendations[~recommendations["product_id"].isin(blocked_products)]
-        return kept.assign(rank=range(1, len(kept) + 1))
+        return self.replace_reasons(kept.assign(rank=range(1, len(kept) + 1)))
+
+    def replace_reasons(self, recommendations: pd.DataFrame) -> pd.DataFrame:
+        """Return a list whose reasons name no blocked product: such a reason becomes one without a product."""
+        if "reason_product_id" not in recommendations:
+            return recommendations
+        is_naming = recommendations["reason_product_id"].isin(self.get_products())
+        if not is_naming.any():
+            return recommendations
+        keys, texts = [], []
+        for category in recommendations.loc[is_naming, "category"]:
+            keys.append("more_from_shop" if pd.isna(category) else "more_from_category")
+            texts.append(self._copy.get_reason_text(keys[-1]).replace("{category}", str(category)))
+        result = recommendations.copy()
+        result.loc[is_naming, "reason_product_id"] = None
+        result.loc[is_naming, "reason"] = texts
+        # The lists that Python ranks, and those of a copy of an earlier version, have no keys.
+        if "reason_key" in result:
+            result.loc[is_naming, "reason_key"] = keys
+        return result
 
     def _read_rules(self) -> dict[str, StoredRule]:
         if not self._file.exists() and read_applied_changes(self._copy):

@@ -223,6 +223,7 @@ class RecommendationQueries:
             max_n = self.serving_copy.get_max_list_length()
             rows = copy_reasons(rows, self.serving_copy.get_recommendations(user_id, max_n))
         rows = replace_circular_reasons(rows, self.serving_copy.get_reason_text)
+        rows = self._live_blocks.replace_reasons(rows)
         if rows.empty and placement.fallback == "popular":
             notes = [f"placement '{placement.placement}' has no products for this list; {FALLBACK_NOTE}"]
             excluded_products = [] if product_id is None else [product_id]
@@ -314,7 +315,9 @@ class RecommendationQueries:
     ) -> RecommendationList:
         products = [item.product_id for item in items]
         scores = [item.score for item in items]
-        recommendations = self.serving_copy.build_recommendations(products, scores, reasons, reason_keys)
+        recommendations = self._live_blocks.replace_reasons(
+            self.serving_copy.build_recommendations(products, scores, reasons, reason_keys)
+        )
         return RecommendationList(
             recommendations,
             is_fallback=False,

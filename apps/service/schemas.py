@@ -110,8 +110,8 @@ class Recommendation(ServiceSchema):
     """Reason of the recommendation, as a text for customers."""
 
     reason_product_id: str | None = Field(default=None, examples=["p00213"])
-    """The past product that the reason names; null for popular and pinned products, and for products in a place that is
-    explored at random."""
+    """The past product that the reason names; null for popular and pinned products, for products in a place that is
+    explored at random, and when a rule blocks the past product now."""
 
 
 class RecommendationList(ServiceSchema):

@@ -37,6 +37,14 @@ def test_audience_of_other_person_is_kept(store: AudienceStore) -> None:
     assert (saved.audience.min_orders, saved.change.user) == (3, "bob")
 
 
+def test_delete_of_other_needs_confirmation(store: AudienceStore) -> None:
+    store.save("ann", "a", Audience(min_spend=1))
+    with pytest.raises(RecomartError, match="audience 'a' not deleted: ann saved it on "):
+        store.delete("bob", "a")
+    store.delete("bob", "a", deleted_user="ann")
+    assert store.list_audiences() == []
+
+
 def test_deleted_audience_keeps_history(store: AudienceStore, tmp_path: Path) -> None:
     store.save("ann", "a", Audience(min_orders=2))
     store.delete("ann", "a")

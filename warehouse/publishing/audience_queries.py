@@ -24,6 +24,10 @@ CONDITIONS = {
 """SQL of each condition of an audience. The days begin at the end of the data."""
 
 
+CUSTOMER_COLUMNS = ("last_seen_at", "favourite_category", "order_count", "purchase_count", "total_spend")
+"""Columns of `dim_users` that a table of customers shows; a copy of an earlier version has no `order_count`."""
+
+
 class AudienceSize(NamedTuple):
     """Numbers of customers of an audience."""
 
@@ -104,9 +108,11 @@ def get_audience_lists(
 ) -> pd.DataFrame:
     """Return the first n recommendations of each customer of an audience, for a mailing.
 
-    Products behind `blocked_products`, which a rule blocked after the publication, move up.
+    Each row has the customer's `CUSTOMER_COLUMNS`, as far as the copy has them, so that the file can be sorted and
+    filtered. Products behind `blocked_products`, which a rule blocked after the publication, move up.
     """
     condition, parameters = _build_condition(audience)
+    columns = [name for name in CUSTOMER_COLUMNS if copy.has_column("dim_users", name)]
     lists = copy.query_frame(
         f"""
         with lists as (
@@ -117,9 +123,12 @@ def get_audience_lists(
 
         )
 
-        select lists.user_id, lists.rank, lists.product_id, lists.product_name, lists.category, lists.brand, lists.price
+        select
+            lists.user_id, {"".join(f"users.{name}, " for name in columns)}
+            lists.rank, lists.product_id, lists.product_name, lists.category, lists.brand, lists.price
         from lists
-        where lists.rank <= ? and lists.user_id in (select users.user_id from dim_users as users where {condition})
+        inner join dim_users as users on lists.user_id = users.user_id
+        where lists.rank <= ? and {condition}
         order by lists.user_id, lists.rank
         """,
         list(blocked_products),
@@ -127,7 +136,9 @@ def get_audience_lists(
         n,
         *parameters,
     )
-    return copy.add_currency(lists)
+    # A spreadsheet reads no fractions of seconds.
+    lists["last_seen_at"] = lists["last_seen_at"].dt.floor("s")
+    return copy.add_currency(lists.astype({"total_spend": float}))
 
 
 def _build_condition(audience: Audience) -> tuple[str, list[Any]]:

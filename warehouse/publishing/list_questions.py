@@ -66,12 +66,15 @@ def find_exclusion_reasons(copy: ServingCopy, product_ids: Sequence[str]) -> dic
     return dict(zip(rows["product_id"], rows["exclusion_reason"], strict=True))
 
 
-def explain_absence(copy: ServingCopy, user_id: str, product_id: str) -> list[str]:
+def explain_absence(
+    copy: ServingCopy, user_id: str, product_id: str, live_list: pd.DataFrame | None = None
+) -> list[str]:
     """Return the reasons why a customer's list has no place for a product, or the place that it has.
 
-    The sentences are texts without Markdown.
+    `live_list` is the customer's list as the shop shows it, by default the published one. The sentences are texts
+    without Markdown.
     """
-    recommendations = copy.get_recommendations(user_id, copy.get_max_list_length())
+    recommendations = copy.get_recommendations(user_id, copy.get_max_list_length()) if live_list is None else live_list
     place = recommendations[recommendations["product_id"] == product_id]
     if not place.empty:
         return [f"It is recommended at rank {place['rank'].iloc[0]}: {place['reason'].iloc[0]}."]

@@ -1,17 +1,31 @@
 """Queries of a published copy about products: search, exposure, prices, trend, and products bought together."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from warehouse.errors import RecomartError
 from warehouse.publishing.serving_copy import ServingCopy
 
-ExposureKind = Literal["shown_most", "below_top_10", "never_shown", "stale", "without_price"]
+ExposureKind = Literal["shown_most", "over_shown", "below_top_10", "never_shown", "stale", "without_price"]
+
+OVER_SHOWN_RATIO = 3
+"""Share of places divided by share of sales from which a product, category or brand is shown too much; its inverse is
+the limit of being shown too little. Personal lists differ from the sales, and a cheap product has a small share of the
+amount: in the demo shop, half of the categories are above 2, and two of twelve above 3."""
+
+PLACES_PER_SALES = "round(top_10_share / nullif(amount_share_28d, 0), 9) as places_per_sales"
+"""Column with the share of places divided by the share of sales; null without sales."""
 
 EXPOSURE_LISTS: dict[ExposureKind, tuple[str, str]] = {
     "shown_most": ("top_10_customer_count > 0", "top_10_customer_count desc"),
+    "over_shown": (
+        f"top_10_share >= {OVER_SHOWN_RATIO} * amount_share_28d "
+        # A product with less than the average share of places is not shown much, also without any sales.
+        "and top_10_share >= (select 1 / count(*) from rec_product_exposure where is_recommendable)",
+        "top_10_share - amount_share_28d desc",
+    ),
     "below_top_10": (
         "is_recommendable and top_10_customer_count = 0 and list_customer_count > 0",
         "amount_28d desc, list_customer_count desc",
@@ -27,6 +41,24 @@ MAX_SEARCH_WORDS = 8
 
 UNKNOWN_VALUE = "(unknown)"
 """The category or brand of products without one, in `rec_category_exposure`."""
+
+
+class ExposureSummary(NamedTuple):
+    """What the lists show too much and never."""
+
+    product_count: int
+    recommendable_product_count: int
+    never_shown_product_count: int
+
+    over_shown_product_count: int | None
+    """Products of the list over_shown; None without sales."""
+
+    over_shown_values: dict[str, list[str]]
+    """Values by facet (category, brand) whose share of places is at least `OVER_SHOWN_RATIO` times that of sales, the
+    largest difference first."""
+
+    under_shown_values: dict[str, list[str]]
+    """Values by facet whose share of sales is at least `OVER_SHOWN_RATIO` times that of places."""
 
 
 def has_product_exposure(copy: ServingCopy) -> bool:
@@ -127,20 +159,86 @@ def get_customers_of_product(copy: ServingCopy, product_id: str, limit: int | No
 
 
 def get_products_bought_together(copy: ServingCopy, product_id: str) -> pd.DataFrame:
-    """Return the products of the same orders, the most frequent first; rows of `rec_product_pairs`."""
-    return copy.query_frame("select * from rec_product_pairs where product_id = ? order by rank", product_id)
+    """Return the products of the same orders, the strongest pair first; rows of `rec_product_pairs`, ranked anew.
+
+    The strength is the column `extra_order_count`: the orders with both products beyond those expected by chance.
+    Unlike the number of orders, it is near 0 for bestsellers that meet by chance. Unlike the lift, it is small for few
+    orders.
+    """
+    return copy.query_frame(
+        """
+        with pairs as (
+
+            select *, round(joint_order_count * (1 - 1 / lift), 9) as extra_order_count
+            from rec_product_pairs
+            where product_id = ?
+
+        )
+
+        select * replace (
+            cast(row_number() over (order by extra_order_count desc, lift desc, other_product_id) as integer) as rank
+        )
+        from pairs
+        order by rank
+        """,
+        product_id,
+    )
 
 
 def get_facet_exposure(copy: ServingCopy, facet: str) -> pd.DataFrame:
-    """Return the categories or brands, the largest share of places first; rows of `rec_category_exposure`."""
+    """Return the categories or brands, the largest share of places first.
+
+    Returns:
+        Rows of `rec_category_exposure` with the column `places_per_sales`.
+    """
     return copy.query_frame(
-        """
-        select *
+        f"""
+        select *, {PLACES_PER_SALES}
         from rec_category_exposure
         where facet = ?
         order by top_10_share desc nulls last, product_count desc, facet_value
         """,
         facet,
+    )
+
+
+def summarize_exposure(copy: ServingCopy) -> ExposureSummary:
+    """Return what the lists show too much, too little and never."""
+    counts = copy.query_frame(
+        f"""
+        select
+            count(*) as products,
+            count(*) filter (where is_recommendable) as recommendable,
+            count(*) filter (where {EXPOSURE_LISTS["never_shown"][0]}) as never_shown,
+            count(*) filter (where {EXPOSURE_LISTS["over_shown"][0]}) as over_shown,
+            count(amount_share_28d) > 0 as has_sales
+        from rec_product_exposure
+        """
+    ).iloc[0]
+    facets = copy.query_frame(
+        f"""
+        select facet, facet_value, top_10_share >= amount_share_28d as is_over_shown
+        from rec_category_exposure
+        where
+            greatest(top_10_share, amount_share_28d) > 0
+            and greatest(top_10_share, amount_share_28d) >= {OVER_SHOWN_RATIO} * least(top_10_share, amount_share_28d)
+            -- Greatest and least ignore a missing share.
+            and top_10_share is not null and amount_share_28d is not null
+        order by abs(top_10_share - amount_share_28d) desc, facet_value
+        """
+    )
+
+    def list_values(*, is_over_shown: bool) -> dict[str, list[str]]:
+        rows = facets[facets["is_over_shown"] == is_over_shown]
+        return {facet: list(rows.loc[rows["facet"] == facet, "facet_value"]) for facet in ("category", "brand")}
+
+    return ExposureSummary(
+        int(counts["products"]),
+        int(counts["recommendable"]),
+        int(counts["never_shown"]),
+        int(counts["over_shown"]) if counts["has_sales"] else None,
+        list_values(is_over_shown=True),
+        list_values(is_over_shown=False),
     )
 
 
@@ -157,8 +255,9 @@ def list_products_by_exposure(
 
     Args:
         copy: The open copy.
-        kind: shown_most: in a top ten, by customers with the product there. below_top_10: recommendable, in lists, but
-            in no top ten. never_shown: recommendable, and in no list. stale: with a reason of
+        kind: shown_most: in a top ten, by customers with the product there. over_shown: at least the average share of
+            places, and `OVER_SHOWN_RATIO` times the share of sales. below_top_10: recommendable, in lists, but in no
+            top ten. never_shown: recommendable, and in no list. stale: with a reason of
             `audit_product_freshness`. without_price: available with the price 0 or none.
         categories: Values of `rec_category_exposure`; all without one.
         brands: Values of `rec_category_exposure`; all without one.
@@ -166,12 +265,13 @@ def list_products_by_exposure(
         offset: Number of products before them that are left out.
 
     Returns:
-        Rows of `rec_product_exposure`.
+        Rows of `rec_product_exposure` with the column `places_per_sales`.
     """
     conditions, parameters = _build_conditions(kind, categories, brands)
     _, order = EXPOSURE_LISTS[kind]
     return copy.query_frame(
-        f"select * from rec_product_exposure where {conditions} order by {order}, product_id limit ? offset ?",
+        f"select *, {PLACES_PER_SALES} from rec_product_exposure where {conditions} "
+        f"order by {order}, product_id limit ? offset ?",
         *parameters,
         limit,
         offset,

@@ -1,5 +1,7 @@
 """The form of an audience's conditions."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 from pydantic import ValidationError
 
@@ -22,6 +24,7 @@ FIELD_LABELS = {
 }
 CHOICES = ("favourite_category", "experiment_arm")
 WHOLE_NUMBERS = ("min_days_since_seen", "max_days_since_seen", "min_orders", "max_orders")
+ORDER_CONDITIONS = ("min_orders", "max_orders")
 MAX_WHOLE_NUMBER = 100_000
 FIELD_WIDTH = 200
 
@@ -47,7 +50,6 @@ def show_form(copy: ServingCopy) -> Audience | None:
             texts = {
                 name: st.text_input(label, key=_make_key(name), width=FIELD_WIDTH, persist_state="session")
                 for name, label in FIELD_LABELS.items()
-                if "orders" not in name or query_once(has_order_counts, copy)
             }
             arms = query_once(list_arms, copy)
             # A saved audience keeps its arm after the end of the experiment.
@@ -60,6 +62,7 @@ def show_form(copy: ServingCopy) -> Audience | None:
         st.form_submit_button("Count", icon=":material/group:")
     try:
         numbers = {name: _read_number(name, text) for name, text in texts.items()}
+        _check_order_conditions(copy, numbers)
         return Audience.model_validate({"favourite_category": category, "experiment_arm": arm, **numbers})
     except ValidationError as error:
         st.error(escape_markdown(describe_validation_error(error)))
@@ -81,6 +84,16 @@ def _choose(label: str, name: str, options: list[str]) -> str | None:
         width=FIELD_WIDTH,
         persist_state="session",
     )
+
+
+def _check_order_conditions(copy: ServingCopy, numbers: Mapping[str, float | None]) -> None:
+    """Raise an error for a condition on orders that the copy cannot answer."""
+    labels = [f"“{FIELD_LABELS[name]}”" for name in ORDER_CONDITIONS if numbers[name] is not None]
+    if labels and not query_once(has_order_counts, copy):
+        raise RecomartError(
+            f"audience not counted: {' and '.join(labels)}: an earlier version of RecoMart published this copy, "
+            "without the customers' orders. Empty the field, or publish a new version with `recomart run`"
+        )
 
 
 def _read_number(name: str, text: str) -> float | None:

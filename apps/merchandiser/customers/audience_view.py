@@ -17,6 +17,7 @@ from warehouse.audiences import MAX_NAME_LENGTH, Audience, AudienceStore, SavedA
 from warehouse.errors import RecomartError
 from warehouse.formatting import format_count
 from warehouse.publishing.audience_queries import (
+    CUSTOMER_COLUMNS,
     AudienceSize,
     count_audience,
     count_by_condition,
@@ -90,7 +91,7 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
     without_list = size.customers - size.customers_with_list
     if without_list:
         st.caption(
-            f"{format_count(without_list, 'customer')} of them have no recommendations, and no rows in the file."
+            f"{format_count(without_list, 'of them has', 'of them have')} no recommendations, and no rows in the file."
         )
     max_n = max(1, query_once(ServingCopy.get_max_list_length, copy))
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -103,7 +104,7 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
             lambda: encode_csv(get_audience_lists(copy, audience, n, get_blocked_products(copy))),
             make_export_name("recomart", f"{name}-top-{n}"),
             key="audience_export",
-            help_text="Customer ids with their recommendations as CSV, one row for each product",
+            help_text="The customers of the table below with their recommendations as CSV, one row for each product",
             is_disabled=not 0 < row_count <= MAX_EXPORTED_ROWS,
         )
         st.caption(f"Up to {format_count(row_count, 'row')}", width="content")
@@ -117,16 +118,18 @@ def _show_export(copy: ServingCopy, audience: Audience, size: AudienceSize) -> N
 
 def _show_customers(copy: ServingCopy, audience: Audience, size: AudienceSize) -> None:
     rows = get_audience_customers(copy, audience, MAX_SHOWN_CUSTOMERS)
-    part = f"The {len(rows)} of them with" if len(rows) < size.customers else "Those with"
-    st.caption(f"{part} the highest spend first.")
-    columns = ["user_id", "last_seen_at", "favourite_category", "order_count", "purchase_count", "total_spend"]
+    if len(rows) < size.customers:
+        st.caption(f"The {len(rows):,} customers with the highest spend, the highest first.")
+    elif len(rows) > 1:
+        st.caption("The highest spend first.")
+    columns = ["user_id", *(name for name in CUSTOMER_COLUMNS if name in rows)]
     st.dataframe(
         rows.astype({"total_spend": float}),
         height=400,
         hide_index=True,
         alt="Customers of the audience",
         placeholder=MISSING_TEXT,
-        column_order=select_filled_columns(rows, [name for name in columns if name in rows]),
+        column_order=select_filled_columns(rows, columns),
         column_config={
             "user_id": st.column_config.TextColumn("Customer", width=220),
             "last_seen_at": make_time_column("Last seen", width=170),
@@ -144,7 +147,7 @@ def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], au
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = " ".join(st.text_input("Name", key="audience_name", max_chars=MAX_NAME_LENGTH, width=240).split())
         user = ask_user_name()
-        replaced_user = _ask_replacement(saved_audiences, name, user)
+        replaced_user = _confirm_for_other(saved_audiences, name, user, "Replace")
         if st.button("Save", key="audience_save", icon=":material/save:", disabled=not (name and user)):
             _change(
                 lambda: store.save(user, name, audience, replaced_user=replaced_user),
@@ -153,21 +156,26 @@ def _show_changes(store: AudienceStore, saved_audiences: list[SavedAudience], au
             )
         opened_name = str(st.session_state.get("saved_audience") or "")
         if any(saved.name == opened_name for saved in saved_audiences):
+            deleted_user = _confirm_for_other(saved_audiences, opened_name, user, "Delete")
             label = f"Delete “{escape_markdown(shorten_text(opened_name, 40))}”"
             if st.button(label, key="audience_delete", icon=":material/delete:", disabled=not user):
-                _change(lambda: store.delete(user, opened_name), None, f"Deleted: audience “{opened_name}”.")
+                _change(
+                    lambda: store.delete(user, opened_name, deleted_user=deleted_user),
+                    None,
+                    f"Deleted: audience “{opened_name}”.",
+                )
     if not (name and user):
         st.caption("Type a name for the audience and your own name.")
 
 
-def _ask_replacement(saved_audiences: list[SavedAudience], name: str, user: str) -> str | None:
-    """Return the other person whose audience of this name the person agrees to replace; None without one."""
+def _confirm_for_other(saved_audiences: list[SavedAudience], name: str, user: str, verb: str) -> str | None:
+    """Return the other person whose audience of this name the person agrees to replace or delete; None without one."""
     other = next((saved.change.user for saved in saved_audiences if saved.name == name), user)
     if not user or other == user:
         return None
-    label = f"Replace the audience of {escape_markdown(shorten_text(other, 40))}"
+    label = f"{verb} the audience of {escape_markdown(shorten_text(other, 40))}"
     # A key for each name and person, because a tick holds for one audience only.
-    return other if st.checkbox(label, key=f"audience_replace_{name}_{other}") else None
+    return other if st.checkbox(label, key=f"audience_{verb.lower()}_{name}_{other}") else None
 
 
 def _change(change: Callable[[], None], selected_name: str | None, message: str) -> None:

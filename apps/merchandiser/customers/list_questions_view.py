@@ -8,20 +8,19 @@ import streamlit as st
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.customers.customer_texts import describe_arm
-from apps.merchandiser.live_lists import get_blocked_products, get_blocking_rules, get_live_recommendations
+from apps.merchandiser.live_lists import explain_live_absence, get_blocking_rules, get_live_recommendations
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.prices import MISSING_TEXT
 from apps.merchandiser.products.product_choice import choose_found_product
 from apps.merchandiser.table_columns import fill_product_columns, select_filled_columns
 from warehouse.errors import RecomartError
 from warehouse.publishing.kept_copies import list_earlier_copies
-from warehouse.publishing.list_questions import compare_lists, describe_causes, explain_absence, find_exclusion_reasons
+from warehouse.publishing.list_questions import compare_lists, describe_causes, find_exclusion_reasons
 from warehouse.publishing.live_copy import PublishedCopy
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 CHANGE_LABELS = {"new": "New", "gone": "Gone", "up": "Up", "down": "Down", "same": "Same rank"}
-BLOCKED_TEXT = "A merchandising rule blocks it now."
 NO_LIST_TEXT = "The customer has no list, neither in this version nor in the earlier one."
 
 
@@ -125,6 +124,5 @@ def show_absence(copy: ServingCopy, user_id: str) -> None:
     product_id = choose_found_product(copy, "Why is this product not recommended?", "absent_product")
     if product_id is None:
         return
-    reasons = [BLOCKED_TEXT] if product_id in get_blocked_products(copy) else explain_absence(copy, user_id, product_id)
-    for reason in reasons:
+    for reason in explain_live_absence(copy, user_id, product_id):
         st.markdown(f"- {escape_markdown(reason)}")

@@ -39,6 +39,15 @@ MODEL_KINDS = ("basket", "similar")
 FITTING_KINDS = ("personal", "home", "related", *MODEL_KINDS)
 """Kinds of lists whose scores say how well a product fits."""
 
+MIXED_ORDER_TEXT = (
+    "Every second place has a product of the same orders, as long as there are some, so a product can stand before one "
+    "that fits better."
+)
+"""Why the order of a list of `MIXED_KINDS` is not that of the scores."""
+
+MIXED_KINDS = ("basket", "related")
+"""Kinds of lists that take products from the model and from the same orders in turn."""
+
 IMPERSONAL_MODEL_LABEL = "By the model"
 """Source of the model's products in a list that is not of a customer."""
 
@@ -137,6 +146,8 @@ def _show_list(copy: ServingCopy, placement: Placement, owner: ListOwner) -> Non
         return
     for note in notes:
         st.caption(note)
+    if placement.list_kind in MIXED_KINDS and not result.is_fallback and len(result.recommendations) > 1:
+        st.caption(MIXED_ORDER_TEXT)
     _show_products(copy, placement, owner, result.recommendations, title)
 
 

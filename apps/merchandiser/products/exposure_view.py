@@ -9,8 +9,10 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.exports import show_export_button
+from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
 from apps.merchandiser.prices import MISSING_TEXT, make_price_columns
+from apps.merchandiser.products.exposure_texts import OVER_SHOWN, describe_exposure
 from apps.merchandiser.products.product_links import add_product_links, make_product_link_column
 from apps.merchandiser.table_columns import (
     TABLE_HEIGHT,
@@ -20,10 +22,12 @@ from apps.merchandiser.table_columns import (
     make_count_column,
 )
 from warehouse.publishing.product_queries import (
+    OVER_SHOWN_RATIO,
     ExposureKind,
     count_products_by_exposure,
     get_facet_exposure,
     list_products_by_exposure,
+    summarize_exposure,
 )
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.spreadsheets import encode_csv
@@ -45,8 +49,17 @@ KINDS = {
     "Shown most": ProductList(
         "shown_most",
         "most customers first",
-        ["top_10_customer_count", "top_3_customer_count", "top_10_share", "amount_share_28d", "quantity_share_28d"],
+        [
+            *("top_10_customer_count", "top_3_customer_count", "top_10_share", "amount_share_28d"),
+            *("places_per_sales", "quantity_share_28d"),
+        ],
         "No such product is in a top 10.",
+    ),
+    OVER_SHOWN: ProductList(
+        "over_shown",
+        "most places beyond the sales first",
+        ["top_10_share", "amount_share_28d", "places_per_sales", "quantity_share_28d", "top_10_customer_count"],
+        "No such product is shown too much.",
     ),
     "Only below the top 10": ProductList(
         "below_top_10",
@@ -76,11 +89,12 @@ KINDS = {
 """The lists of products by label."""
 
 FACETS = {"Categories": "category", "Brands": "brand"}
+MAX_SUMMARY_LENGTH = 1500
 MAX_EXPORTED_PRODUCTS = 100_000
 EXPORT_COLUMNS = [
     *("product_id", "product_name", "category", "brand", "price", "currency", "top_3_customer_count"),
     *("top_10_customer_count", "list_customer_count", "best_rank", "top_10_share", "quantity_28d", "amount_28d"),
-    *("quantity_share_28d", "amount_share_28d", "not_shown_reason", "stale_reason"),
+    *("quantity_share_28d", "amount_share_28d", "places_per_sales", "not_shown_reason", "stale_reason"),
 ]
 SHARE_FORMAT = "%.2f%%"
 SHARE_COLUMNS = {
@@ -90,13 +104,21 @@ SHARE_COLUMNS = {
 }
 
 
+PLACES_PER_SALES_HELP = (
+    "Share of places divided by share of sales. 1: shown as much as it sells. "
+    f"{OVER_SHOWN_RATIO} or more: shown too much. Missing without sales."
+)
+
+
 def make_list_params(label: str) -> dict[str, str]:
     """Return the query parameters of the page Products that open a list."""
     return {"products_section": SECTION, "exposure": label}
 
 
 def show_exposure(copy: ServingCopy) -> None:
-    """Show the lists of products, categories and brands."""
+    """Show the answer in short, and the lists of products, categories and brands."""
+    summary = describe_exposure(query_once(summarize_exposure, copy))
+    st.info(escape_markdown(shorten_text(summary, MAX_SUMMARY_LENGTH)), icon=":material/balance:")
     view = st.segmented_control(
         "List",
         [*KINDS, *FACETS],
@@ -132,7 +154,8 @@ def _show_facets(copy: ServingCopy, view: str) -> None:
         placeholder=MISSING_TEXT,
         column_order=[
             *("facet_value", "recommendable_product_count", "top_10_coverage", "list_coverage"),
-            *("never_shown_product_count", *SHARE_COLUMNS),
+            *("never_shown_product_count", "top_10_share", "amount_share_28d", "places_per_sales"),
+            "quantity_share_28d",
         ],
         column_config={
             "facet_value": st.column_config.TextColumn(view, width=220),
@@ -222,7 +245,9 @@ def _convert_shares(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _make_share_columns() -> dict[str, ColumnConfig]:
-    return {
+    columns = {
         column: st.column_config.NumberColumn(label, format=SHARE_FORMAT, help=help_text)
         for column, (label, help_text) in SHARE_COLUMNS.items()
     }
+    ratio_column = st.column_config.NumberColumn("Places per sales", format="%.1f", help=PLACES_PER_SALES_HELP)
+    return {**columns, "places_per_sales": ratio_column}

@@ -1,4 +1,4 @@
-"""The customers who get a product: counts by rank, and a paged table with links."""
+"""The customers who get a product: one customer's rank, counts by rank, and a paged table with links."""
 
 from typing import Any
 
@@ -6,19 +6,25 @@ import altair as alt
 import streamlit as st
 
 from apps.merchandiser.exports import make_export_name, show_export_button
-from apps.merchandiser.page_list import make_page_address
+from apps.merchandiser.linked_choice import find_match
+from apps.merchandiser.live_lists import explain_live_absence
+from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.page_list import make_page_address, show_page_link
 from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
+from apps.merchandiser.search_box import ask_search
 from warehouse.publishing.product_queries import count_customers_by_rank, get_customers_of_product
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.spreadsheets import encode_csv
 
 CHART_HEIGHT = 160
 MAX_EXPORTED_CUSTOMERS = 100_000
+MAX_NAMED_CUSTOMERS = 5
 
 
 def show_customers_of_product(copy: ServingCopy, product: dict[str, Any]) -> None:
     """Show how many customers have the product at which rank, and who they are, the best rank first."""
     product_id = product["product_id"]
+    _show_one_customer(copy, product_id)
     row_count = int(product["list_customer_count"])
     if not row_count:
         st.info("No customer has this product in the recommendations.", icon=":material/person_off:")
@@ -52,3 +58,24 @@ def show_customers_of_product(copy: ServingCopy, product: dict[str, Any]) -> Non
             "link": st.column_config.LinkColumn("Recommendations", display_text="Open", width=130),
         },
     )
+
+
+def _show_one_customer(copy: ServingCopy, product_id: str) -> None:
+    """Show a field for a customer's id, and the rank of the product in the customer's list or why it has none."""
+    search = ask_search("Customer id", "For the rank in one list", f"customer_of_{product_id}", persist_state="session")
+    if not search:
+        return
+    shown_search = escape_markdown(shorten_text(search, 100))
+    user_ids = [str(user_id) for user_id in copy.search_customers(search, MAX_NAMED_CUSTOMERS + 1)["user_id"]]
+    user_id = find_match(search, user_ids)
+    if not user_ids:
+        st.info(f"No customer id contains “{shown_search}”.", icon=":material/search_off:")
+    elif user_id is None:
+        names = ", ".join(escape_markdown(shorten_text(name, 60)) for name in user_ids[:MAX_NAMED_CUSTOMERS])
+        more = " and others" if len(user_ids) > MAX_NAMED_CUSTOMERS else ""
+        st.info(f"Several customer ids contain “{shown_search}”: {names}{more}. Type the whole id.")
+    else:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            reasons = escape_markdown(" ".join(explain_live_absence(copy, user_id, product_id)))
+            st.markdown(f"**{escape_markdown(shorten_text(user_id, 60))}**: {reasons}", width="content")
+            show_page_link("customers", "Open the customer", {"customer": user_id})

@@ -79,7 +79,7 @@ def show_found_products(products: pd.DataFrame, search: str, choose: Callable[[s
     shown_search = escape_markdown(shorten_text(search, 100))
     show_product_buttons(
         products.head(MAX_PRODUCTS),
-        f"{count} with “{shown_search}”, the ones shown most first",
+        f"{count} with “{shown_search}”" + (", the ones shown most first" if len(products) > 1 else ""),
         f"No product has “{shown_search}” in its name or id.",
         choose,
     )

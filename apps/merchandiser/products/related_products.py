@@ -16,11 +16,12 @@ from warehouse.publishing.product_queries import get_products_bought_together
 from warehouse.publishing.serving_copy import ServingCopy
 
 SIMILAR_COUNT = 20
-LIFT_HELP = "How many times as often as by chance. 1 is by chance."
+PAIR_ORDER_TEXT = "The pairs with the most orders beyond those expected by chance come first."
+LIFT_FORMAT = "%.1f times as often as by chance"
 
 
 def show_products_bought_together(copy: ServingCopy, product: dict[str, Any]) -> None:
-    """Show the products of the same orders, the most frequent first."""
+    """Show the products of the same orders, the strongest pair first."""
     pairs = get_products_bought_together(copy, product["product_id"])
     if pairs.empty:
         st.info("No other product is in at least two orders with this one.", icon=":material/shopping_basket:")
@@ -29,6 +30,7 @@ def show_products_bought_together(copy: ServingCopy, product: dict[str, Any]) ->
         columns={"other_product_name": "product_name", "other_category": "category"}
     )
     table = add_product_links(table, "other_product_id")
+    st.caption(PAIR_ORDER_TEXT)
     st.dataframe(
         table,
         hide_index=True,
@@ -36,7 +38,7 @@ def show_products_bought_together(copy: ServingCopy, product: dict[str, Any]) ->
         alt="Bought together",
         placeholder=MISSING_TEXT,
         column_order=[
-            *("rank", "product_name", "joint_order_count", "confidence", "lift"),
+            *("rank", "product_name", "extra_order_count", "joint_order_count", "lift", "confidence"),
             *("product_link", "other_product_id", "category"),
         ],
         column_config={
@@ -45,11 +47,16 @@ def show_products_bought_together(copy: ServingCopy, product: dict[str, Any]) ->
             "product_link": make_product_link_column(),
             "other_product_id": st.column_config.TextColumn("Product id", width=120),
             "category": st.column_config.TextColumn("Category", width=140),
+            "extra_order_count": st.column_config.NumberColumn(
+                "Beyond chance", format="%.1f", help="Orders with both, less those expected by chance."
+            ),
             "joint_order_count": make_count_column("Orders with both"),
             "confidence": st.column_config.NumberColumn(
                 "Of its orders", format="%.1f%%", help="Share of the orders of this product that contain the other one."
             ),
-            "lift": st.column_config.NumberColumn("Lift", format="%.1f", help=LIFT_HELP),
+            "lift": st.column_config.NumberColumn(
+                "How often", format=LIFT_FORMAT, help="The lift of the pair.", width=230
+            ),
         },
     )
 

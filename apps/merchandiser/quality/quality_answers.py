@@ -1,6 +1,8 @@
 """Plain answers of the quality page: is anything unusual, are the data clean, is the model good, who gets lists."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -13,25 +15,60 @@ from apps.merchandiser.today.today_lines import (
     TodayState,
     describe_data_age,
     describe_deliveries,
+    describe_experiments,
+    describe_live_lists,
     describe_model,
+    describe_prices,
+    describe_rules,
+    describe_stale_products,
 )
 from warehouse.formatting import format_count
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
 
 MAX_NAMED_CHECKS = 5
+UNKNOWN_DRIFT = TodayLine(
+    "Distributions of the week: not known yet, there is not enough history for a comparison.", "quality", "Data", "note"
+)
+
+
+class TodaySubject(NamedTuple):
+    """What a line of the page Today answers on this page."""
+
+    question: str
+    subject: str
+    """Name of the subject in the first answer."""
+
+    is_always_shown: bool = False
+    """Whether the answer is shown also when it is not red."""
+
+
+TODAY_SUBJECTS = {
+    describe_data_age: TodaySubject("Are the data fresh?", "the age of the data", is_always_shown=True),
+    describe_deliveries: TodaySubject("Did everything arrive?", "yesterday's delivery", is_always_shown=True),
+    describe_model: TodaySubject("Is the model better than last week?", "the model", is_always_shown=True),
+    describe_live_lists: TodaySubject("Do customers have lists?", "the lists"),
+    describe_prices: TodaySubject("Do all available products have a price?", "the prices"),
+    describe_stale_products: TodaySubject("Are products stuck?", "products that are stuck"),
+    describe_rules: TodaySubject("Can the rules be read?", "the rules"),
+    describe_experiments: TodaySubject("Does an experiment run?", "the experiment"),
+}
+"""The lines of the page Today in the order of the answers, so that both pages agree on what is wrong."""
 
 
 def show_answers(copy: ServingCopy) -> None:
     """Show a question and its answer for each subject; the other tabs have the figures behind them."""
     state = TodayState(copy, Settings(), datetime.now(UTC))
-    model_line = describe_model(state)
+    today_lines = {describe: describe(state) for describe in TODAY_SUBJECTS}
+    red_subjects = [
+        TODAY_SUBJECTS[describe].subject for describe, line in today_lines.items() if line and line.level == "bad"
+    ]
+    show_answer("Anything unusual this week?", describe_unusual(describe_drift(copy), red_subjects))
+    for describe, line in today_lines.items():
+        if line is not None and (line.level == "bad" or TODAY_SUBJECTS[describe].is_always_shown):
+            show_answer(TODAY_SUBJECTS[describe].question, line)
     for question, line in (
-        ("Anything unusual this week?", describe_drift(copy)),
-        ("Are the data fresh?", describe_data_age(state)),
-        ("Did everything arrive?", describe_deliveries(state)),
         ("Are the data clean?", describe_clean_rows(copy)),
-        ("Is the model better than last week?", model_line),
         ("Do the lists show the catalog?", describe_coverage(copy)),
     ):
         if line is not None:
@@ -44,21 +81,34 @@ def show_answer(question: str, line: TodayLine) -> None:
     show_box(escape_markdown(line.text), title=question)
 
 
+def describe_unusual(drift: TodayLine, red_subjects: Sequence[str]) -> TodayLine:
+    """Return whether anything is unusual: the red lines of the page Today, and the distributions of the week."""
+    if red_subjects:
+        *first_subjects, last_subject = red_subjects
+        subjects = f"{', '.join(first_subjects)} and {last_subject}" if first_subjects else last_subject
+        text = f"Yes: {subjects}. The red answers below say why, as the page Today does. {drift.text}"
+        return drift._replace(text=text, level="bad")
+    if drift == UNKNOWN_DRIFT:
+        return drift
+    return drift._replace(text=f"{'No' if drift.level == 'good' else 'Yes'}. {drift.text}")
+
+
 def describe_drift(copy: ServingCopy) -> TodayLine:
     """Return which distributions of the week are unusual."""
     drift = query_once(ServingCopy.get_drift, copy)
     if drift.empty:
-        return TodayLine("Not known yet: there is not enough history for a comparison.", "quality", "Data", "note")
+        return UNKNOWN_DRIFT
     unusual = drift[drift["drift_level"] != "stable"]
+    newest_row_at = copy.published.newest_row_at
+    week = f" of the week until {newest_row_at:%d %b %Y}" if newest_row_at is not None else ""
+    checks = format_count(len(drift), "check")
     if unusual.empty:
-        newest_row_at = copy.published.newest_row_at
-        week = f", of the week until {newest_row_at:%d %b %Y}," if newest_row_at is not None else ""
-        return TodayLine(f"No: all {len(drift)} checks{week} are normal.", "quality", "Data")
+        return TodayLine(f"Distributions{week}: {checks}, all normal.", "quality", "Data")
     names = [DRIFT_SUBJECTS.get(name, name) for name in unusual["name"].head(MAX_NAMED_CHECKS)]
     more = " and others" if len(unusual) > MAX_NAMED_CHECKS else ""
-    verb = "check is" if len(unusual) == 1 else "checks are"
     return TodayLine(
-        f"Yes: {len(unusual)} of {len(drift)} {verb} unusual: {', '.join(names)}{more}. The tab Data has the shifts.",
+        f"Distributions{week}: {checks}, {len(unusual)} unusual: {', '.join(names)}{more}. "
+        "The tab Data has the shifts.",
         "quality",
         "Data",
         "bad" if (unusual["drift_level"] == "significant").any() else "note",

@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from streamlit.testing.v1 import AppTest
 from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.page_list import PAGES
+from apps.merchandiser.quality.quality_answers import TODAY_SUBJECTS, UNKNOWN_DRIFT, describe_unusual
 from apps.merchandiser.quality.trends import DRIFT_SUBJECTS
+from apps.merchandiser.today.today_lines import LINES, TodayLine, TodayState
 from models_ml.data.category_mix import CALIBRATION_SMOOTHING
 from orchestration.dbt_runner import run_dbt
 from tests.apps.conftest import APP_FILE, OpenApp
@@ -35,9 +37,12 @@ def get_recommendations_table(app: AppTest) -> pd.DataFrame:
 def test_quality_answers_first(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     app = open_app("quality")
     assert not app.exception
-    answers = [answer.value for answer in (*app.success, *app.warning, *app.error)]
     week = f"of the week until {demo_copy.published.newest_row_at:%d %b %Y}"
-    assert escape_markdown(f"No: all {len(demo_copy.get_drift())} checks, {week}, are normal.") in answers
+    # The demo shop's data end before the present day.
+    assert app.error[0].value == escape_markdown(
+        "Yes: the age of the data and yesterday's delivery. The red answers below say why, as the page Today does. "
+        f"Distributions {week}: {len(demo_copy.get_drift())} checks, all normal."
+    )
     assert not app.dataframe
 
 
@@ -287,8 +292,36 @@ def test_quality_shows_trend_and_drift(
     ]
     periods = "Actions: 29 Jan to 04 Feb 2026 compared with 01 Jan to 28 Jan 2026."
     assert [caption.value for caption in app.caption if caption.value.endswith(periods)]
+    answer = open_app("quality", writable_warehouse).error[0].value
+    assert answer.endswith(escape_markdown(": 1 check, 1 unusual: Devices. The tab Data has the shifts."))
+
+
+def test_quality_agrees_with_today(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    """Each red line of the page Today is a red answer of the page of quality."""
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("update marts.dim_products set price = 0")
+    publish(writable_warehouse, published_tables)
+    with ServingCopy(writable_warehouse) as copy:
+        state = TodayState(copy, writable_warehouse, datetime.now(UTC))
+        red_texts = [line.text for describe in LINES if (line := describe(state)) and line.level == "bad"]
+    assert len(red_texts) == 3
     answers = [answer.value for answer in open_app("quality", writable_warehouse).error]
-    assert escape_markdown("Yes: 1 of 1 check is unusual: Devices. The tab Data has the shifts.") in answers
+    assert "the age of the data, yesterday's delivery and the prices" in answers[0].replace("\\", "")
+    assert sorted(answers[1:]) == sorted(map(escape_markdown, red_texts))
+
+
+def test_quality_has_answer_of_every_line() -> None:
+    assert set(TODAY_SUBJECTS) == set(LINES)
+
+
+def test_unusual_answer_without_red_lines() -> None:
+    drift = TodayLine("Distributions: 2 checks, all normal.", "quality", "Data")
+    assert describe_unusual(drift, []).text == "No. Distributions: 2 checks, all normal."
+    assert describe_unusual(drift, ["the prices"]).level == "bad"
+    assert describe_unusual(drift._replace(level="note"), []).text.startswith("Yes. ")
+    assert describe_unusual(UNKNOWN_DRIFT, []) == UNKNOWN_DRIFT
 
 
 def test_every_drift_subject_has_a_label(demo_copy: ServingCopy) -> None:

@@ -94,14 +94,22 @@ def test_export_has_top_n_of_each_customer(
     published = demo_copy.query_frame("select * from rec_top_n where rank <= 3 order by user_id, rank")
     assert list(exported["user_id"]) == list(published["user_id"])
     assert list(exported["product_id"]) == list(published["product_id"])
+    users = demo_copy.query_frame("select * from dim_users").set_index("user_id").loc[list(exported["user_id"])]
+    for column in ("favourite_category", "order_count", "purchase_count"):
+        assert list(exported[column].fillna("")) == list(users[column].fillna(""))
+    assert list(exported["total_spend"]) == pytest.approx(list(users["total_spend"].astype(float)))
+    assert list(pd.to_datetime(exported["last_seen_at"])) == list(users["last_seen_at"].dt.floor("s"))
 
 
 def test_export_is_safe_for_spreadsheets(writable_warehouse: Settings, published_tables: list[str]) -> None:
     with duckdb.connect(str(writable_warehouse.database)) as connection:
         connection.execute("update marts.rec_top_n set product_name = '=1+1' where rank = 1")
+        connection.execute("update marts.dim_users set favourite_category = '@sum'")
     publish(writable_warehouse, published_tables)
     with ServingCopy(writable_warehouse) as copy:
-        assert b'"\'=1+1"' in encode_csv(get_audience_lists(copy, Audience(), 1))
+        content = encode_csv(get_audience_lists(copy, Audience(), 1))
+    assert b'"\'=1+1"' in content
+    assert b'"\'@sum"' in content
 
 
 def test_save_open_and_delete(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:
@@ -126,10 +134,29 @@ def test_save_open_and_delete(open_app: OpenApp, writable_warehouse: Settings, p
     assert other.text_input(key="audience_min_spend").value == "12.5"
     other.text_input(key="user_name").set_value("bob").run()
     other.button(key="audience_delete").click().run()
+    assert escape_markdown(f"audience '{name}' not deleted: ann saved it on ") in other.error[0].value
+    assert len(AudienceStore(writable_warehouse).list_audiences()) == 1
+    assert other.checkbox[0].label == "Delete the audience of ann"
+    other.checkbox[0].check().run()
+    other.button(key="audience_delete").click().run()
     assert not other.exception
+    assert not other.error
     assert AudienceStore(writable_warehouse).list_audiences() == []
     assert other.success[0].value == escape_markdown(f"Deleted: audience “{name}”.")
     assert other.text_input(key="audience_min_spend").value == "12.5"
+
+
+def test_own_audience_is_deleted_at_once(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    publish(writable_warehouse, published_tables)
+    AudienceStore(writable_warehouse).save("ann", "big", Audience(min_spend=100))
+    app = open_app("customers", writable_warehouse, **SECTION)
+    app.selectbox(key="saved_audience").select("big").run()
+    app.text_input(key="user_name").set_value("ann").run()
+    assert not app.checkbox
+    app.button(key="audience_delete").click().run()
+    assert AudienceStore(writable_warehouse).list_audiences() == []
 
 
 def test_replacement_needs_confirmation(
@@ -168,6 +195,28 @@ def test_wrong_condition_is_refused(open_app: OpenApp, field: str, text: str, me
     assert not app.exception
     assert message in app.error[0].value
     assert not app.dataframe
+
+
+def test_order_condition_needs_order_counts(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    """A saved audience on a copy of an earlier version is not counted without its condition on orders."""
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("create table marts.users as select * exclude (order_count) from marts.dim_users")
+        connection.execute("drop table marts.dim_users")
+        connection.execute("alter table marts.users rename to dim_users")
+    publish(writable_warehouse, published_tables)
+    AudienceStore(writable_warehouse).save("ann", "loyal", Audience(min_orders=2))
+    app = open_app("customers", writable_warehouse, **SECTION)
+    assert "order_count" not in app.dataframe[0].value
+    app.selectbox(key="saved_audience").select("loyal").run()
+    assert not app.exception
+    assert escape_markdown("“At least this many orders”: an earlier version of RecoMart") in app.error[0].value
+    assert not app.dataframe
+    app.text_input(key="audience_min_orders").set_value("")
+    app.button[0].click().run()
+    assert not app.error
+    assert len(app.dataframe)
 
 
 def test_damaged_store_is_named(open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]) -> None:

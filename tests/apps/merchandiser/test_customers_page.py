@@ -16,6 +16,8 @@ from tests.apps.conftest import OpenApp
 from warehouse.publishing.customer_queries import count_actions, get_timeline
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
+from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
 
 HOSTILE_TEXTS = (
@@ -340,6 +342,28 @@ def test_reasons_of_list_are_no_circle(
     reasons = list(get_recommendations_table(open_app("customers", writable_warehouse, customer=user_id))["reason"])
     assert second["product_name"] not in reasons[0]
     assert reasons[1] == f"A click on {first['product_name']}"
+
+
+def test_reasons_name_no_blocked_product(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    """The table, and the view Why not?, follow a block at once."""
+    publish(writable_warehouse, published_tables)
+    rows = demo_copy.query_frame(
+        "select user_id, product_id, reason_product_id from rec_top_n where reason_product_id is not null and rank = 1 "
+        "order by all limit 1"
+    )
+    user_id, product_id, blocked = rows.iloc[0]
+    rule = Rule(kind="block", scope="product", value=blocked, reason="recall")
+    RuleStore(writable_warehouse).add([rule], "ann", "recall")
+    name = demo_copy.get_products([blocked])["product_name"].iloc[0]
+    reasons = get_recommendations_table(open_app("customers", writable_warehouse, customer=user_id))["reason"]
+    assert reasons.iloc[0].startswith("More from ")
+    assert not reasons.str.contains(name, regex=False).any()
+    app = open_app("customers", writable_warehouse, customer=user_id, view="Why not?")
+    app.text_input(key="absent_product_search").set_value(product_id).run()
+    (answer,) = (element.value for element in app.markdown if "recommended at rank 1" in element.value)
+    assert "More from " in answer
 
 
 def test_new_customers_get_popular_products(open_app: OpenApp, demo_copy: ServingCopy) -> None:

@@ -1,6 +1,7 @@
 """The page of the products compared with the published copy."""
 
 import io
+import json
 
 import duckdb
 import pandas as pd
@@ -8,13 +9,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
-from apps.merchandiser.products import product_links
+from apps.merchandiser.products import product_links, product_picker
+from apps.merchandiser.products.exposure_texts import OVER_SHOWN, describe_exposure
 from apps.merchandiser.products.exposure_view import SECTION, make_list_params
 from apps.merchandiser.products.product_view import build_week_chart
+from apps.merchandiser.products.related_products import PAIR_ORDER_TEXT
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.page_views import PAIRS
 from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from warehouse.publishing import product_queries
+from warehouse.publishing.list_questions import explain_absence
 from warehouse.publishing.product_queries import ExposureKind
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
@@ -79,6 +84,17 @@ def test_products_search_by_words(open_app: OpenApp, demo_copy: ServingCopy) -> 
     assert "<b>" not in app.info[0].value
 
 
+@pytest.mark.parametrize(
+    ("count", "heading"),
+    [(1, "1 product with “mug”"), (2, "2 products with “mug”, the ones shown most first")],
+)
+def test_found_products_have_heading(monkeypatch: pytest.MonkeyPatch, count: int, heading: str) -> None:
+    headings: list[str] = []
+    monkeypatch.setattr(product_picker, "show_product_buttons", lambda _, text, *__: headings.append(text))
+    product_picker.show_found_products(pd.DataFrame({"product_id": range(count)}), "mug", str)
+    assert headings == [heading]
+
+
 def test_products_customers_equal_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
     product = get_most_shown(demo_copy)
     app = open_app("products", product=str(product["product_id"]))
@@ -95,6 +111,32 @@ def test_products_customers_equal_lists(open_app: OpenApp, demo_copy: ServingCop
     assert counts.loc[counts["rank"] <= 3, "customers"].sum() == product["top_3_customer_count"]
 
 
+def test_products_rank_of_one_customer(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    """The field answers with the rank, or with the reason of the page of customers."""
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    app = open_app("products", product=product_id)
+
+    def ask(search: str) -> AppTest:
+        return app.text_input(key=f"customer_of_{product_id}").set_value(search).run()
+
+    (row,) = product_queries.get_customers_of_product(demo_copy, product_id, 1).to_dict("records")
+    ask(row["user_id"].upper())
+    answers = [element.value for element in app.markdown]
+    assert any(escape_markdown(f"It is recommended at rank {row['rank']}:") in answer for answer in answers)
+    links = [link.proto.query_string for link in app.get("page_link")]
+    assert f"customer={row['user_id']}" in links
+    absent_user = demo_copy.query_frame(
+        "select user_id from rec_top_n group by user_id having not list_contains(list(product_id), ?) limit 1",
+        product_id,
+    )["user_id"].iloc[0]
+    (reason, *_) = explain_absence(demo_copy, absent_user, product_id)
+    ask(absent_user)
+    assert any(escape_markdown(reason) in element.value for element in app.markdown)
+    assert "Type the whole id" in ask("u0").info[-1].value
+    assert "No customer id contains" in ask("<b>none").info[-1].value
+    assert not app.exception
+
+
 @pytest.mark.parametrize("view", ["Trend and prices", "Bought together", "Similar"])
 def test_products_views_show_tables(open_app: OpenApp, demo_copy: ServingCopy, view: str) -> None:
     product = get_most_shown(demo_copy)
@@ -109,8 +151,25 @@ def test_products_views_show_tables(open_app: OpenApp, demo_copy: ServingCopy, v
             assert "No other product" in app.info[0].value
         else:
             assert list(get_table(app, "lift")["other_product_id"]) == list(pairs["other_product_id"])
+            assert PAIR_ORDER_TEXT in [caption.value for caption in app.caption]
     else:
         assert len(get_table(app, "score")) > 5
+
+
+def test_products_pairs_have_lift_in_words(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str], demo_copy: ServingCopy
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("delete from marts.rec_product_pairs")
+        connection.execute(PAIRS)
+    publish(writable_warehouse, published_tables)
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    app = open_app("products", writable_warehouse, product=product_id, product_view="Bought together")
+    assert not app.exception
+    assert list(get_table(app, "lift")["extra_order_count"]) == pytest.approx([7.2])
+    (table,) = (frame for frame in app.dataframe if "lift" in frame.value)
+    assert json.loads(table.proto.columns)["lift"]["type_config"]["format"] == "%.1f times as often as by chance"
+    assert PAIR_ORDER_TEXT in [caption.value for caption in app.caption]
 
 
 def test_week_chart_labels_first_days() -> None:
@@ -184,6 +243,36 @@ def test_products_exposure_lists(open_app: OpenApp, demo_copy: ServingCopy) -> N
     brands = get_table(app, "facet_value")
     assert len(brands) == len(product_queries.get_facet_exposure(demo_copy, "brand"))
     assert brands["top_10_share"].sum() == pytest.approx(100)
+
+
+def test_exposure_answer_agrees_with_tables(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    summary = product_queries.summarize_exposure(demo_copy)
+    app = open_app("products", products_section=SECTION, exposure=OVER_SHOWN)
+    assert app.info[0].value == escape_markdown(describe_exposure(summary))
+    products = get_table(app, "places_per_sales")
+    assert len(products) == min(100, summary.over_shown_product_count or 0) > 0
+    assert (products["places_per_sales"].dropna() >= product_queries.OVER_SHOWN_RATIO).all()
+    for label, facet in (("Categories", "category"), ("Brands", "brand")):
+        app.segmented_control(key="exposure").set_value(label).run()
+        ratios = get_table(app, "facet_value").set_index("facet_value")["places_per_sales"]
+        assert set(ratios[ratios >= product_queries.OVER_SHOWN_RATIO].index) <= set(summary.over_shown_values[facet])
+        assert (ratios[summary.under_shown_values[facet]] <= 1 / product_queries.OVER_SHOWN_RATIO).all()
+
+
+def test_exposure_answer_in_words() -> None:
+    over_shown: dict[str, list[str]] = {"category": ["books"], "brand": list("abcdefg")}
+    nothing: dict[str, list[str]] = {"category": [], "brand": []}
+    text = describe_exposure(product_queries.ExposureSummary(12, 10, 1, 1, over_shown, nothing))
+    assert text == (
+        "Of 12 products, 10 can be in a list; 2 are not available or blocked. 1 of these 10 is never shown. Shown too "
+        "much: 1 product has at least 3 times as large a share of the places 1 to 10 as of the sales; category books; "
+        "brands a, b, c, d, e and 2 more. The reverse, shown too little: no category, no brand."
+    )
+    text = describe_exposure(product_queries.ExposureSummary(1, 1, 0, None, nothing, nothing))
+    assert text == (
+        "Of 1 product, 1 can be in a list. 0 of these 1 are never shown. Without sales in the last 28 days, it is "
+        "unknown what is shown too much."
+    )
 
 
 def test_exposure_lists_have_each_product(demo_copy: ServingCopy) -> None:

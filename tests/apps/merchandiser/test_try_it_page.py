@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.placements.basket_picker import MAX_BASKET_PRODUCTS
+from apps.merchandiser.placements.placement_view import MIXED_ORDER_TEXT
 from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
@@ -141,6 +142,7 @@ def test_try_it_basket_by_names(open_app: OpenApp, demo_copy: ServingCopy, demo_
     expected = demo_queries.recommend_for_basket([first, second], 12).recommendations
     assert show_product_ids(app) == list(expected["product_id"])
     assert list(get_table(app, "reason")["reason"]) == list(expected["reason"])
+    assert MIXED_ORDER_TEXT in [caption.value for caption in app.caption]
 
     app.button(key=f"remove_{first}").click().run()
     assert app.query_params["basket"] == second
@@ -157,6 +159,7 @@ def test_try_it_basket_of_unknown_products(open_app: OpenApp, demo_copy: Serving
     assert show_product_ids(app)
     app = open_app("try_it", placement="basket", basket=["none"])
     assert "popular products are recommended instead" in read_texts(app)
+    assert MIXED_ORDER_TEXT not in [caption.value for caption in app.caption]
     assert show_product_ids(app)
 
 

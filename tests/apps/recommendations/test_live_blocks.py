@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from apps.recommendations.live_blocks import LiveBlocks
@@ -61,3 +62,32 @@ def test_earlier_blocks_stay_after_damage(settings: Settings, copy: ServingCopy)
     assert blocks.get_products() == {"p00001", "p00003"}
     assert blocks.get_rules()["p00003"].rule_id == "r3"
     assert blocks.describe_problem() is not None
+
+
+def test_reasons_name_no_blocked_product(tmp_path: Path, copy: ServingCopy) -> None:
+    """All other rows and columns of the list stay."""
+    rows = copy.query_frame(
+        "select user_id, reason_product_id from rec_top_n where reason_product_id is not null and category is not null "
+        "and reason_product_id not in (select product_id from rec_top_n as lists where lists.user_id = "
+        "rec_top_n.user_id) order by all limit 1"
+    )
+    user_id, blocked = rows.iloc[0]
+    settings = Settings(warehouse=tmp_path)
+    RuleStore(settings).add([Rule(kind="block", scope="product", value=blocked)], "ann")
+    published = copy.get_recommendations(user_id, 50)
+    live = LiveBlocks(settings, copy).get_recommendations(user_id, 50)
+    is_changed = published["reason_product_id"] == blocked
+    assert is_changed.any()
+    assert blocked not in set(live["reason_product_id"])
+    assert list(live.loc[is_changed, "reason"]) == [f"More from {name}" for name in live.loc[is_changed, "category"]]
+    assert set(live.loc[is_changed, "reason_key"]) == {"more_from_category"}
+    pd.testing.assert_frame_equal(live[~is_changed], published[~is_changed], check_dtype=False)
+
+
+def test_reason_without_category(tmp_path: Path, copy: ServingCopy) -> None:
+    settings = Settings(warehouse=tmp_path)
+    RuleStore(settings).add([Rule(kind="block", scope="product", value="p00001")], "ann")
+    rows = pd.DataFrame({"category": [None, "toys"], "reason_product_id": ["p00001", "p00002"], "reason": ["a", "b"]})
+    live = LiveBlocks(settings, copy).replace_reasons(rows)
+    assert list(live["reason"]) == ["More from the shop", "b"]
+    assert "reason_key" not in live

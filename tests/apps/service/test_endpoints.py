@@ -1,6 +1,6 @@
 """Responses of the service over HTTP, compared with the Python queries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -9,7 +9,11 @@ import pytest
 import requests
 
 from apps.recommendations.recommendation_queries import RecommendationQueries
-from tests.apps.service.conftest import ServiceClient
+from tests.apps.service.conftest import ServiceClient, run_service
+from warehouse.publishing.live_copy import PublishedCopy
+from warehouse.rules.rule import Rule
+from warehouse.rules.rule_store import RuleStore
+from warehouse.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("restore_torch_threads")
 
@@ -99,6 +103,8 @@ def test_placement_decides_list(
         ("/products/p00001/recommendations", "email"),
         ("/categories/audio/recommendations", "home"),
         ("/products/p00001/similar", "nowhere"),
+        ("/products/p00001/similar", "email"),
+        ("/products/p00001/similar", "basket"),
     ],
 )
 def test_wrong_placement_is_refused(service: ServiceClient, path: str, placement: str) -> None:
@@ -366,3 +372,39 @@ def assert_problem(response: requests.Response, status: int, location: str | Non
     assert problem["detail"]
     if location is not None:
         assert any(error["location"].startswith(location) and error["message"] for error in problem["errors"]), problem
+
+
+def test_reasons_name_no_blocked_product(
+    writable_shop: Settings, publish_again: Callable[[], PublishedCopy], demo_queries: RecommendationQueries
+) -> None:
+    """A block acts at once on the reasons of published lists and of those that the service ranks."""
+    publish_again()
+    user_id, blocked = (
+        demo_queries.serving_copy.query_frame(
+            "select user_id, reason_product_id from rec_placement_lists "
+            "where placement = 'email' and reason_product_id is not null order by all limit 1"
+        )
+    ).iloc[0]
+    paths = {
+        f"/customers/{user_id}/recommendations?n=50": None,
+        f"/customers/{user_id}/recommendations?placement=email": None,
+        f"/products/{blocked}/recommendations": None,
+        f"/products/{blocked}/similar": None,
+        "/recommendations": build_basket(blocked, n=10),
+    }
+    with run_service(writable_shop) as service:
+
+        def read_lists() -> list[list[dict[str, Any]]]:
+            responses = [
+                service.get(path) if body is None else service.post(path, body) for path, body in paths.items()
+            ]
+            return [response.json()["recommendations"] for response in responses]
+
+        name = demo_queries.serving_copy.get_products([blocked])["product_name"].iloc[0]
+        for items in read_lists():
+            assert any(item["reason_product_id"] == blocked and name in item["reason"] for item in items)
+        RuleStore(writable_shop).add([Rule(kind="block", scope="product", value=blocked)], "ann")
+        for items in read_lists():
+            assert items
+            assert not [item for item in items if item["reason_product_id"] == blocked or name in item["reason"]]
+            assert any(item["reason"].startswith("More from ") for item in items)
