@@ -1,6 +1,7 @@
 """The form of a new rule: the kind decides which fields it has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import streamlit as st
@@ -31,13 +32,18 @@ from warehouse.rules.rule import (
     end_after,
     list_selections,
 )
-from warehouse.rules.rule_store import parse_new_rule
+from warehouse.rules.rule_store import get_today, parse_new_rule
 
 FIELD_WIDTH = 260
 FORM_KEY_PREFIX = "rule_form_"
 NUMBER_KEY = "rule_form_number"
 RULE_PRODUCT_PARAM = "rule_product"
 """Query parameter of a link to the form: the id of its product."""
+
+NO_END = "Until stopped"
+LENGTHS_IN_DAYS: Mapping[str, int] = {"1 week": 7, "2 weeks": 14}
+"""Lengths of rules that begin today, by their labels."""
+OTHER_DAYS = "Other days"
 
 
 def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
@@ -152,16 +158,31 @@ def _show_list_fields(copy: ServingCopy, *, has_placements: bool) -> dict[str, A
             persist_state="session",
         )
     category = _choose("favourite_category", query_once(list_favourite_categories, copy), "Any")
-    first_day, last_day = (
-        st.date_input(FIELD_LABELS[name], value=None, key=_make_key(name), width=180, persist_state="session")
-        for name in ("first_day", "last_day")
+    return {"placements": placements, "favourite_category": category, **_show_day_fields()}
+
+
+def _show_day_fields() -> dict[str, Any]:
+    """Show the choice of the rule's days; return their fields of the rule."""
+    choice = st.segmented_control(
+        FIELD_LABELS["days"],
+        [NO_END, *LENGTHS_IN_DAYS, OTHER_DAYS],
+        default=NO_END,
+        required=True,
+        key=_make_key("days"),
+        persist_state="session",
     )
-    return {
-        "placements": placements,
-        "favourite_category": category,
-        "valid_from": first_day,
-        "valid_until": None if last_day is None else end_after(last_day, "rule"),
-    }
+    first_day: date | None = None
+    last_day: date | None = None
+    if choice in LENGTHS_IN_DAYS:
+        # A week includes its first and its last day.
+        last_day = get_today() + timedelta(days=LENGTHS_IN_DAYS[choice] - 1)
+        st.caption(f"Last day: {last_day:%a} {last_day.day} {last_day:%b %Y} (UTC)", width="content")
+    elif choice == OTHER_DAYS:
+        first_day, last_day = (
+            st.date_input(FIELD_LABELS[name], value=None, key=_make_key(name), width=180, persist_state="session")
+            for name in ("first_day", "last_day")
+        )
+    return {"valid_from": first_day, "valid_until": None if last_day is None else end_after(last_day, "rule")}
 
 
 def _choose(name: str, options: list[str], placeholder: str = "Choose one") -> str | None:

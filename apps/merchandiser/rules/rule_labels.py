@@ -59,6 +59,7 @@ FIELD_LABELS: Mapping[str, str] = {
     "max_impressions": "Impressions without an action",
     "placements": "Placements",
     "favourite_category": "Favourite category of the customers",
+    "days": "Days",
     "first_day": "First day (UTC)",
     "last_day": "Last day, included (UTC)",
     "reason": "Reason",

@@ -1,6 +1,6 @@
 """The form of a new rule: its fields, messages and preview."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,7 +11,7 @@ from tests.apps.merchandiser.conftest import OpenEditor
 from warehouse.publishing.product_queries import search_products
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import KINDS_WITHOUT_PLACEMENTS, Rule, RuleKind, list_selections
-from warehouse.rules.rule_store import RuleStore
+from warehouse.rules.rule_store import RuleStore, get_today
 
 NEW_RULE = {"rules_section": "Add a rule"}
 
@@ -105,6 +105,7 @@ def test_last_day_before_first_day_is_named(open_editor: OpenEditor, demo_copy: 
     app = open_editor(**NEW_RULE)
     choose_kind(app, "block", 1)
     fill_fields(app, demo_copy)
+    app.segmented_control(key="rule_form_0_days").set_value("Other days").run()
     app.date_input(key="rule_form_0_first_day").set_value(date(2030, 1, 2))
     app.date_input(key="rule_form_0_last_day").set_value(date(2030, 1, 1))
     app.button(key="rule_preview").click().run()
@@ -115,9 +116,48 @@ def test_last_day_before_today_is_named(open_editor: OpenEditor, demo_copy: Serv
     app = open_editor(**NEW_RULE)
     choose_kind(app, "block", 1)
     fill_fields(app, demo_copy)
+    app.segmented_control(key="rule_form_0_days").set_value("Other days").run()
     app.date_input(key="rule_form_0_last_day").set_value(date(2020, 1, 1))
     app.button(key="rule_preview").click().run()
     assert escape_markdown("2020-01-01 is before today") in app.error[0].value
+
+
+@pytest.mark.parametrize(("choice", "day_count"), [("Until stopped", None), ("1 week", 7), ("2 weeks", 14)])
+def test_length_sets_last_day(
+    open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy, choice: str, day_count: int | None
+) -> None:
+    """A week from today includes today."""
+    app = open_editor(**NEW_RULE)
+    choose_kind(app, "block", 1)
+    fill_fields(app, demo_copy)
+    assert not app.date_input
+    app.segmented_control(key="rule_form_0_days").set_value(choice)
+    app.text_input(key="rule_form_0_reason").set_value("campaign").run()
+    app.button(key="rule_submit").click().run()
+    (stored,) = store.read_rules().values()
+    assert stored.rule.valid_from is None
+    last_day = None if day_count is None else get_today() + timedelta(days=day_count - 1)
+    assert stored.rule.last_day == last_day
+
+
+def test_name_of_product_chooses_it(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
+    """Also when other products have its name within theirs; a part of the name chooses none."""
+    products = demo_copy.query_frame(
+        """
+        from dim_products as product
+        where
+            (select count(*) from dim_products where contains(lower(product_name), lower(product.product_name))) > 1
+            and (select count(*) from dim_products where lower(product_name) = lower(product.product_name)) = 1
+        """
+    )
+    product = products.iloc[0]
+    app = open_editor(**NEW_RULE)
+    for search, product_id in [(product["product_name"].upper(), product["product_id"]), ("a", None)]:
+        app.text_input(key="rule_form_0_product_search").set_value(search).run()
+        choice = app.selectbox(key=f"rule_form_0_product_of_{search}")
+        assert choice.label.startswith(f"Product: {len(choice.options)} found")
+        assert len(choice.options) > 1
+        assert choice.value == product_id
 
 
 def test_link_to_form_has_product(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
