@@ -7,8 +7,10 @@ from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.rules.rule_labels import KIND_LABELS
+from tests.apps.conftest import OpenApp
 from tests.apps.merchandiser.conftest import OpenEditor
 from warehouse.publishing.product_queries import search_products
+from warehouse.publishing.published_rules import list_facet_values
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import KINDS_WITHOUT_PLACEMENTS, Rule, RuleKind, list_selections
 from warehouse.rules.rule_store import RuleStore, get_today
@@ -75,7 +77,7 @@ def test_form_of_each_kind_submits_rule(
         ("boost", 1, {"factor": "abc"}, "Factor: “abc” is not an amount. Write a number such as 12.50 or 12,50"),
         ("boost", 1, {"factor": "1,200"}, "Factor: “1,200” can mean 1200 or 1.2. Write 1200, or 1.2"),
         ("boost", 1, {"factor": "1"}, "Factor: it must be above 1. Correct the field"),
-        ("boost", 1, {}, "Factor: a rule of kind boost needs it. Correct the field"),
+        ("boost", 1, {"factor": ""}, "Factor: a rule of kind boost needs it. Correct the field"),
         ("promote", 1, {"every": "2.5"}, "Every n-th place: it must be a whole number. Correct the field"),
         ("block", 3, {}, "Price from: a rule with scope price has min_price or max_price"),
         ("block", 3, {"min_price": "5", "max_price": "5"}, "Price below: it is not above min_price. Correct the field"),
@@ -160,12 +162,38 @@ def test_name_of_product_chooses_it(open_editor: OpenEditor, demo_copy: ServingC
         assert choice.value == product_id
 
 
-def test_link_to_form_has_product(open_editor: OpenEditor, demo_copy: ServingCopy) -> None:
+@pytest.mark.parametrize("kind", ["block", "boost", "bury"])
+def test_link_to_form_has_product(open_editor: OpenEditor, demo_copy: ServingCopy, kind: str) -> None:
     product_id = str(search_products(demo_copy, "", 1)["product_id"].iloc[0])
-    app = open_editor(**NEW_RULE, rule_product=product_id)
+    app = open_editor(**NEW_RULE, rule_product=product_id, rule_kind=kind)
     assert not app.exception
+    assert app.selectbox(key="rule_form_1_kind").value == kind
     assert app.selectbox(key=f"rule_form_1_product_of_{product_id}").value == product_id
-    assert "rule_product" not in app.query_params
+    assert not {"rule_product", "rule_kind"} & set(app.query_params)
+    app.button(key="rule_preview").click().run()
+    assert not app.error
+
+
+def test_link_to_form_has_brand(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
+    """The factor has a default, so that only the reason is left to type."""
+    brand = list_facet_values(demo_copy, "brand")[1]
+    app = open_editor(**NEW_RULE, rule_brand=brand, rule_kind="boost")
+    app.text_input(key="rule_form_1_reason").set_value("campaign").run()
+    app.button(key="rule_submit").click().run()
+    (stored,) = store.read_rules().values()
+    assert (stored.rule.kind, stored.rule.scope, stored.rule.value) == ("boost", "brand", brand)
+    assert stored.rule.factor == 2
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"rule_kind": "<x>"}, {"rule_brand": "acmee"}, {"rule_kind": "cap", "rule_product": "p00001"}],
+)
+def test_wrong_link_to_form_is_named(open_app: OpenApp, params: dict[str, str]) -> None:
+    app = open_app("rules", **NEW_RULE, **params)
+    assert not app.exception
+    assert escape_markdown(list(params.values())[-1]) in app.warning[0].value
+    assert app.selectbox(key="rule_form_1_kind").value == "block"
 
 
 def test_preview_shows_changes(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
