@@ -1,6 +1,5 @@
 """Commands for the merchandising rules."""
 
-import getpass
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from apps.cli import console
 from apps.cli.options import Json, Warehouse, load_settings
 from apps.cli.rule_files import read_rule_file
 from orchestration.steps import apply_rules
+from warehouse.accounts import get_account_name
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.published_rules import check_rule_values, read_applied_changes
@@ -263,7 +263,10 @@ def apply(
 
 
 def _get_user(user: str | None) -> str:
-    return user or getpass.getuser()
+    name = user or get_account_name()
+    if name is None:
+        raise RecomartError("rules not changed: the system's account has no name. Name yourself with --user")
+    return name
 
 
 def _describe_rules(settings: Settings, stored: Sequence[StoredRule]) -> list[dict[str, Any]]:
