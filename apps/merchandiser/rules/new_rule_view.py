@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from apps.merchandiser.rules.next_step import describe_next_step
 from apps.merchandiser.rules.preview_view import show_preview
 from apps.merchandiser.rules.rule_editor import show_problems, show_result, try_change
 from apps.merchandiser.rules.rule_form import clear_form, show_rule_form
@@ -52,6 +53,9 @@ def _add(copy: ServingCopy, store: RuleStore, user: str, rule: Rule) -> str:
     state[SAVED_KEY] = True
     for key in (PREVIEWED_KEY, CHECKED_KEY):
         state.pop(key, None)
-    effect_time = describe_effect_time(stored, read_applied_changes(copy), get_today())
+    applied_changes, today = read_applied_changes(copy), get_today()
+    effect_time = describe_effect_time(stored, applied_changes, today)
+    next_step = describe_next_step(stored.rule_id, stored, applied_changes, today)
     action = "saved as a draft" if rule.is_draft else "submitted"
-    return f"Rule {stored.rule_id} is {action}: {rule.describe()}. {effect_time}"
+    result = f"Rule {stored.rule_id} is {action}: {rule.describe()}."
+    return " ".join(filter(None, [result, effect_time, next_step]))
