@@ -222,6 +222,22 @@ def test_preview_shows_changes(open_editor: OpenEditor, store: RuleStore, demo_c
     assert any("Preview it again" in caption.value for caption in app.caption)
 
 
+def test_notes_name_other_rules(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
+    """The preview and the message after saving name a block of the product's brand."""
+    product = demo_copy.query_frame("from dim_products where brand is not null order by product_id limit 1").iloc[0]
+    store.add([Rule(kind="block", scope="brand", value=product["brand"])], "bob", "recalled")
+    app = open_editor(**NEW_RULE, rule_kind="boost", rule_product=product["product_id"])
+    app.text_input(key="rule_form_1_reason").set_value("campaign").run()
+    note = "the product stays out of the lists."
+    for button in ("rule_preview", "rule_submit"):
+        app.button(key=button).click().run()
+        assert not app.exception
+        assert f"Rule r1 blocks brand {escape_markdown(product['brand'])}" in app.info[0].value
+        assert note in app.info[0].value
+    assert "Rule r2 is submitted" in app.success[0].value
+    assert not any(note in info.value for info in app.run().info)
+
+
 def test_contradicting_rule_is_refused(open_editor: OpenEditor, store: RuleStore, demo_copy: ServingCopy) -> None:
     store.add([Rule(kind="promote", scope="new", max_age_days=30, every=3)], "bob", "first")
     app = open_editor(**NEW_RULE)
