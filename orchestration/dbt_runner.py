@@ -48,8 +48,9 @@ LIST_INPUT_SELECTION = (*_select_tables("+exposure:http_service", "+ml_interacti
 LIST_OUTPUT_SELECTION = _select_tables("source:ml+,+exposure:http_service")
 """The tables of TRAINING_OUTPUT_SELECTION that new lists need, and their tests."""
 
-RULES_OUTPUT_SELECTION = ("--select", "source:merchandising+")
-"""The dbt nodes that read the merchandising rules, directly or through other nodes."""
+RULES_OUTPUT_SELECTION = ("--select", "source:merchandising+", "placements+")
+"""The dbt nodes that read the merchandising rules, directly or through other nodes, and the seed of the placements, so
+that a new or wrong line of it is found."""
 
 BUILD_COMMAND = ("build", "--exclude-resource-type", "unit_test")
 """`dbt build` without the unit tests. They check the SQL and not the data, and take a quarter of the pipeline's time.

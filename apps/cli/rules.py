@@ -1,7 +1,7 @@
 """Commands for the merchandising rules."""
 
-import getpass
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,13 +12,15 @@ from apps.cli import console
 from apps.cli.options import Json, Warehouse, load_settings
 from apps.cli.rule_files import read_rule_file
 from orchestration.steps import apply_rules
+from warehouse.accounts import get_account_name
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
-from warehouse.publishing.published_rules import check_rule_values, read_applied_changes
+from warehouse.publishing.published_rules import check_rule_values, list_wider_selections, read_applied_changes
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule, RuleKind, RuleScope, end_after
 from warehouse.rules.rule_overview import describe_changes, describe_rules
+from warehouse.rules.rule_relations import RuleRelations
 from warehouse.rules.rule_store import RuleStore, StoredRule, get_today, parse_new_rule
 from warehouse.settings import Settings
 
@@ -28,6 +30,9 @@ APPLY_HINT = "`recomart rules apply` builds and publishes the lists by the rules
 
 MAX_PREVIEWED_PRODUCTS = 5
 """Maximum number of products that a preview lists as coming in, and as going out."""
+
+MAX_NOTES = 20
+"""Maximum number of notes on other rules for the same products."""
 
 RuleId = Annotated[str, typer.Argument(help="Id of the rule, such as r3.")]
 User = Annotated[str | None, typer.Option(help="Your name, for the history; by default that of the system's account.")]
@@ -122,12 +127,35 @@ def add(
         }  # fmt: skip
         rules_by_location = {"": parse_new_rule(fields, "no rule added")}
     _check_values(settings, rules_by_location)
-    rules = list(rules_by_location.values())
+    rules, store = list(rules_by_location.values()), RuleStore(settings)
+    earlier_rules = list(store.read_rules().values())
     if is_preview:
+        _print_relations(
+            settings, earlier_rules, {f"rule {number}": rule for number, rule in enumerate(rules, start=1)}
+        )
         for rule in rules:
             _print_preview(settings, rule, as_json)
         return
-    _print_rules("Added", settings, RuleStore(settings).add(rules, _get_user(user), why), as_json)
+    added = store.add(rules, _get_user(user), why)
+    _print_rules("Added", settings, added, as_json)
+    _print_relations(settings, earlier_rules, {stored.rule_id: stored.rule for stored in added})
+
+
+def _print_relations(settings: Settings, earlier_rules: Sequence[StoredRule], rules: Mapping[str, Rule]) -> None:
+    """Print a note for each earlier rule for the products and lists of a new one; the new ones have names or ids."""
+    relations = RuleRelations({stored.rule_id: stored.rule for stored in earlier_rules}, get_today())
+    notes = []
+    with ExitStack() as stack:
+        is_published = (settings.serving_dir / POINTER_FILE).exists()
+        copy = stack.enter_context(ServingCopy(settings)) if is_published else None
+        for name, rule in rules.items():
+            wider_selections = [] if copy is None else list_wider_selections(copy, rule)
+            notes += [f"{name}: {note}" for note in relations.describe(rule, wider_selections)]
+            relations.add(name, rule)
+    for note in notes[:MAX_NOTES]:
+        console.print_note(f"Note on {note}")
+    if len(notes) > MAX_NOTES:
+        console.print_note(f"{len(notes) - MAX_NOTES:,} more notes. `recomart rules list` has all rules")
 
 
 def _print_preview(settings: Settings, rule: Rule, as_json: bool) -> None:
@@ -263,7 +291,10 @@ def apply(
 
 
 def _get_user(user: str | None) -> str:
-    return user or getpass.getuser()
+    name = user or get_account_name()
+    if name is None:
+        raise RecomartError("rules not changed: the system's account has no name. Name yourself with --user")
+    return name
 
 
 def _describe_rules(settings: Settings, stored: Sequence[StoredRule]) -> list[dict[str, Any]]:

@@ -3,6 +3,9 @@
 import streamlit as st
 
 from apps.merchandiser.access import is_login_configured
+from warehouse.accounts import get_account_name
+from warehouse.hosts import is_loopback
+from warehouse.settings import Settings
 
 MAX_USER_NAME_LENGTH = 100
 NAME_KEY = "user_name"
@@ -27,6 +30,7 @@ def ask_user_name() -> str:
         return account
     name = st.text_input(
         "Your name",
+        _get_default_name(),
         key=NAME_KEY,
         max_chars=MAX_USER_NAME_LENGTH,
         persist_state="session",
@@ -34,3 +38,14 @@ def ask_user_name() -> str:
         width=240,
     )
     return name.strip()
+
+
+def _get_default_name() -> str:
+    """Return the name of the system's account, as `recomart rules` does; none if other machines can reach the app.
+
+    Their users are other persons than the one who started the app.
+    """
+    settings = Settings()
+    if settings.app_without_login or not all(map(is_loopback, (settings.app_host, *settings.app_trusted_hosts))):
+        return ""
+    return (get_account_name() or "")[:MAX_USER_NAME_LENGTH]

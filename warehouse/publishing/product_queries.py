@@ -70,7 +70,7 @@ def search_products(copy: ServingCopy, search: str, limit: int) -> pd.DataFrame:
     """Find products whose id or name contains all words of a text; without a text, the products shown most.
 
     Returns:
-        Rows of `rec_product_exposure`: the product with this id first, then the ones shown most.
+        Rows of `rec_product_exposure`: the product with this id first, those of this name, then the ones shown most.
     """
     words = search.lower().split()[:MAX_SEARCH_WORDS]
     condition = " and ".join(["contains(lower(product_id) || ' ' || lower(product_name), ?)"] * len(words)) or "true"
@@ -79,10 +79,15 @@ def search_products(copy: ServingCopy, search: str, limit: int) -> pd.DataFrame:
         select product_id, product_name, category, brand, price, currency, top_10_customer_count
         from rec_product_exposure
         where {condition}
-        order by lower(product_id) = lower(?) desc, top_10_customer_count desc, product_id
+        order by
+            lower(product_id) = lower(?) desc,
+            lower(product_name) = lower(?) desc nulls last,
+            top_10_customer_count desc,
+            product_id
         limit ?
         """,
         *words,
+        search.strip(),
         search.strip(),
         limit,
     )

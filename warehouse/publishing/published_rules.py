@@ -9,7 +9,8 @@ from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
 from warehouse.publishing.placement_queries import list_placements
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule import Rule, parse_rule
+from warehouse.rules.rule import Rule, RuleScope, parse_rule
+from warehouse.rules.rule_relations import Selection
 
 MAX_SUGGESTIONS = 3
 
@@ -89,6 +90,15 @@ def find_rule_products(copy: ServingCopy, rule: Rule) -> list[str]:
             condition = "first_seen_at >= ?::timestamp - to_days(?)"
             values = [copy.published.newest_row_at, rule.max_age_days]
     return list(copy.query_frame(f"select product_id from dim_products where {condition}", *values)["product_id"])
+
+
+def list_wider_selections(copy: ServingCopy, rule: Rule) -> list[Selection]:
+    """Return the brand and the category of the product that a rule names; none for a rule of another scope."""
+    if rule.scope != "product":
+        return []
+    rows = copy.query_frame("select brand, category from dim_products where product_id = ?", rule.value)
+    scopes: tuple[RuleScope, ...] = ("brand", "category")
+    return [(scope, str(value)) for scope in scopes for value in rows[scope].dropna()]
 
 
 def _check_product_value(copy: ServingCopy, scope: str, value: str) -> None:

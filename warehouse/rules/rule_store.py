@@ -1,6 +1,7 @@
 """The store of the merchandising rules: one file in the warehouse folder with all changes, which dbt reads."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,11 +107,11 @@ class RuleStore:
             stored = self._parse_rules(changes)
             # An edited file can have gaps: the number of rules plus one can be the id of a rule.
             newest_number = max((_get_number(change.entry_id) for change in changes), default=0)
-            others = {rule_id: entry.rule for rule_id, entry in stored.items()}
+            others = _Contradictions({rule_id: entry.rule for rule_id, entry in stored.items()})
             additions = []
             for number, rule in enumerate(rules, start=newest_number + 1):
-                check_contradictions(rule, others)
-                others[f"r{number}"] = rule
+                others.check(rule)
+                others.add(f"r{number}", rule)
                 additions.append(EntryChange("add", f"r{number}", _dump(rule), why))
             return additions
 
@@ -130,7 +131,7 @@ class RuleStore:
             if not stored.rule.is_draft:
                 raise RecomartError(f"rule {rule_id} not submitted: it is no draft")
             submitted = stored.rule.model_copy(update={"is_draft": False})
-            check_contradictions(submitted, others)
+            _Contradictions(others).check(submitted)
             return submitted
 
         return self._change(rule_id, "submit", user, why, change, seen_change)
@@ -170,7 +171,7 @@ class RuleStore:
             before = own_changes[-1].before
             if before is not None:
                 others = {other: entry.rule for other, entry in self._parse_rules(changes).items() if other != rule_id}
-                check_contradictions(Rule.model_validate(before), others)
+                _Contradictions(others).check(Rule.model_validate(before))
             return [EntryChange("undo", rule_id, before, why)]
 
         stored = self._write(user, make_changes)
@@ -227,27 +228,45 @@ def _check_newest_change(changes: Sequence[Change], rule_id: str, seen_change: i
         )
 
 
-def check_contradictions(rule: Rule, others: dict[str, Rule]) -> None:
-    """Check that a rule does not contradict another one in the same lists on the same day.
+class _Contradictions:
+    """The enabled rules of the kinds that can contradict each other, looked up by what they are for."""
 
-    Raises:
-        RecomartError: Two caps, repurchases, fatigue rules or promotions are for the same lists.
-    """
-    if not rule.is_enabled or rule.kind not in (*KINDS_WITHOUT_VALUE, "promote"):
-        return
-    rivals = [
-        rule_id
-        for rule_id, other in others.items()
-        if other.kind == rule.kind
-        and other.is_enabled
-        and _overlaps(rule, other)
-        and (rule.kind == "promote" or _get_selection(rule) == _get_selection(other))
-    ]
-    if rivals:
-        raise RecomartError(
-            f"'{rule.describe()}' not saved: the same lists already have a {rule.kind} rule, {format_names(rivals)}. "
-            f"Stop it with `recomart rules stop {rivals[0]}`, or choose other days or placements"
-        )
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self._rules: dict[tuple[str, ...], dict[str, Rule]] = defaultdict(dict)
+        for rule_id, rule in rules.items():
+            self.add(rule_id, rule)
+
+    def add(self, rule_id: str, rule: Rule) -> None:
+        """Add a rule, which later ones are checked against."""
+        if _can_contradict(rule):
+            self._rules[_get_rivalry(rule)][rule_id] = rule
+
+    def check(self, rule: Rule) -> None:
+        """Check that a rule does not contradict another one in the same lists on the same day.
+
+        Raises:
+            RecomartError: Two caps, repurchases, fatigue rules or promotions are for the same lists.
+        """
+        if not _can_contradict(rule):
+            return
+        rivals = [
+            rule_id for rule_id, other in self._rules.get(_get_rivalry(rule), {}).items() if _overlaps(rule, other)
+        ]
+        if rivals:
+            raise RecomartError(
+                f"'{rule.describe()}' not saved: the same lists already have a {rule.kind} rule, "
+                f"{format_names(rivals)}. Stop it with `recomart rules stop {rivals[0]}`, or choose other days or "
+                "placements"
+            )
+
+
+def _can_contradict(rule: Rule) -> bool:
+    return rule.is_enabled and rule.kind in (*KINDS_WITHOUT_VALUE, "promote")
+
+
+def _get_rivalry(rule: Rule) -> tuple[str, ...]:
+    """Return what two rules have in common that can contradict each other; a list follows one promotion of any."""
+    return (rule.kind,) if rule.kind == "promote" else (rule.kind, *_get_selection(rule))
 
 
 def _overlaps(rule: Rule, other: Rule) -> bool:

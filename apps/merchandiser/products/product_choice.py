@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from apps.merchandiser.linked_choice import find_match
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.prices import format_price
 from apps.merchandiser.products.product_picker import MAX_PRODUCTS, check_product_search
@@ -40,11 +41,11 @@ def choose_found_product(copy: ServingCopy, label: str, key: str) -> str | None:
         return None
     labels = {str(row["product_id"]): _describe(row) for row in products.to_dict("records")}
     more = ", the first ones" if len(labels) == MAX_PRODUCTS else ""
+    match = _find_match(products, search)
     return st.selectbox(
-        f"{len(labels)} found{more}",
+        f"Product: {len(labels)} found{more}",
         list(labels),
-        # A search that finds one product alone, or its id, chooses it.
-        index=0 if len(labels) == 1 or search in labels else None,
+        index=None if match is None else list(labels).index(match),
         format_func=lambda product_id: labels[product_id],
         placeholder="Choose the product",
         # A choice belongs to its search.
@@ -52,6 +53,18 @@ def choose_found_product(copy: ServingCopy, label: str, key: str) -> str | None:
         width=FIELD_WIDTH,
         persist_state="session",
     )
+
+
+def _find_match(products: pd.DataFrame, search: str) -> str | None:
+    """Return the id of the product that a search means: by its id, else as the only one of this name or found."""
+    ids = [str(product_id) for product_id in products["product_id"]]
+    match = find_match(search, ids)
+    same_names = [
+        product_id
+        for product_id, name in zip(ids, products["product_name"], strict=True)
+        if str(name).lower() == search.lower()
+    ]
+    return same_names[0] if match is None and len(same_names) == 1 else match
 
 
 def _describe(row: Mapping[Any, Any]) -> str:

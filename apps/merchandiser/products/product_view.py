@@ -15,7 +15,7 @@ from apps.merchandiser.prices import MISSING_TEXT, format_price
 from apps.merchandiser.products.product_customers import show_customers_of_product
 from apps.merchandiser.products.product_links import show_picture, show_product_link
 from apps.merchandiser.products.related_products import show_products_bought_together, show_similar_products
-from apps.merchandiser.rules.rule_form import RULE_PRODUCT_PARAM
+from apps.merchandiser.rules.form_link import show_form_link
 from apps.merchandiser.table_columns import format_share, make_time_column
 from apps.merchandiser.tabs import show_tabs
 from warehouse.formatting import format_count
@@ -44,11 +44,7 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
         facts = [product["product_id"], product["category"] or "no category", product["brand"] or "no brand"]
         st.caption(" · ".join(escape_markdown(shorten_text(str(fact), 80)) for fact in facts))
         show_product_link(product["product_url"])
-        show_page_link(
-            "rules",
-            ":material/rule: Add a rule",
-            {"rules_section": "Add a rule", RULE_PRODUCT_PARAM: product["product_id"]},
-        )
+        _show_rule_links(product)
     _show_reason(copy, product)
     with st.container(border=True, horizontal=True, gap="medium"):
         for name, (value, delta, help_text) in _describe_product(product, query_once(count_lists, copy)).items():
@@ -60,6 +56,18 @@ def show_product(copy: ServingCopy, product: dict[str, Any]) -> None:
         "Similar": show_similar_products,
     }
     show_tabs({label: partial(show_view, copy, product) for label, show_view in views.items()}, key="product_view")
+
+
+def _show_rule_links(product: dict[str, Any]) -> None:
+    """Show links to the form of a rule for the product, its brand and its category."""
+    with st.container(horizontal=True):
+        show_form_link(":material/block: Stop showing it", "block", "product", product["product_id"])
+        show_form_link(":material/arrow_upward: Boost", "boost", "product", product["product_id"])
+        show_form_link(":material/arrow_downward: Bury", "bury", "product", product["product_id"])
+        if product["brand"]:
+            show_form_link(":material/rule: Rule for this brand", "boost", "brand", product["brand"])
+        if product["category"]:
+            show_form_link(":material/rule: Rule for this category", "boost", "category", product["category"])
 
 
 def _show_reason(copy: ServingCopy, product: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from apps.merchandiser.rules.next_step import describe_next_step
 from apps.merchandiser.rules.preview_view import show_preview
-from apps.merchandiser.rules.rule_editor import show_problems, show_result, try_change
+from apps.merchandiser.rules.rule_editor import NOTES_KEY, show_notes, show_problems, show_result, try_change
 from apps.merchandiser.rules.rule_form import clear_form, show_rule_form
-from warehouse.publishing.published_rules import read_applied_changes
+from warehouse.publishing.published_rules import list_wider_selections, read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
+from warehouse.rules.rule_relations import RuleRelations
 from warehouse.rules.rule_states import get_rule_state
 from warehouse.rules.rule_store import RuleStore, get_today
 
@@ -41,17 +43,29 @@ def show_new_rule(copy: ServingCopy, store: RuleStore, *, can_edit: bool) -> Non
             st.rerun()
         show_result()
     if state.get(PREVIEWED_KEY) == rule.model_dump_json():
+        show_notes(_describe_relations(copy, store, rule))
         show_preview(copy, rule)
     elif PREVIEWED_KEY in state:
         st.caption("The rule has changed since the preview. Preview it again.")
 
 
+def _describe_relations(copy: ServingCopy, store: RuleStore, rule: Rule) -> list[str]:
+    """Return sentences about the other rules for the products and lists of a new rule."""
+    rules = {rule_id: stored.rule for rule_id, stored in store.read_rules().items()}
+    return RuleRelations(rules, get_today()).describe(rule, list_wider_selections(copy, rule))
+
+
 def _add(copy: ServingCopy, store: RuleStore, user: str, rule: Rule) -> str:
-    (stored,) = store.add([rule], user, rule.reason)
     state = st.session_state
+    notes = _describe_relations(copy, store, rule)
+    (stored,) = store.add([rule], user, rule.reason)
+    state[NOTES_KEY] = notes
     state[SAVED_KEY] = True
     for key in (PREVIEWED_KEY, CHECKED_KEY):
         state.pop(key, None)
-    effect = get_rule_state(stored, read_applied_changes(copy), get_today()).effect
+    applied_changes, today = read_applied_changes(copy), get_today()
+    effect = get_rule_state(stored, applied_changes, today).effect
+    next_step = describe_next_step(stored.rule_id, stored, applied_changes, today)
     action = "saved as a draft" if rule.is_draft else "submitted"
-    return f"Rule {stored.rule_id} is {action}: {rule.describe()}. {effect}"
+    result = f"Rule {stored.rule_id} is {action}: {rule.describe()}."
+    return " ".join(filter(None, [result, effect, next_step]))

@@ -6,6 +6,7 @@ import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.rules.change_table import show_changes
+from apps.merchandiser.rules.next_step import describe_next_step
 from apps.merchandiser.rules.rule_editor import try_change
 from warehouse.change_log import MAX_CHANGE_TEXT_LENGTH
 from warehouse.rules.rule_overview import REMOVED_STATE, RuleRow
@@ -43,8 +44,8 @@ def _show_buttons(store: RuleStore, stored: StoredRule, state: str, applied_chan
     # A reason belongs to one version of the rule; the next one begins without.
     reason_key = f"rule_reason_{rule_id}_{change.number}"
 
-    def make_change(description: str, action: Callable[..., StoredRule | None]) -> None:
-        reason = str(st.session_state[reason_key])
+    def make_change(description: str, default_reason: str, action: Callable[..., StoredRule | None]) -> None:
+        reason = str(st.session_state[reason_key]).strip() or default_reason
 
         def change_store(user: str) -> str:
             return _describe_result(
@@ -58,32 +59,41 @@ def _show_buttons(store: RuleStore, stored: StoredRule, state: str, applied_chan
             "Reason for the change",
             key=reason_key,
             max_chars=MAX_CHANGE_TEXT_LENGTH,
-            placeholder="Why, for colleagues",
-            width=320,
+            placeholder="Why; an empty field means what the button says",
+            help="Without a text, the history has the button and the rule as the reason.",
+            width=360,
         )
         noun = ACTION_NOUNS.get(change.action, change.action)
-        undo_label = escape_markdown(f"Undo the {noun} by {shorten_text(change.user, 40)}")
+        undo_text = f"Undo the {noun} by {shorten_text(change.user, 40)}"
         buttons = [
             (state == "draft", "submit", "Submit", ":material/send:", "submitted", store.submit),
             (state not in ("ended", REMOVED_STATE), "stop", "Stop", ":material/stop_circle:", "stopped", store.stop),
-            (True, "undo", undo_label, ":material/undo:", "as it was before the newest change", store.undo),
+            (True, "undo", undo_text, ":material/undo:", "as it was before the newest change", store.undo),
         ]
         for is_shown, name, label, icon, description, action in buttons:
             if is_shown:
                 # As a callback, which gets the version of the rule that the person sees.
                 st.button(
-                    label,
+                    escape_markdown(label),
                     key=f"rule_{name}_{rule_id}",
                     icon=icon,
                     on_click=make_change,
-                    args=(description, action),
+                    args=(
+                        description,
+                        shorten_text(f"{label}: {stored.rule.describe()}", MAX_CHANGE_TEXT_LENGTH),
+                        action,
+                    ),
                 )
 
 
 def _describe_result(
     rule_id: str, description: str, stored: StoredRule | None, applied_changes: Mapping[str, int]
 ) -> str:
+    next_step = describe_next_step(rule_id, stored, applied_changes, get_today())
     if stored is None:
-        effect = "The published lists follow it until the lists are built again." if rule_id in applied_changes else ""
-        return f"Rule {rule_id} is removed. {effect}".strip()
-    return f"Rule {rule_id} is {description}. {get_rule_state(stored, applied_changes, get_today()).effect}"
+        effect = "The published lists still follow it." if rule_id in applied_changes else ""
+        parts = [f"Rule {rule_id} is removed.", effect, next_step]
+    else:
+        effect = get_rule_state(stored, applied_changes, get_today()).effect
+        parts = [f"Rule {rule_id} is {description}.", effect, next_step]
+    return " ".join(filter(None, parts))

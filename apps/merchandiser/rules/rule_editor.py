@@ -1,15 +1,17 @@
 """Who may change rules in the app, and changes of the rules store with their messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from apps.merchandiser.markdown import escape_markdown
+from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.users import ask_user_name, get_user_name
 from warehouse.errors import RecomartError
 from warehouse.settings import Settings
 
 MESSAGE_KEY = "rule_message"
+NOTES_KEY = "rule_notes"
+MAX_NOTE_LENGTH = 500
 PROBLEMS_KEY = "rule_problems"
 MISSING_NAME_TEXT = "Your name: it is missing. Type it at the top of the page, for the history"
 READ_ONLY_TEXT = (
@@ -58,7 +60,15 @@ def show_result() -> None:
     message = st.session_state.pop(MESSAGE_KEY, None)
     if message is not None:
         st.success(escape_markdown(message), icon=":material/check_circle:")
+    show_notes(st.session_state.pop(NOTES_KEY, []))
     show_problems(st.session_state.pop(PROBLEMS_KEY, []))
+
+
+def show_notes(notes: Sequence[str]) -> None:
+    """Show what other rules do with the products of a rule."""
+    if notes:
+        text = "\n".join(f"- {escape_markdown(shorten_text(note, MAX_NOTE_LENGTH))}." for note in notes)
+        st.info(f"Other rules for the same products:\n\n{text}", icon=":material/rule:")
 
 
 def show_problems(problems: list[str]) -> None:

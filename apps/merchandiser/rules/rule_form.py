@@ -1,17 +1,21 @@
 """The form of a new rule: the kind decides which fields it has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import streamlit as st
 
 from apps.merchandiser.amounts import parse_amount
 from apps.merchandiser.copy_cache import query_once
+from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.placements.placement_picker import get_placement_titles
 from apps.merchandiser.products.product_choice import choose_found_product
+from apps.merchandiser.rules.form_link import FormLink, pop_form_link
 from apps.merchandiser.rules.rule_labels import (
     FIELD_LABELS,
     KIND_LABELS,
+    NUMBER_DEFAULTS,
     NUMBER_HELP,
     NUMBER_PLACEHOLDERS,
     SELECTION_LABELS,
@@ -28,24 +32,30 @@ from warehouse.rules.rule import (
     ProductSelection,
     Rule,
     RuleFieldError,
+    RuleKind,
     end_after,
     list_selections,
 )
-from warehouse.rules.rule_store import parse_new_rule
+from warehouse.rules.rule_store import get_today, parse_new_rule
 
 FIELD_WIDTH = 260
+DEFAULT_KIND: RuleKind = "block"
+"""The first one of the form."""
 FORM_KEY_PREFIX = "rule_form_"
 NUMBER_KEY = "rule_form_number"
-RULE_PRODUCT_PARAM = "rule_product"
-"""Query parameter of a link to the form: the id of its product."""
+
+NO_END = "Until stopped"
+LENGTHS_IN_DAYS: Mapping[str, int] = {"1 week": 7, "2 weeks": 14}
+"""Lengths of rules that begin today, by their labels."""
+OTHER_DAYS = "Other days"
 
 
 def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
     """Show the form; return its rule, or None and what is wrong."""
     problems: list[str] = []
-    if RULE_PRODUCT_PARAM in st.query_params:
+    if (link := pop_form_link()) is not None:
         clear_form()
-        st.session_state[_make_key("product_search")] = st.query_params.pop(RULE_PRODUCT_PARAM)
+        _follow_link(copy, link)
 
     def read(name: str, read_field: Callable[[], Any]) -> Any:
         try:
@@ -93,6 +103,25 @@ def clear_form() -> None:
     state[NUMBER_KEY] = state.get(NUMBER_KEY, 0) + 1
 
 
+def _follow_link(copy: ServingCopy, link: FormLink) -> None:
+    """Set the kind and the products of a link, before the form is shown; show a message about a wrong link."""
+    state = st.session_state
+    kind = next((name for name in KIND_LABELS if name == (link.kind or DEFAULT_KIND)), None)
+    selections = [] if kind is None else list_selections(kind)
+    has_known_value = link.scope in (None, "product") or link.value in query_once(list_facet_values, copy, link.scope)
+    if kind is None or not has_known_value or not (link.scope is None or ProductSelection(link.scope) in selections):
+        text = shorten_text(" ".join(filter(None, link)), 100)
+        st.warning(
+            f"The form has no fields for the link “{escape_markdown(text)}”. Fill in the form.",
+            icon=":material/link_off:",
+        )
+        return
+    state[_make_key("kind")] = kind
+    if link.scope is not None:
+        state[_make_selection_key(selections)] = ProductSelection(link.scope)
+        state[_make_key("product_search" if link.scope == "product" else link.scope)] = link.value
+
+
 def _make_rule(copy: ServingCopy, fields: dict[str, Any], selection: ProductSelection) -> tuple[Rule | None, list[str]]:
     if fields.get("value") is None and not selection.is_for_others and selection.scope in SCOPES_WITH_VALUE:
         return None, [f"{FIELD_LABELS[selection.scope]}: it is missing. Choose one"]
@@ -112,7 +141,7 @@ def _choose_selection(selections: list[ProductSelection]) -> ProductSelection:
         selections,
         format_func=lambda selection: SELECTION_LABELS[selection],
         # Each set of selections is a field of its own, which begins at the first one.
-        key=_make_key("selection_" + "_".join(f"{scope}{is_for_others:d}" for scope, is_for_others in selections)),
+        key=_make_selection_key(selections),
         width=FIELD_WIDTH,
         persist_state="session",
     )
@@ -153,16 +182,31 @@ def _show_list_fields(copy: ServingCopy, *, has_placements: bool) -> dict[str, A
             persist_state="session",
         )
     category = _choose("favourite_category", query_once(list_favourite_categories, copy), "Any")
-    first_day, last_day = (
-        st.date_input(FIELD_LABELS[name], value=None, key=_make_key(name), width=180, persist_state="session")
-        for name in ("first_day", "last_day")
+    return {"placements": placements, "favourite_category": category, **_show_day_fields()}
+
+
+def _show_day_fields() -> dict[str, Any]:
+    """Show the choice of the rule's days; return their fields of the rule."""
+    choice = st.segmented_control(
+        FIELD_LABELS["days"],
+        [NO_END, *LENGTHS_IN_DAYS, OTHER_DAYS],
+        default=NO_END,
+        required=True,
+        key=_make_key("days"),
+        persist_state="session",
     )
-    return {
-        "placements": placements,
-        "favourite_category": category,
-        "valid_from": first_day,
-        "valid_until": None if last_day is None else end_after(last_day, "rule"),
-    }
+    first_day: date | None = None
+    last_day: date | None = None
+    if choice in LENGTHS_IN_DAYS:
+        # A week includes its first and its last day.
+        last_day = get_today() + timedelta(days=LENGTHS_IN_DAYS[choice] - 1)
+        st.caption(f"Last day: {last_day:%a} {last_day.day} {last_day:%b %Y} (UTC)", width="content")
+    elif choice == OTHER_DAYS:
+        first_day, last_day = (
+            st.date_input(FIELD_LABELS[name], value=None, key=_make_key(name), width=180, persist_state="session")
+            for name in ("first_day", "last_day")
+        )
+    return {"valid_from": first_day, "valid_until": None if last_day is None else end_after(last_day, "rule")}
 
 
 def _choose(name: str, options: list[str], placeholder: str = "Choose one") -> str | None:
@@ -180,6 +224,7 @@ def _choose(name: str, options: list[str], placeholder: str = "Choose one") -> s
 def _ask_number(name: str, help_text: str | None = None) -> float | None:
     text = st.text_input(
         FIELD_LABELS[name],
+        NUMBER_DEFAULTS.get(name, ""),
         key=_make_key(name),
         help=help_text,
         placeholder=NUMBER_PLACEHOLDERS.get(name),
@@ -187,6 +232,10 @@ def _ask_number(name: str, help_text: str | None = None) -> float | None:
         persist_state="session",
     )
     return parse_amount(text)
+
+
+def _make_selection_key(selections: Sequence[ProductSelection]) -> str:
+    return _make_key("selection_" + "_".join(f"{scope}{is_for_others:d}" for scope, is_for_others in selections))
 
 
 def _make_key(name: str) -> str:

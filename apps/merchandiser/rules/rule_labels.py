@@ -41,6 +41,9 @@ NUMBER_HELP: Mapping[str, str] = {
 NUMBER_PLACEHOLDERS: Mapping[str, str] = {"factor": "Above 1, such as 2"}
 """Texts in empty fields of numbers."""
 
+NUMBER_DEFAULTS: Mapping[str, str] = {"factor": "2"}
+"""Texts with which fields of numbers begin."""
+
 FIELD_LABELS: Mapping[str, str] = {
     "kind": "What the rule does",
     "scope": "Products",
@@ -59,6 +62,7 @@ FIELD_LABELS: Mapping[str, str] = {
     "max_impressions": "Impressions without an action",
     "placements": "Placements",
     "favourite_category": "Favourite category of the customers",
+    "days": "Days",
     "first_day": "First day (UTC)",
     "last_day": "Last day, included (UTC)",
     "reason": "Reason",

@@ -128,6 +128,15 @@ def test_wrong_file_adds_no_rule(
     assert not demo_warehouse.rules_file.read_bytes()
 
 
+def test_add_notes_other_rules(cli: RecomartCli, own_shop: Settings) -> None:
+    _, brand, _ = read_product(own_shop, 1)
+    rule = ["rules", "add", "boost", "--brand", brand, "--factor", "2", "--warehouse", str(own_shop.warehouse)]
+    assert "Note on" not in cli(*rule).stderr
+    note = f"Rule r1 also boosts brand {brand} in the same lists: both factors multiply, to 4"
+    assert note in cli(*rule, "--preview").stderr
+    assert f"Note on r2: {note}" in cli(*rule).stderr
+
+
 def test_block_acts_without_build(cli: RecomartCli, own_shop: Settings) -> None:
     """An open copy leaves blocked products out of every list, and the lists stay complete."""
     product, _, category = read_product(own_shop, 1)

@@ -63,8 +63,12 @@ def test_products_search_selects_exact_id(open_app: OpenApp, demo_copy: ServingC
     metrics = get_metrics(app)
     assert metrics["In the top 10"] == f"{product['top_10_customer_count']:,}"
     assert metrics["Price"].endswith(" EUR")
-    (link,) = (link.proto for link in app.get("page_link") if link.proto.page.endswith("rules"))
-    assert link.query_string == f"rules_section=Add+a+rule&rule_product={product['product_id']}"
+    links = [link.proto for link in app.get("page_link") if link.proto.page.endswith("rules")]
+    values = [f"product={product['product_id']}"] * 3 + [f"brand={product['brand']}", f"category={product['category']}"]
+    assert [link.query_string for link in links] == [
+        f"rules_section=Add+a+rule&rule_kind={kind}&rule_{value}"
+        for kind, value in zip(["block", "boost", "bury", "boost", "boost"], values, strict=True)
+    ]
 
 
 def test_products_search_by_words(open_app: OpenApp, demo_copy: ServingCopy) -> None:

@@ -17,10 +17,10 @@ pytestmark = [needs_browser, pytest.mark.slow]
 
 
 def type_text(page: BrowserPage, label: str, text: str) -> None:
-    """Type a text into a field and leave the field."""
+    """Replace the text of a field and leave the field."""
     selector = f"input[aria-label='{label}']"
     (field,) = page.wait_for(lambda: [field for field in page.find_elements(selector) if field.is_displayed()])
-    field.send_keys(text, Keys.TAB)
+    field.send_keys(Keys.CONTROL + "a", text, Keys.TAB)
 
 
 def click(page: BrowserPage, key: str) -> None:

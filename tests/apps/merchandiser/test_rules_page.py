@@ -69,14 +69,43 @@ def test_draft_is_submitted_stopped_and_undone(open_editor: OpenEditor, store: R
     change(app, "r1", "stop", "too early")
     assert store.read_rules()["r1"].rule.is_stopped
     assert "rule_stop_r1" not in list_keys(app)
-    change(app, "r1", "undo", "")
-    assert "Reason: it is missing" in app.error[0].value.replace("\\", "")
+    assert "“Build the lists now”" not in app.success[0].value
     change(app, "r1", "undo", "not too early")
+    assert "“Build the lists now” puts it into the lists" in app.success[0].value
     assert not store.read_rules()["r1"].rule.is_stopped
     history = get_table(app, "before")
     assert history["action"].tolist() == ["undo", "stop", "submit", "add"]
     assert history["why"].tolist() == ["not too early", "too early", "agreed", "idea"]
     assert history["after"].iloc[1].endswith("(stopped)")
+
+
+def test_change_needs_one_click(open_editor: OpenEditor, store: RuleStore) -> None:
+    """Without a typed reason, the history has the button and the rule."""
+    store.add([BOOST.model_copy(update={"is_draft": True})], "bob", "idea")
+    app = open_editor(rule="r1")
+    for action in ("submit", "stop", "undo", "undo"):
+        app.button(key=f"rule_{action}_r1").click().run()
+        assert not app.exception
+        assert not app.error
+    rule = "boost by factor 2 category groceries"
+    assert [entry.why for entry in store.read_history("r1")] == [
+        "idea", f"Submit: {rule}", f"Stop: {rule}", f"Undo the stop by ann: {rule}", f"Undo the undo by ann: {rule}",
+    ]  # fmt: skip
+
+
+def test_name_begins_with_account(
+    open_app: OpenApp, shop: Settings, store: RuleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app that other machines reach through a proxy does not know the person."""
+    monkeypatch.setenv("RECOMART_APP_CAN_EDIT", "true")
+    monkeypatch.setenv("LOGNAME", "carol")
+    store.add([BOOST], "ann", "campaign")
+    app = open_app("rules", shop, rule="r1")
+    assert app.text_input(key="user_name").value == "carol"
+    app.button(key="rule_stop_r1").click().run()
+    assert store.read_rules()["r1"].change.user == "carol"
+    monkeypatch.setenv("RECOMART_APP_WITHOUT_LOGIN", "true")
+    assert open_app("rules", shop).text_input(key="user_name").value == ""
 
 
 def test_removed_rule_is_restored(open_editor: OpenEditor, store: RuleStore) -> None:
