@@ -220,6 +220,16 @@ def test_damaged_store_is_named(open_app: OpenApp, shop: Settings) -> None:
     assert any("is not a change" in element.value for element in today.markdown)
 
 
+def test_undeclared_placement_is_named(open_app: OpenApp, shop: Settings, store: RuleStore) -> None:
+    """A rule can name a placement that was removed after the rule was added."""
+    rule = BOOST.model_copy(update={"placements": ("home", "checkout")})
+    store.add([rule, rule.model_copy(update={"valid_until": get_today()})], "ann", "campaign")
+    app = open_app("rules", shop)
+    assert not app.exception
+    (warning,) = (box.value for box in app.warning if "placement" in box.value)
+    assert "Rule r1: there is no placement checkout" in warning.replace("\\", "")
+
+
 def test_today_has_line_of_rules(open_app: OpenApp, shop: Settings, store: RuleStore) -> None:
     first_day = get_today() + timedelta(days=3)
     store.add([BOOST, BOOST.model_copy(update={"valid_from": first_day})], "ann", "test")
