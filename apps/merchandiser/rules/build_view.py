@@ -3,6 +3,7 @@
 import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.rules.busy_message import replace_lock_holder
 from apps.merchandiser.rules.list_build import BuildStatus, get_list_build
 from apps.merchandiser.rules.rule_editor import MISSING_NAME_TEXT, show_problems
 from apps.merchandiser.users import get_user_name
@@ -63,7 +64,7 @@ def _show_build(copy: ServingCopy, settings: Settings, awaited: str | None, was_
 
 
 def _show_status(status: BuildStatus) -> None:
-    note = shorten_text(status.note, MAX_NOTE_LENGTH)
+    note = shorten_text(replace_lock_holder(status.note), MAX_NOTE_LENGTH)
     if status.is_running:
         text = "tables and tests" if status.done_share else note or "starting"
         st.progress(

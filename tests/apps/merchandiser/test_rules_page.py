@@ -242,7 +242,7 @@ def test_today_has_line_of_rules(open_app: OpenApp, shop: Settings, store: RuleS
 
 
 def test_failed_build_is_explained(open_editor: OpenEditor, shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app shows which process keeps the warehouse busy, and the lists of before stay."""
+    """The app shows in words that another run keeps the warehouse busy, and the lists of before stay."""
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
     app = open_editor()
     with exclusive_lock(shop.dbt_target_dir / "building.lock", "dbt build", 5):
@@ -255,8 +255,10 @@ def test_failed_build_is_explained(open_editor: OpenEditor, shop: Settings, monk
             app.run()
     assert not app.exception
     message = app.error[0].value.replace("\\", "")
-    assert f"process {os.getpid()}" in message
-    assert "runs another dbt build" in message
+    assert "Another run of RecoMart uses the warehouse, since 20" in message
+    assert "Wait until it has finished" in message
+    assert f"process {os.getpid()}" not in message
+    assert str(shop.warehouse) not in message
     assert not app.button(key="build_lists").disabled
 
 
