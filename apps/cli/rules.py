@@ -15,7 +15,12 @@ from orchestration.steps import apply_rules
 from warehouse.accounts import get_account_name
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
-from warehouse.publishing.published_rules import check_rule_values, list_wider_selections, read_applied_changes
+from warehouse.publishing.published_rules import (
+    check_rule_values,
+    list_wider_selections,
+    read_applied_changes,
+    warn_of_unknown_placements,
+)
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule, RuleKind, RuleScope, end_after
@@ -298,10 +303,13 @@ def _get_user(user: str | None) -> str:
 
 
 def _describe_rules(settings: Settings, stored: Sequence[StoredRule]) -> list[dict[str, Any]]:
+    """Return the rows of rules, and print warnings of placements that are not declared."""
     applied_changes: Mapping[str, int] = {}
     if (settings.serving_dir / POINTER_FILE).exists():
         with ServingCopy(settings) as copy:
             applied_changes = read_applied_changes(copy)
+            for warning in warn_of_unknown_placements(copy, stored, get_today())[:MAX_NOTES]:
+                console.print_warning(warning)
     rows = describe_rules(stored, applied_changes, get_today())
     # The time of the change is in `recomart rules history`; the table is wide already.
     return [{name: value for name, value in row.items() if name != "changed_at"} for row in rows]

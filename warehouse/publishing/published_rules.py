@@ -1,6 +1,8 @@
 """Queries of the published copy about rules: which ones its lists follow, and which values products have."""
 
 import json
+from collections.abc import Iterable
+from datetime import date
 from typing import Literal
 
 import pandas as pd
@@ -11,6 +13,7 @@ from warehouse.publishing.placement_queries import list_placements
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule, RuleScope, parse_rule
 from warehouse.rules.rule_relations import Selection
+from warehouse.rules.rule_store import StoredRule, has_ended
 
 MAX_SUGGESTIONS = 3
 
@@ -66,6 +69,20 @@ def check_rule_values(copy: ServingCopy, rule: Rule) -> None:
             raise RecomartError(
                 f"the block is for {blocked:,} of {products:,} products and would empty the lists. Select fewer ones"
             )
+
+
+def warn_of_unknown_placements(copy: ServingCopy, rules: Iterable[StoredRule], today: date) -> list[str]:
+    """Return a warning for each rule with an undeclared placement; ended rules are left out."""
+    placements = {placement.placement for placement in list_placements(copy)}
+    warnings = []
+    for stored in rules:
+        unknown = [name for name in stored.rule.placements if name not in placements]
+        if unknown and stored.rule.is_enabled and not has_ended(stored.rule, today):
+            warnings.append(
+                f"rule {stored.rule_id}: there is no placement {format_names(unknown)}, and the rule has no effect "
+                "there. Declare it in dbt_project/seeds/placements.csv and build the lists, or stop the rule"
+            )
+    return warnings
 
 
 def list_facet_values(copy: ServingCopy, facet: Literal["brand", "category"]) -> list[str]:

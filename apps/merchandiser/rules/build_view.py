@@ -3,10 +3,11 @@
 import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
+from apps.merchandiser.rules.busy_message import replace_lock_holder
 from apps.merchandiser.rules.list_build import BuildStatus, get_list_build
 from apps.merchandiser.rules.rule_editor import MISSING_NAME_TEXT, show_problems
 from apps.merchandiser.users import get_user_name
-from warehouse.publishing.published_rules import read_applied_changes
+from warehouse.publishing.published_rules import read_applied_changes, warn_of_unknown_placements
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule_overview import summarize_awaited
 from warehouse.rules.rule_store import RuleStore, get_today
@@ -14,6 +15,7 @@ from warehouse.settings import Settings
 
 POLL_SECONDS = 1
 MAX_NOTE_LENGTH = 500
+MAX_WARNINGS = 5
 
 
 def show_build(copy: ServingCopy, settings: Settings) -> None:
@@ -24,7 +26,10 @@ def show_build(copy: ServingCopy, settings: Settings) -> None:
     """
     status = get_list_build(settings).read_status()
     is_running = status is not None and status.is_running
-    awaited = summarize_awaited(RuleStore(settings).read_all_rules(), read_applied_changes(copy), get_today())
+    store, today = RuleStore(settings), get_today()
+    awaited = summarize_awaited(store.read_all_rules(), read_applied_changes(copy), today)
+    for warning in warn_of_unknown_placements(copy, store.read_rules().values(), today)[:MAX_WARNINGS]:
+        st.warning(escape_markdown(shorten_text(f"{warning[0].upper()}{warning[1:]}.", MAX_NOTE_LENGTH)))
     st.fragment(_show_build, run_every=POLL_SECONDS if is_running else None)(copy, settings, awaited, is_running)
 
 
@@ -59,7 +64,7 @@ def _show_build(copy: ServingCopy, settings: Settings, awaited: str | None, was_
 
 
 def _show_status(status: BuildStatus) -> None:
-    note = shorten_text(status.note, MAX_NOTE_LENGTH)
+    note = shorten_text(replace_lock_holder(status.note), MAX_NOTE_LENGTH)
     if status.is_running:
         text = "tables and tests" if status.done_share else note or "starting"
         st.progress(

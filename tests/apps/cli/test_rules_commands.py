@@ -12,7 +12,7 @@ from warehouse.database import open_reader
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
-from warehouse.rules.rule_store import get_today
+from warehouse.rules.rule_store import RuleStore, get_today
 from warehouse.settings import Settings
 
 TODAY = get_today()
@@ -135,6 +135,13 @@ def test_add_notes_other_rules(cli: RecomartCli, own_shop: Settings) -> None:
     note = f"Rule r1 also boosts brand {brand} in the same lists: both factors multiply, to 4"
     assert note in cli(*rule, "--preview").stderr
     assert f"Note on r2: {note}" in cli(*rule).stderr
+
+
+def test_list_warns_of_undeclared_placement(cli: RecomartCli, own_shop: Settings) -> None:
+    RuleStore(own_shop).add([Rule(kind="block", scope="product", value="p1", placements=("checkout",))], "ann")
+    result = cli("rules", "list", "--warehouse", str(own_shop.warehouse))
+    assert result.returncode == 0
+    assert "warning: rule r1: there is no placement checkout" in result.stderr
 
 
 def test_block_acts_without_build(cli: RecomartCli, own_shop: Settings) -> None:

@@ -20,7 +20,9 @@ def type_text(page: BrowserPage, label: str, text: str) -> None:
     """Replace the text of a field and leave the field."""
     selector = f"input[aria-label='{label}']"
     (field,) = page.wait_for(lambda: [field for field in page.find_elements(selector) if field.is_displayed()])
-    field.send_keys(Keys.CONTROL + "a", text, Keys.TAB)
+    # A call of its own: the control key stays down until the end of the call.
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(text, Keys.TAB)
 
 
 def click(page: BrowserPage, key: str) -> None:

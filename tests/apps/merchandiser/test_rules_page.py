@@ -220,6 +220,16 @@ def test_damaged_store_is_named(open_app: OpenApp, shop: Settings) -> None:
     assert any("is not a change" in element.value for element in today.markdown)
 
 
+def test_undeclared_placement_is_named(open_app: OpenApp, shop: Settings, store: RuleStore) -> None:
+    """A rule can name a placement that was removed after the rule was added."""
+    rule = BOOST.model_copy(update={"placements": ("home", "checkout")})
+    store.add([rule, rule.model_copy(update={"valid_until": get_today()})], "ann", "campaign")
+    app = open_app("rules", shop)
+    assert not app.exception
+    (warning,) = (box.value for box in app.warning if "placement" in box.value)
+    assert "Rule r1: there is no placement checkout" in warning.replace("\\", "")
+
+
 def test_today_has_line_of_rules(open_app: OpenApp, shop: Settings, store: RuleStore) -> None:
     first_day = get_today() + timedelta(days=3)
     store.add([BOOST, BOOST.model_copy(update={"valid_from": first_day})], "ann", "test")
@@ -232,7 +242,7 @@ def test_today_has_line_of_rules(open_app: OpenApp, shop: Settings, store: RuleS
 
 
 def test_failed_build_is_explained(open_editor: OpenEditor, shop: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app shows which process keeps the warehouse busy, and the lists of before stay."""
+    """The app shows in words that another run keeps the warehouse busy, and the lists of before stay."""
     monkeypatch.setenv("RECOMART_WAIT_SECONDS", "0")
     app = open_editor()
     with exclusive_lock(shop.dbt_target_dir / "building.lock", "dbt build", 5):
@@ -245,8 +255,10 @@ def test_failed_build_is_explained(open_editor: OpenEditor, shop: Settings, monk
             app.run()
     assert not app.exception
     message = app.error[0].value.replace("\\", "")
-    assert f"process {os.getpid()}" in message
-    assert "runs another dbt build" in message
+    assert "Another run of RecoMart uses the warehouse, since 20" in message
+    assert "Wait until it has finished" in message
+    assert f"process {os.getpid()}" not in message
+    assert str(shop.warehouse) not in message
     assert not app.button(key="build_lists").disabled
 
 

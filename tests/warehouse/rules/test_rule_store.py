@@ -2,6 +2,7 @@
 
 import multiprocessing
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,16 @@ def test_failed_write_changes_nothing(store: RuleStore, settings: Settings) -> N
     with pytest.raises(RecomartError, match=r"cannot be written: .*\. Nothing was changed"):
         store.add([PROMOTION, BOOST], "ann")
     assert list(store.read_rules()) == ["r1"]
+
+
+def test_many_caps_are_added_quickly(store: RuleStore) -> None:
+    """They are compared with the caps of the same brand only: pair by pair, this takes over 20 seconds."""
+    caps = [Rule(kind="cap", scope="brand", value=f"b{number}", max_products=2) for number in range(6000)]
+    started_at = time.monotonic()
+    store.add(caps, "ann")
+    assert time.monotonic() - started_at < 10
+    with pytest.raises(RecomartError, match=r"already have a cap rule, r6000\."):
+        store.add([caps[-1].model_copy(update={"value": "B5999"})], "ann")
 
 
 def test_last_line_without_end_counts(store: RuleStore, settings: Settings) -> None:
