@@ -16,8 +16,8 @@ from apps.merchandiser.products.product_view import build_week_chart
 from apps.merchandiser.products.related_products import PAIR_ORDER_TEXT
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.app_contents import PUBLISHED_HOSTILE_TEXTS, get_table
 from tests.apps.merchandiser.page_views import PAIRS
-from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from warehouse.publishing import product_queries
 from warehouse.publishing.list_questions import explain_absence
 from warehouse.publishing.product_queries import ExposureKind
