@@ -17,9 +17,9 @@ from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.published_rules import (
     check_rule_values,
+    describe_unknown_placements,
     list_wider_selections,
     read_applied_changes,
-    warn_of_unknown_placements,
 )
 from warehouse.publishing.rule_preview import preview_rule
 from warehouse.publishing.serving_copy import ServingCopy
@@ -308,7 +308,7 @@ def _describe_rules(settings: Settings, stored: Sequence[StoredRule]) -> list[di
     if (settings.serving_dir / POINTER_FILE).exists():
         with ServingCopy(settings) as copy:
             applied_changes = read_applied_changes(copy)
-            for warning in warn_of_unknown_placements(copy, stored, get_today())[:MAX_NOTES]:
+            for warning in describe_unknown_placements(copy, stored, get_today())[:MAX_NOTES]:
                 console.print_warning(warning)
     rows = describe_rules(stored, applied_changes, get_today())
     # The time of the change is in `recomart rules history`; the table is wide already.

@@ -51,8 +51,8 @@ UNKNOWN_LABEL = "Unknown"
 
 SOURCE_HELP = "Unknown: the product was not in the customer's published list at the time of the impression."
 
-OLD_PLACEMENTS = {"customer": "home", "similar": "product_page"}
-"""Names of placements in copies of an earlier version of RecoMart, with those of today."""
+RENAMED_PLACEMENTS = {"customer": "home", "similar": "product_page"}
+"""Names of placements in copies of an earlier version of RecoMart, with their present names."""
 
 
 def show_effect(copy: ServingCopy) -> None:
@@ -191,26 +191,31 @@ def show_recommendations_effect(report: EffectReport, currency: str | None, titl
         st.caption(note.text, help=note.hint or None)
     if not totals:
         return
-    for tab, (group, label) in zip(st.tabs(list(GROUP_LABELS.values())), GROUP_LABELS.items(), strict=True):
-        table = build_figure_table(group, report.recommendations[group], titles)
-        tab.dataframe(
-            table,
-            height=choose_table_height(table),
-            hide_index=True,
-            alt=f"Recommendations by {group}",
-            placeholder=MISSING_TEXT,
-            column_config={
-                "group": make_group_column(group, label),
-                "basis": st.column_config.TextColumn("Basis", help=BASIS_HELP),
-                "impressions": make_count_column("Impressions"),
-                "clicks": make_count_column("Clicks"),
-                "click_through_rate": st.column_config.NumberColumn("Click-through rate", format="%.2f%%"),
-                "add_to_carts": make_count_column("Carts"),
-                "purchases": make_count_column("Purchases"),
-                "returns": make_count_column("Returns"),
-                "revenue": make_amount_column("Revenue", currency),
-            },
-        )
+    for tab, group in zip(st.tabs(list(GROUP_LABELS.values())), GROUP_LABELS, strict=True):
+        with tab:
+            show_figure_table(group, build_figure_table(group, report.recommendations[group], titles), currency)
+
+
+def show_figure_table(group: str, table: pd.DataFrame, currency: str | None) -> None:
+    """Show the figures of a group; a table of `build_figure_table`."""
+    st.dataframe(
+        table,
+        height=choose_table_height(table),
+        hide_index=True,
+        alt=f"Recommendations by {group}",
+        placeholder=MISSING_TEXT,
+        column_config={
+            "group": make_group_column(group, GROUP_LABELS[group]),
+            "basis": st.column_config.TextColumn("Basis", help=BASIS_HELP),
+            "impressions": make_count_column("Impressions"),
+            "clicks": make_count_column("Clicks"),
+            "click_through_rate": st.column_config.NumberColumn("Click-through rate", format="%.2f%%"),
+            "add_to_carts": make_count_column("Carts"),
+            "purchases": make_count_column("Purchases"),
+            "returns": make_count_column("Returns"),
+            "revenue": make_amount_column("Revenue", currency),
+        },
+    )
 
 
 def make_group_column(group: str, label: str) -> ColumnConfig:
@@ -239,5 +244,6 @@ def label_group(group: str, name: str | None, titles: Mapping[str, str]) -> str:
     """Return the label of a source or a placement; a placement without a title has its name."""
     if name is None:
         return UNKNOWN_LABEL
-    labels = SOURCE_LABELS if group == "source" else titles
-    return labels.get(OLD_PLACEMENTS.get(name, name), name)
+    if group == "source":
+        return SOURCE_LABELS.get(name, name)
+    return titles.get(RENAMED_PLACEMENTS.get(name, name), name)

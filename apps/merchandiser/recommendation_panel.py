@@ -70,13 +70,7 @@ def show_recommendations(
     visible_rows = matching_rows.head(n)
     # At the left, because the table's toolbar covers the right end of this line.
     with st.container(horizontal=True, vertical_alignment="center"):
-        show_export_button(
-            lambda: encode_csv(visible_rows),
-            file_name,
-            key=f"{key}_export",
-            help_text="Export the visible rows as CSV",
-            is_disabled=visible_rows.empty,
-        )
+        _show_export(visible_rows, file_name, key)
         filter_text = f", of {len(matching_rows):,} that match the filters" if product_filter.is_active() else ""
         st.caption(f"{len(visible_rows):,} of {len(recommendations):,} products{filter_text}", width="content")
         if product_filter.is_active():
@@ -92,6 +86,16 @@ def show_recommendations(
         show_cards(visible_rows)
     else:
         show_table(visible_rows, title)
+
+
+def _show_export(visible_rows: pd.DataFrame, file_name: str, key: str) -> None:
+    show_export_button(
+        lambda: encode_csv(visible_rows),
+        file_name,
+        key=f"{key}_export",
+        help_text="Export the visible rows as CSV",
+        is_disabled=visible_rows.empty,
+    )
 
 
 def _select_length(max_n: int, key: str) -> int:

@@ -45,7 +45,7 @@ from apps.service.schemas import (
 from apps.service.served_list_log import ServedList, ServedListLog
 from apps.service.service_metrics import ServiceMetrics
 from warehouse.hosts import is_loopback
-from warehouse.publishing.placement_queries import PRODUCT_KINDS, UnknownPlacementError, get_placement
+from warehouse.publishing.placement_queries import UnknownPlacementError, get_placement
 from warehouse.settings import Settings
 
 DESCRIPTION = """\
@@ -219,9 +219,7 @@ def find_similar_products(
 
     Only products that may be recommended are returned.
     """
-    list_kind = get_placement(queries.serving_copy, placement).list_kind
-    if list_kind not in PRODUCT_KINDS:
-        raise UnknownPlacementError(f"placement '{placement}' shows no list of a product. Use product_page")
+    get_placement(queries.serving_copy, placement).check_owner(None, product_id, None)
     result = queries.find_similar(product_id, n, visitor_id=user_id or session_id)
     return _build_answer(queries, log, result, placement, session_id, user_id)
 

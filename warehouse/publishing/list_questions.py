@@ -57,7 +57,7 @@ def describe_causes(copy: ServingCopy, earlier_copy: ServingCopy) -> str:
 
 
 def find_exclusion_reasons(copy: ServingCopy, product_ids: Sequence[str]) -> dict[str, str]:
-    """Return why products are in no list of the copy, such as "not available"; only of those that are in none."""
+    """Return why products cannot be in a list, such as "not available", by product; other products are left out."""
     rows = copy.query_frame(
         "select product_id, exclusion_reason from rec_product_rules "
         "where product_id in (select unnest(?::varchar[])) and exclusion_reason is not null",
@@ -66,15 +66,11 @@ def find_exclusion_reasons(copy: ServingCopy, product_ids: Sequence[str]) -> dic
     return dict(zip(rows["product_id"], rows["exclusion_reason"], strict=True))
 
 
-def explain_absence(
-    copy: ServingCopy, user_id: str, product_id: str, live_list: pd.DataFrame | None = None
-) -> list[str]:
+def explain_absence(copy: ServingCopy, user_id: str, product_id: str, recommendations: pd.DataFrame) -> list[str]:
     """Return the reasons why a customer's list has no place for a product, or the place that it has.
 
-    `live_list` is the customer's list as the shop shows it, by default the published one. The sentences are texts
-    without Markdown.
+    `recommendations` is the customer's whole list. The sentences are texts without Markdown.
     """
-    recommendations = copy.get_recommendations(user_id, copy.get_max_list_length()) if live_list is None else live_list
     place = recommendations[recommendations["product_id"] == product_id]
     if not place.empty:
         return [f"It is recommended at rank {place['rank'].iloc[0]}: {place['reason'].iloc[0]}."]
@@ -86,10 +82,7 @@ def explain_absence(
         return ["The published copy has no such product."]
     if not rule["is_recommendable"]:
         return [f"{_capitalize(rule['exclusion_reason'] or 'not available')}."]
-    reasons = [
-        *_explain_purchase(copy, user_id, product_id, rule),
-        *_explain_caps(recommendations, rule),
-    ]
+    reasons = [*_explain_purchase(copy, user_id, product_id, rule), *_explain_caps(recommendations, rule)]
     if recommendations.empty:
         return [*reasons, "The customer has no list."]
     return reasons or [

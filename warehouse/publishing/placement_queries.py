@@ -17,9 +17,6 @@ USER_KINDS = ("personal", "home", "bought", "viewed")
 CATEGORY_KINDS = ("new", "popular")
 """Kinds of lists that are of a category: the given one, or a customer's favourite one."""
 
-PRODUCT_KINDS = ("related", "similar")
-"""Kinds of lists that are of a product."""
-
 
 class UnknownPlacementError(RecomartError):
     """A placement is not declared, or its lists are not of what was given."""

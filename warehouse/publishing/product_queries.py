@@ -18,23 +18,32 @@ amount: in the demo shop, half of the categories are above 2, and two of twelve 
 PLACES_PER_SALES = "round(top_10_share / nullif(amount_share_28d, 0), 9) as places_per_sales"
 """Column with the share of places divided by the share of sales; null without sales."""
 
-EXPOSURE_LISTS: dict[ExposureKind, tuple[str, str]] = {
-    "shown_most": ("top_10_customer_count > 0", "top_10_customer_count desc"),
-    "over_shown": (
+
+class ExposureList(NamedTuple):
+    """SQL of a list of `rec_product_exposure`."""
+
+    condition: str
+    order: str
+
+
+EXPOSURE_LISTS: dict[ExposureKind, ExposureList] = {
+    "shown_most": ExposureList("top_10_customer_count > 0", "top_10_customer_count desc"),
+    "over_shown": ExposureList(
         f"top_10_share >= {OVER_SHOWN_RATIO} * amount_share_28d "
         # A product with less than the average share of places is not shown much, also without any sales.
         "and top_10_share >= (select 1 / count(*) from rec_product_exposure where is_recommendable)",
         "top_10_share - amount_share_28d desc",
     ),
-    "below_top_10": (
+    "below_top_10": ExposureList(
         "is_recommendable and top_10_customer_count = 0 and list_customer_count > 0",
         "amount_28d desc, list_customer_count desc",
     ),
-    "never_shown": ("is_recommendable and list_customer_count = 0", "amount_28d desc, candidate_customer_count desc"),
-    "stale": ("stale_reason is not null", "list_customer_count desc"),
-    "without_price": ("is_available and coalesce(price, 0) = 0", "list_customer_count desc"),
+    "never_shown": ExposureList(
+        "is_recommendable and list_customer_count = 0", "amount_28d desc, candidate_customer_count desc"
+    ),
+    "stale": ExposureList("stale_reason is not null", "list_customer_count desc"),
+    "without_price": ExposureList("is_available and coalesce(price, 0) = 0", "list_customer_count desc"),
 }
-"""Condition and order of each list of `rec_product_exposure`."""
 
 MAX_SEARCH_WORDS = 8
 """Further words of a search are ignored."""
@@ -44,7 +53,7 @@ UNKNOWN_VALUE = "(unknown)"
 
 
 class ExposureSummary(NamedTuple):
-    """What the lists show too much and never."""
+    """What the lists show too much, too little and never."""
 
     product_count: int
     recommendable_product_count: int
@@ -62,7 +71,7 @@ class ExposureSummary(NamedTuple):
 
 
 def has_product_exposure(copy: ServingCopy) -> bool:
-    """Return whether the copy has the tables of this module; a copy of an earlier version of RecoMart has none."""
+    """Return whether the copy has the tables of this module; a copy of an earlier version of RecoMart lacks them."""
     return "rec_product_exposure" in copy.published.rows
 
 
@@ -214,8 +223,8 @@ def summarize_exposure(copy: ServingCopy) -> ExposureSummary:
         select
             count(*) as products,
             count(*) filter (where is_recommendable) as recommendable,
-            count(*) filter (where {EXPOSURE_LISTS["never_shown"][0]}) as never_shown,
-            count(*) filter (where {EXPOSURE_LISTS["over_shown"][0]}) as over_shown,
+            count(*) filter (where {EXPOSURE_LISTS["never_shown"].condition}) as never_shown,
+            count(*) filter (where {EXPOSURE_LISTS["over_shown"].condition}) as over_shown,
             count(amount_share_28d) > 0 as has_sales
         from rec_product_exposure
         """
@@ -273,10 +282,9 @@ def list_products_by_exposure(
         Rows of `rec_product_exposure` with the column `places_per_sales`.
     """
     conditions, parameters = _build_conditions(kind, categories, brands)
-    _, order = EXPOSURE_LISTS[kind]
     return copy.query_frame(
         f"select *, {PLACES_PER_SALES} from rec_product_exposure where {conditions} "
-        f"order by {order}, product_id limit ? offset ?",
+        f"order by {EXPOSURE_LISTS[kind].order}, product_id limit ? offset ?",
         *parameters,
         limit,
         offset,
@@ -295,7 +303,7 @@ def count_products_by_exposure(
 def _build_conditions(
     kind: ExposureKind, categories: Sequence[str], brands: Sequence[str]
 ) -> tuple[str, list[list[str]]]:
-    conditions = [EXPOSURE_LISTS[kind][0]]
+    conditions = [EXPOSURE_LISTS[kind].condition]
     parameters = []
     for column, values in (("category", categories), ("brand", brands)):
         if values:

@@ -11,8 +11,7 @@ from warehouse.errors import RecomartError
 from warehouse.formatting import format_names
 from warehouse.publishing.placement_queries import list_placements
 from warehouse.publishing.serving_copy import ServingCopy
-from warehouse.rules.rule import Rule, RuleScope, parse_rule
-from warehouse.rules.rule_relations import Selection
+from warehouse.rules.rule import Rule, RuleScope, Selection, parse_rule
 from warehouse.rules.rule_store import StoredRule, has_ended
 
 MAX_SUGGESTIONS = 3
@@ -71,7 +70,7 @@ def check_rule_values(copy: ServingCopy, rule: Rule) -> None:
             )
 
 
-def warn_of_unknown_placements(copy: ServingCopy, rules: Iterable[StoredRule], today: date) -> list[str]:
+def describe_unknown_placements(copy: ServingCopy, rules: Iterable[StoredRule], today: date) -> list[str]:
     """Return a warning for each rule with an undeclared placement; ended rules are left out."""
     placements = {placement.placement for placement in list_placements(copy)}
     warnings = []

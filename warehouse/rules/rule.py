@@ -12,6 +12,9 @@ from warehouse.validation_messages import locate_problem
 RuleKind = Literal["block", "pin", "boost", "bury", "promote", "cap", "repurchase", "fatigue"]
 RuleScope = Literal["product", "brand", "category", "price", "new"]
 
+Selection = tuple[RuleScope, str]
+"""Scope and value of a rule; prices and new products, and all other brands or categories, have the value ''."""
+
 SCOPES_BY_KIND: Mapping[RuleKind, tuple[RuleScope, ...]] = {
     "block": ("product", "brand", "category", "price", "new"),
     "pin": ("product",),
@@ -223,6 +226,18 @@ class Rule(BaseModel):
     def last_day(self) -> date | None:
         """The last day (UTC) of the rule; None for no limit."""
         return self.valid_until - timedelta(days=1) if self.valid_until else None
+
+    @property
+    def selection(self) -> Selection:
+        """Scope and value; brands and categories match in any casing and are in lower case, product ids are exact."""
+        value = self.value or ""
+        return self.scope, value if self.scope == "product" else value.lower()
+
+    def has_common_days(self, other: Self) -> bool:
+        """Return whether there is a day on which both rules hold."""
+        starts = [rule.valid_from for rule in (self, other) if rule.valid_from is not None]
+        ends = [rule.valid_until for rule in (self, other) if rule.valid_until is not None]
+        return not starts or not ends or max(starts) < min(ends)
 
 
 def end_after(last_day: date, location: str) -> date:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from warehouse.formatting import format_count
-from warehouse.rules.rule import Rule, RuleScope
+from warehouse.rules.rule import Rule, Selection
 from warehouse.rules.rule_store import has_ended
 
 MAX_RELATIONS = 5
@@ -13,15 +13,12 @@ MAX_RELATIONS = 5
 
 FACTOR_KINDS = ("boost", "bury")
 
-Selection = tuple[RuleScope, str]
-"""Scope and value of a rule, by which the rules are looked up; prices and new products have the value ''."""
-
 
 class RuleRelations:
     """The enabled rules of a shop by the products that they select."""
 
     def __init__(self, rules: Mapping[str, Rule], today: date) -> None:
-        """Take the rules by id. Drafts and rules that are stopped or have ended are left out."""
+        """Store rules by id, without drafts and without rules that are stopped or have ended."""
         self._rules: dict[Selection, dict[str, Rule]] = defaultdict(dict)
         for rule_id, rule in rules.items():
             if not has_ended(rule, today):
@@ -30,7 +27,7 @@ class RuleRelations:
     def add(self, rule_id: str, rule: Rule) -> None:
         """Add a rule, which later ones are compared with."""
         if rule.is_enabled:
-            self._rules[_get_selection(rule)][rule_id] = rule
+            self._rules[rule.selection][rule_id] = rule
 
     def describe(self, rule: Rule, wider_selections: Collection[Selection] = ()) -> list[str]:
         """Return a sentence for each rule that acts on the products of a rule in common lists and days.
@@ -39,25 +36,18 @@ class RuleRelations:
             rule: The rule, which is not among the rules of the shop.
             wider_selections: Selections that contain all products of the rule, such as the brand of its product.
         """
-        own_selection = _get_selection(rule)
         sentences = []
-        for selection in dict.fromkeys([own_selection, *wider_selections]):
+        for selection in dict.fromkeys([rule.selection, *wider_selections]):
             for rule_id, other in self._rules.get(selection, {}).items():
                 if not (_has_common_products(rule, other) and _has_common_lists(rule, other)):
                     continue
-                sentence = _describe_relation(rule, rule_id, other, is_wider=selection != own_selection)
+                sentence = _describe_relation(rule, rule_id, other, is_wider=selection != rule.selection)
                 if sentence is not None:
                     sentences.append(sentence)
         if len(sentences) > MAX_RELATIONS:
             rest = format_count(len(sentences) - MAX_RELATIONS, "more rule")
             sentences[MAX_RELATIONS:] = [f"{rest} for the same products and lists"]
         return sentences
-
-
-def _get_selection(rule: Rule) -> Selection:
-    # Products have their ids in one casing only.
-    value = rule.value or ""
-    return rule.scope, value if rule.scope == "product" else value.lower()
 
 
 def _has_common_products(rule: Rule, other: Rule) -> bool:
@@ -70,13 +60,11 @@ def _has_common_products(rule: Rule, other: Rule) -> bool:
 
 def _has_common_lists(rule: Rule, other: Rule) -> bool:
     """Return whether two rules are for common placements, customers, arms and days."""
-    starts = [each.valid_from for each in (rule, other) if each.valid_from is not None]
-    ends = [each.valid_until for each in (rule, other) if each.valid_until is not None]
     return (
         (not rule.placements or not other.placements or bool(set(rule.placements) & set(other.placements)))
         and _is_same_or_any(rule.favourite_category, other.favourite_category)
         and _is_same_or_any(rule.rule_set, other.rule_set)
-        and (not starts or not ends or max(starts) < min(ends))
+        and rule.has_common_days(other)
     )
 
 
@@ -89,14 +77,11 @@ def _describe_relation(rule: Rule, rule_id: str, other: Rule, *, is_wider: bool)
     products = other.describe_products()
     lists = other.describe_lists()
     where = "in the same lists" if lists == "all placements" else f"in common lists ({lists})"
-    kinds = (rule.kind, other.kind)
     if other.kind == "block":
         if rule.kind == "block":
             return f"Rule {rule_id} already blocks {products} {where}"
-        stays = (
-            "the product stays out of the lists" if rule.scope == "product" else "the products stay out of the lists"
-        )
-        return f"Rule {rule_id} blocks {products} {where}: {stays}"
+        result = "the product stays" if rule.scope == "product" else "the products stay"
+        return f"Rule {rule_id} blocks {products} {where}: {result} out of the lists"
     if rule.kind == "block":
         # A block of one product leaves the others of a brand to the rule.
         return None if is_wider else f"Rule {rule_id} ({other.describe()}) has no effect {where} after the block"
@@ -105,14 +90,13 @@ def _describe_relation(rule: Rule, rule_id: str, other: Rule, *, is_wider: bool)
         if rule.kind == other.kind:
             assert rule.factor is not None
             assert other.factor is not None
-            product = f"{rule.factor * other.factor:g}"
-            return f"Rule {rule_id} also {verb} {products} {where}: both factors multiply, to {product}"
+            factor = rule.factor * other.factor
+            return f"Rule {rule_id} also {verb} {products} {where}: both factors multiply, to {factor:g}"
         return f"Rule {rule_id} {verb} {products} {where}: a boost and a bury work against each other"
-    if kinds == ("pin", "pin"):
-        return (
-            f"Rule {rule_id} also pins {products} {where}, at position {other.position}: a list follows one of the two"
-        )
     if other.kind == "pin":
+        if rule.kind == "pin":
+            position = f"at position {other.position}: a list follows one of the two"
+            return f"Rule {rule_id} also pins {products} {where}, {position}"
         return f"Rule {rule_id} pins {products} {where}: the product stays at position {other.position}"
     if rule.kind == "pin":
         return f"Rule {rule_id} ({other.describe()}) does not move the pin" if other.kind in FACTOR_KINDS else None

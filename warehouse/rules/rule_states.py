@@ -30,8 +30,9 @@ def get_rule_state(stored: StoredRule, applied_changes: Mapping[str, int], today
     """
     rule = stored.rule
     is_applied = stored.rule_id in applied_changes
-    effect = "The published lists still follow it; the next lists are without it."
-    end_effect = effect if is_applied else "It has no effect on the lists."
+    end_effect = "It has no effect on the lists."
+    if is_applied:
+        end_effect = "The published lists still follow it; the next lists are without it."
     if stored.change.after is None:
         return RuleState("removed", f"removed by {stored.change.user}; another undo restores it", end_effect)
     if rule.is_stopped or has_ended(rule, today):
@@ -50,9 +51,8 @@ def get_rule_state(stored: StoredRule, applied_changes: Mapping[str, int], today
         effect = "It takes effect at once in the HTTP service and the app. Tables and files follow with the next lists."
         return RuleState("live", note, effect)
     note = "waits for the next lists, of a build by the rules or of the next run"
-    return RuleState(
-        "waiting", note, "It takes effect with the next lists: of a build by the rules, or of the next run."
-    )
+    effect = "It takes effect with the next lists: of a build by the rules, or of the next run."
+    return RuleState("waiting", note, effect)
 
 
 def is_awaiting_lists(stored: StoredRule, applied_changes: Mapping[str, int], today: date) -> bool:

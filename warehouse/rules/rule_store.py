@@ -107,7 +107,7 @@ class RuleStore:
             stored = self._parse_rules(changes)
             # An edited file can have gaps: the number of rules plus one can be the id of a rule.
             newest_number = max((_get_number(change.entry_id) for change in changes), default=0)
-            others = _Contradictions({rule_id: entry.rule for rule_id, entry in stored.items()})
+            others = _RuleConflicts({rule_id: entry.rule for rule_id, entry in stored.items()})
             additions = []
             for number, rule in enumerate(rules, start=newest_number + 1):
                 others.check(rule)
@@ -131,7 +131,7 @@ class RuleStore:
             if not stored.rule.is_draft:
                 raise RecomartError(f"rule {rule_id} not submitted: it is no draft")
             submitted = stored.rule.model_copy(update={"is_draft": False})
-            _Contradictions(others).check(submitted)
+            _RuleConflicts(others).check(submitted)
             return submitted
 
         return self._change(rule_id, "submit", user, why, change, seen_change)
@@ -171,7 +171,7 @@ class RuleStore:
             before = own_changes[-1].before
             if before is not None:
                 others = {other: entry.rule for other, entry in self._parse_rules(changes).items() if other != rule_id}
-                _Contradictions(others).check(Rule.model_validate(before))
+                _RuleConflicts(others).check(Rule.model_validate(before))
             return [EntryChange("undo", rule_id, before, why)]
 
         stored = self._write(user, make_changes)
@@ -228,8 +228,8 @@ def _check_newest_change(changes: Sequence[Change], rule_id: str, seen_change: i
         )
 
 
-class _Contradictions:
-    """The enabled rules of the kinds that can contradict each other, looked up by what they are for."""
+class _RuleConflicts:
+    """The enabled rules of the kinds that can contradict each other, by their conflict keys."""
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         self._rules: dict[tuple[str, ...], dict[str, Rule]] = defaultdict(dict)
@@ -239,7 +239,7 @@ class _Contradictions:
     def add(self, rule_id: str, rule: Rule) -> None:
         """Add a rule, which later ones are checked against."""
         if _can_contradict(rule):
-            self._rules[_get_rivalry(rule)][rule_id] = rule
+            self._rules[_get_conflict_key(rule)][rule_id] = rule
 
     def check(self, rule: Rule) -> None:
         """Check that a rule does not contradict another one in the same lists on the same day.
@@ -249,13 +249,12 @@ class _Contradictions:
         """
         if not _can_contradict(rule):
             return
-        rivals = [
-            rule_id for rule_id, other in self._rules.get(_get_rivalry(rule), {}).items() if _overlaps(rule, other)
-        ]
-        if rivals:
+        others = self._rules.get(_get_conflict_key(rule), {})
+        rule_ids = [rule_id for rule_id, other in others.items() if _overlaps(rule, other)]
+        if rule_ids:
             raise RecomartError(
                 f"'{rule.describe()}' not saved: the same lists already have a {rule.kind} rule, "
-                f"{format_names(rivals)}. Stop it with `recomart rules stop {rivals[0]}`, or choose other days or "
+                f"{format_names(rule_ids)}. Stop it with `recomart rules stop {rule_ids[0]}`, or choose other days or "
                 "placements"
             )
 
@@ -264,9 +263,10 @@ def _can_contradict(rule: Rule) -> bool:
     return rule.is_enabled and rule.kind in (*KINDS_WITHOUT_VALUE, "promote")
 
 
-def _get_rivalry(rule: Rule) -> tuple[str, ...]:
-    """Return what two rules have in common that can contradict each other; a list follows one promotion of any."""
-    return (rule.kind,) if rule.kind == "promote" else (rule.kind, *_get_selection(rule))
+def _get_conflict_key(rule: Rule) -> tuple[str, ...]:
+    """Return what contradicting rules have in common: kind and selection; of promotions, the kind only."""
+    # A list follows one promotion, of any products.
+    return (rule.kind,) if rule.kind == "promote" else (rule.kind, *rule.selection)
 
 
 def _overlaps(rule: Rule, other: Rule) -> bool:
@@ -274,17 +274,11 @@ def _overlaps(rule: Rule, other: Rule) -> bool:
     is_same_group = _get_group(rule) == _get_group(other)
     # A rule for some placements has priority over one for all.
     has_common_placement = set(rule.placements) & set(other.placements) or rule.placements == other.placements
-    ends_before = rule.valid_until is not None and (other.valid_from or date.min) >= rule.valid_until
-    starts_after = other.valid_until is not None and (rule.valid_from or date.min) >= other.valid_until
-    return is_same_group and bool(has_common_placement) and not ends_before and not starts_after
+    return is_same_group and bool(has_common_placement) and rule.has_common_days(other)
 
 
 def _get_group(rule: Rule) -> tuple[str, str]:
     return (rule.favourite_category or "").lower(), (rule.rule_set or "").lower()
-
-
-def _get_selection(rule: Rule) -> tuple[str, str]:
-    return rule.scope, (rule.value or "").lower()
 
 
 def _get_number(rule_id: str) -> int:

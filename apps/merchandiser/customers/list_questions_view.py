@@ -77,7 +77,10 @@ def _show_comparison(copy: ServingCopy, earlier: PublishedCopy, user_id: str, n:
     texts = [f"{counts.get(change, 0)} {label.lower()}" for change, label in CHANGE_LABELS.items()]
     st.markdown(f"The first {n} recommendations beside those of the earlier version: {', '.join(texts)}.")
     st.caption(escape_markdown(causes_text))
-    rows = fill_product_columns(table).assign(change=_label_changes(copy, table))
+    _show_changes(fill_product_columns(table).assign(change=_label_changes(copy, table)))
+
+
+def _show_changes(rows: pd.DataFrame) -> None:
     st.dataframe(
         rows,
         height="content",

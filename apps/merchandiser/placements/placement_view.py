@@ -13,7 +13,7 @@ from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.model_cache import get_queries
 from apps.merchandiser.placements.basket_picker import pick_basket
 from apps.merchandiser.placements.category_picker import pick_category
-from apps.merchandiser.placements.placement_picker import MAX_TITLE_LENGTH
+from apps.merchandiser.placements.placement_picker import get_placement_titles
 from apps.merchandiser.product_filter import SOURCE_LABELS, add_display_columns
 from apps.merchandiser.products.product_picker import check_product_search, pick_product
 from apps.merchandiser.recommendation_panel import show_cards, show_table
@@ -128,7 +128,7 @@ def _pick_category_or_customer(copy: ServingCopy, placement: Placement) -> ListO
 
 
 def _show_list(copy: ServingCopy, placement: Placement, owner: ListOwner) -> None:
-    title = shorten_text(placement.title, MAX_TITLE_LENGTH)
+    title = get_placement_titles(copy)[placement.placement]
     st.subheader(f"{escape_markdown(title)} {escape_markdown(shorten_text(owner.title, 100))}", anchor=False)
     try:
         result = _query_list(copy, placement, owner)
@@ -167,15 +167,17 @@ def _query_list(copy: ServingCopy, placement: Placement, owner: ListOwner) -> Re
 
 def _show_missing_model(copy: ServingCopy, title: str, message: str) -> None:
     """Show why the model cannot rank the list, and the placements that show lists without a model."""
+    titles = get_placement_titles(copy)
     placements = query_once(list_placements, copy)
-    titles = [placement.title for placement in placements if placement.list_kind not in MODEL_KINDS]
+    other_titles = [titles[other.placement] for other in placements if other.list_kind not in MODEL_KINDS]
     st.warning(
         f"{escape_markdown(title)} has no list, because a model ranks it and none can be used: "
         f"{escape_markdown(message)}.",
         icon=":material/model_training:",
     )
-    if titles:
-        st.caption(f"Placements that show their published lists without a model: {escape_markdown(', '.join(titles))}.")
+    if other_titles:
+        names = escape_markdown(", ".join(other_titles))
+        st.caption(f"Placements that show their published lists without a model: {names}.")
 
 
 def _show_products(

@@ -29,14 +29,15 @@ def describe_exposure(summary: ExposureSummary) -> str:
         return " ".join(parts)
     products = format_count(summary.over_shown_product_count, "product has", "products have")
     parts.append(
-        f"{OVER_SHOWN}: {products} at least {OVER_SHOWN_RATIO} times as large a share of the places 1 to 10 as of the "
-        f"sales; {_describe_values(summary.over_shown_values)}."
+        f"{OVER_SHOWN}: {products} at least the average share of the places 1 to 10, and at least {OVER_SHOWN_RATIO} "
+        f"times the share of the sales; {_describe_values(summary.over_shown_values)}."
     )
-    parts.append(f"The reverse, shown too little: {_describe_values(summary.under_shown_values)}.")
+    parts.append(f"Shown too little: {_describe_values(summary.under_shown_values)}.")
     return " ".join(parts)
 
 
 def _describe_values(values_by_facet: Mapping[str, Sequence[str]]) -> str:
+    """Return the categories and brands, the first ones by name."""
     texts = []
     for facet, values in values_by_facet.items():
         names = [shorten_text(value, MAX_NAME_LENGTH) for value in values[:MAX_NAMED_VALUES]]

@@ -102,11 +102,10 @@ SHARE_COLUMNS = {
     "amount_share_28d": ("Share of sales", "Of the amount of the last 28 days."),
     "quantity_share_28d": ("Share of pieces", "Of the pieces of the last 28 days."),
 }
-
-
 PLACES_PER_SALES_HELP = (
     "Share of places divided by share of sales. 1: shown as much as it sells. "
-    f"{OVER_SHOWN_RATIO} or more: shown too much. Missing without sales."
+    f"{OVER_SHOWN_RATIO} or more: shown too much; a product only with at least the average share of places. "
+    "Missing without sales."
 )
 
 
@@ -194,6 +193,10 @@ def _show_products(copy: ServingCopy, view: str) -> None:
 
     text = f"{describe_page(first_row, len(rows), row_count, 'product')}, {order}"
     _show_export(export, f"recomart-products-{kind.replace('_', '-')}.csv", text)
+    _show_product_table(rows, view, columns)
+
+
+def _show_product_table(rows: pd.DataFrame, view: str, columns: Sequence[str]) -> None:
     st.dataframe(
         _convert_shares(add_product_links(rows, "product_id")),
         hide_index=True,
@@ -241,6 +244,7 @@ def _show_export(make_table: Callable[[], pd.DataFrame], file_name: str, text: s
 
 
 def _convert_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its shares in percent."""
     return table.assign(**{column: 100 * table[column] for column in SHARE_COLUMNS})
 
 

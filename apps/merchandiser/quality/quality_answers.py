@@ -49,7 +49,7 @@ TODAY_SUBJECTS = {
     describe_model: TodaySubject("Is the model better than last week?", "the model", is_always_shown=True),
     describe_live_lists: TodaySubject("Do customers have lists?", "the lists"),
     describe_prices: TodaySubject("Do all available products have a price?", "the prices"),
-    describe_stale_products: TodaySubject("Are products stuck?", "products that are stuck"),
+    describe_stale_products: TodaySubject("Are products stale?", "stale products"),
     describe_rules: TodaySubject("Can the rules be read?", "the rules"),
     describe_experiments: TodaySubject("Does an experiment run?", "the experiment"),
 }

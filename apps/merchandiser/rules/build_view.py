@@ -7,7 +7,7 @@ from apps.merchandiser.rules.busy_message import replace_lock_holder
 from apps.merchandiser.rules.list_build import BuildStatus, get_list_build
 from apps.merchandiser.rules.rule_editor import MISSING_NAME_TEXT, show_problems
 from apps.merchandiser.users import get_user_name
-from warehouse.publishing.published_rules import read_applied_changes, warn_of_unknown_placements
+from warehouse.publishing.published_rules import describe_unknown_placements, read_applied_changes
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule_overview import summarize_awaited
 from warehouse.rules.rule_store import RuleStore, get_today
@@ -28,7 +28,7 @@ def show_build(copy: ServingCopy, settings: Settings) -> None:
     is_running = status is not None and status.is_running
     store, today = RuleStore(settings), get_today()
     awaited = summarize_awaited(store.read_all_rules(), read_applied_changes(copy), today)
-    for warning in warn_of_unknown_placements(copy, store.read_rules().values(), today)[:MAX_WARNINGS]:
+    for warning in describe_unknown_placements(copy, store.read_rules().values(), today)[:MAX_WARNINGS]:
         st.warning(escape_markdown(shorten_text(f"{warning[0].upper()}{warning[1:]}.", MAX_NOTE_LENGTH)))
     st.fragment(_show_build, run_every=POLL_SECONDS if is_running else None)(copy, settings, awaited, is_running)
 

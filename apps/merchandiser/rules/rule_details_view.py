@@ -1,6 +1,7 @@
 """One rule: what it does, when a change takes effect, its history, and the buttons that change it."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -16,6 +17,20 @@ from warehouse.rules.rule_store import RuleStore, StoredRule, get_today
 MAX_TEXT_LENGTH = 500
 ACTION_NOUNS = {"add": "addition", "submit": "submission"}
 """Nouns of the actions that are none themselves."""
+
+
+class ChangeButton(NamedTuple):
+    """A button that changes a rule."""
+
+    name: str
+    label: str
+    icon: str
+
+    result: str
+    """What the rule is after the change."""
+
+    change: Callable[..., StoredRule | None]
+    """Method of the store."""
 
 
 def show_rule(
@@ -44,13 +59,13 @@ def _show_buttons(store: RuleStore, stored: StoredRule, state: str, applied_chan
     # A reason belongs to one version of the rule; the next one begins without.
     reason_key = f"rule_reason_{rule_id}_{change.number}"
 
-    def make_change(description: str, default_reason: str, action: Callable[..., StoredRule | None]) -> None:
+    def make_change(button: ChangeButton) -> None:
+        default_reason = shorten_text(f"{button.label}: {stored.rule.describe()}", MAX_CHANGE_TEXT_LENGTH)
         reason = str(st.session_state[reason_key]).strip() or default_reason
 
         def change_store(user: str) -> str:
-            return _describe_result(
-                rule_id, description, action(rule_id, user, reason, seen_change=change.number), applied_changes
-            )
+            changed = button.change(rule_id, user, reason, seen_change=change.number)
+            return _describe_result(rule_id, button.result, changed, applied_changes)
 
         try_change(reason, change_store)
 
@@ -59,41 +74,40 @@ def _show_buttons(store: RuleStore, stored: StoredRule, state: str, applied_chan
             "Reason for the change",
             key=reason_key,
             max_chars=MAX_CHANGE_TEXT_LENGTH,
-            placeholder="Why; an empty field means what the button says",
-            help="Without a text, the history has the button and the rule as the reason.",
+            placeholder="Why; by default, the button and the rule",
             width=360,
         )
-        noun = ACTION_NOUNS.get(change.action, change.action)
-        undo_text = f"Undo the {noun} by {shorten_text(change.user, 40)}"
-        buttons = [
-            (state == "draft", "submit", "Submit", ":material/send:", "submitted", store.submit),
-            (state not in ("ended", REMOVED_STATE), "stop", "Stop", ":material/stop_circle:", "stopped", store.stop),
-            (True, "undo", undo_text, ":material/undo:", "as it was before the newest change", store.undo),
-        ]
-        for is_shown, name, label, icon, description, action in buttons:
-            if is_shown:
+        for button in _list_buttons(store, stored, state):
+            st.button(
+                escape_markdown(button.label),
+                key=f"rule_{button.name}_{rule_id}",
+                icon=button.icon,
                 # As a callback, which gets the version of the rule that the person sees.
-                st.button(
-                    escape_markdown(label),
-                    key=f"rule_{name}_{rule_id}",
-                    icon=icon,
-                    on_click=make_change,
-                    args=(
-                        description,
-                        shorten_text(f"{label}: {stored.rule.describe()}", MAX_CHANGE_TEXT_LENGTH),
-                        action,
-                    ),
-                )
+                on_click=make_change,
+                args=(button,),
+            )
 
 
-def _describe_result(
-    rule_id: str, description: str, stored: StoredRule | None, applied_changes: Mapping[str, int]
-) -> str:
+def _list_buttons(store: RuleStore, stored: StoredRule, state: str) -> list[ChangeButton]:
+    """Return the buttons of a rule in a state."""
+    buttons = []
+    if state == "draft":
+        buttons.append(ChangeButton("submit", "Submit", ":material/send:", "submitted", store.submit))
+    if state not in ("ended", REMOVED_STATE):
+        buttons.append(ChangeButton("stop", "Stop", ":material/stop_circle:", "stopped", store.stop))
+    noun = ACTION_NOUNS.get(stored.change.action, stored.change.action)
+    label = f"Undo the {noun} by {shorten_text(stored.change.user, 40)}"
+    result = "as it was before the newest change"
+    return [*buttons, ChangeButton("undo", label, ":material/undo:", result, store.undo)]
+
+
+def _describe_result(rule_id: str, result: str, stored: StoredRule | None, applied_changes: Mapping[str, int]) -> str:
+    """Return what a change did to a rule, when the lists follow it, and the next step."""
     next_step = describe_next_step(rule_id, stored, applied_changes, get_today())
     if stored is None:
         effect = "The published lists still follow it." if rule_id in applied_changes else ""
         parts = [f"Rule {rule_id} is removed.", effect, next_step]
     else:
         effect = get_rule_state(stored, applied_changes, get_today()).effect
-        parts = [f"Rule {rule_id} is {description}.", effect, next_step]
+        parts = [f"Rule {rule_id} is {result}.", effect, next_step]
     return " ".join(filter(None, parts))

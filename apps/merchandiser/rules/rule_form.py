@@ -11,7 +11,7 @@ from apps.merchandiser.copy_cache import query_once
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.placements.placement_picker import get_placement_titles
 from apps.merchandiser.products.product_choice import choose_found_product
-from apps.merchandiser.rules.form_link import FormLink, pop_form_link
+from apps.merchandiser.rules.form_link import pop_form_link
 from apps.merchandiser.rules.rule_labels import (
     FIELD_LABELS,
     KIND_LABELS,
@@ -40,7 +40,7 @@ from warehouse.rules.rule_store import get_today, parse_new_rule
 
 FIELD_WIDTH = 260
 DEFAULT_KIND: RuleKind = "block"
-"""The first one of the form."""
+"""Kind of a rule when a link to the form has none."""
 FORM_KEY_PREFIX = "rule_form_"
 NUMBER_KEY = "rule_form_number"
 
@@ -52,10 +52,8 @@ OTHER_DAYS = "Other days"
 
 def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
     """Show the form; return its rule, or None and what is wrong."""
+    _follow_address(copy)
     problems: list[str] = []
-    if (link := pop_form_link()) is not None:
-        clear_form()
-        _follow_link(copy, link)
 
     def read(name: str, read_field: Callable[[], Any]) -> Any:
         try:
@@ -66,14 +64,7 @@ def show_rule_form(copy: ServingCopy) -> tuple[Rule | None, list[str]]:
 
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            kind = st.selectbox(
-                FIELD_LABELS["kind"],
-                list(KIND_LABELS),
-                format_func=lambda name: KIND_LABELS[name],
-                key=_make_key("kind"),
-                width=400,
-                persist_state="session",
-            )
+            kind = _choose_kind()
             selection = _choose_selection(list_selections(kind))
         fields: dict[str, Any] = {"kind": kind, "scope": selection.scope}
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -103,8 +94,12 @@ def clear_form() -> None:
     state[NUMBER_KEY] = state.get(NUMBER_KEY, 0) + 1
 
 
-def _follow_link(copy: ServingCopy, link: FormLink) -> None:
+def _follow_address(copy: ServingCopy) -> None:
     """Set the kind and the products of a link, before the form is shown; show a message about a wrong link."""
+    link = pop_form_link()
+    if link is None:
+        return
+    clear_form()
     state = st.session_state
     kind = next((name for name in KIND_LABELS if name == (link.kind or DEFAULT_KIND)), None)
     selections = [] if kind is None else list_selections(kind)
@@ -133,6 +128,17 @@ def _make_rule(copy: ServingCopy, fields: dict[str, Any], selection: ProductSele
     except RecomartError as error:
         return None, [str(error)]
     return rule, []
+
+
+def _choose_kind() -> RuleKind:
+    return st.selectbox(
+        FIELD_LABELS["kind"],
+        list(KIND_LABELS),
+        format_func=lambda name: KIND_LABELS[name],
+        key=_make_key("kind"),
+        width=400,
+        persist_state="session",
+    )
 
 
 def _choose_selection(selections: list[ProductSelection]) -> ProductSelection:

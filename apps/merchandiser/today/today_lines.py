@@ -131,16 +131,16 @@ def describe_prices(state: TodayState) -> TodayLine:
 
 
 def describe_stale_products(state: TodayState) -> TodayLine | None:
-    """Return how many products are stuck: nothing happens with them, or the catalog no longer has them."""
+    """Return how many products are stale: without actions for long, or missing in the newest catalogs."""
     counts = query_once(count_product_problems, state.copy)
     if counts.stale is None or counts.stale_in_lists is None:
         return None
     if not counts.stale:
         return TodayLine(
-            "No product is stuck: all have actions, and the newest catalogs have them.", "products", "Products"
+            "No product is stale: all have actions, and the newest catalogs have them.", "products", "Products"
         )
     text = (
-        f"{format_count(counts.stale, 'product is', 'products are')} stuck: without actions for long, or missing in "
+        f"{format_count(counts.stale, 'product is', 'products are')} stale: without actions for long, or missing in "
         f"the newest catalogs. {format_count(counts.stale_in_lists, 'of them is', 'of them are')} in lists."
     )
     level = "note" if counts.stale_in_lists else "good"

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.copy_cache import get_live_copy
 from apps.merchandiser.markdown import escape_markdown
@@ -20,18 +18,13 @@ from apps.merchandiser.today.today_lines import LINES, TodayLine, TodayState
 from models_ml.data.category_mix import CALIBRATION_SMOOTHING
 from orchestration.dbt_runner import run_dbt
 from tests.apps.conftest import APP_FILE, OpenApp
-from tests.apps.merchandiser.test_customers_page import list_checkbox_columns
+from tests.apps.merchandiser.app_contents import get_recommendations_table, list_checkbox_columns
 from tests.sample_effect import create_effect_marts
 from warehouse.errors import RecomartError
 from warehouse.publishing.live_copy import POINTER_FILE
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.settings import Settings
-
-
-def get_recommendations_table(app: AppTest) -> pd.DataFrame:
-    """Return the recommendations table."""
-    return app.dataframe[-1].value
 
 
 def test_quality_answers_first(open_app: OpenApp, demo_copy: ServingCopy) -> None:

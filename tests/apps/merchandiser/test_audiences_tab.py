@@ -1,15 +1,14 @@
 """The audiences of the page of the customers."""
 
 import io
-from typing import Any
 
 import duckdb
 import pandas as pd
 import pytest
-import streamlit as st
 
 from apps.merchandiser.markdown import escape_markdown
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.app_contents import capture_exports
 from warehouse.audiences import Audience, AudienceStore
 from warehouse.publishing.audience_queries import (
     count_audience,
@@ -80,17 +79,9 @@ def test_empty_audience_names_condition(open_app: OpenApp, demo_copy: ServingCop
 def test_export_has_top_n_of_each_customer(
     open_app: OpenApp, demo_copy: ServingCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exports: dict[str, Any] = {}
-    download_button = st.download_button
-
-    def capture(label: str, data: Any, file_name: str, *args: Any, **options: Any) -> bool:
-        exports[file_name] = data
-        return download_button(label, data, file_name, *args, **options)
-
-    monkeypatch.setattr(st, "download_button", capture)
+    exports = capture_exports(monkeypatch)
     open_app("customers", **SECTION)
-    content = exports["recomart-audience-top-3.csv"]()
-    exported = pd.read_csv(io.BytesIO(content))
+    exported = pd.read_csv(io.BytesIO(exports["recomart-audience-top-3.csv"]))
     published = demo_copy.query_frame("select * from rec_top_n where rank <= 3 order by user_id, rank")
     assert list(exported["user_id"]) == list(published["user_id"])
     assert list(exported["product_id"]) == list(published["product_id"])

@@ -1,77 +1,27 @@
 """The page of the customers compared with the published copy."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
 import pytest
-import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.customers.customer_texts import ACTION_LABELS
 from apps.merchandiser.markdown import escape_markdown
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.app_contents import (
+    HOSTILE_TEXTS,
+    capture_exports,
+    get_recommendations_table,
+    get_table,
+    list_customer_ids,
+)
 from warehouse.publishing.customer_queries import count_actions, get_timeline
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
 from warehouse.rules.rule_store import RuleStore
 from warehouse.settings import Settings
-
-HOSTILE_TEXTS = (
-    "<img src=x onerror=alert(1)>",
-    "**bold** [link](http://evil.example) $x$ :red[c]",
-    "=HYPERLINK(1)",
-    "🛍️ emoji",
-    "\u202eright to left",
-    "x" * 500,
-)
-PUBLISHED_HOSTILE_TEXTS = (
-    *HOSTILE_TEXTS[:3],
-    *(pytest.param(text, marks=pytest.mark.slow) for text in HOSTILE_TEXTS[3:]),
-)
-"""For tests that publish the text; the slow tests have those that no part of a page could run."""
-
-
-def get_table(app: AppTest, column: str) -> pd.DataFrame:
-    """Return the table with a column."""
-    (table,) = (element.value for element in app.dataframe if column in element.value)
-    return table
-
-
-def get_recommendations_table(app: AppTest) -> pd.DataFrame:
-    """Return the recommendations table."""
-    return get_table(app, "relative_score")
-
-
-def list_customer_ids(copy: ServingCopy) -> list[str]:
-    """Return ids, the most active first."""
-    return [str(user_id) for user_id in copy.search_customers(limit=300)["user_id"]]
-
-
-def list_checkbox_columns(app: AppTest) -> list[str]:
-    """Return the columns that Streamlit shows as checkboxes, which look as if they could be clicked."""
-    return [
-        column
-        for table in app.dataframe
-        for column in table.proto.column_order or table.value.columns
-        if column in table.value and table.value[column].dtype == bool
-    ]
-
-
-def capture_exports(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Return a dictionary that collects the data of the download buttons in later runs, by file name."""
-    exports: dict[str, bytes] = {}
-    download_button = st.download_button
-
-    def capture(label: str, data: Callable[[], bytes], file_name: str, *args: Any, **options: Any) -> bool:
-        exports[file_name] = data()
-        return download_button(label, data, file_name, *args, **options)
-
-    monkeypatch.setattr(st, "download_button", capture)
-    return exports
 
 
 def rename_customer(settings: Settings, old_id: str, new_id: str) -> None:

@@ -17,6 +17,7 @@ from models_ml.config import TrainConfig
 from orchestration.pipeline import run_pipeline
 from orchestration.progress import PipelineListener
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.app_contents import capture_exports, list_checkbox_columns
 from tests.apps.merchandiser.app_server import run_app
 from tests.apps.merchandiser.browser import needs_browser, start_browser
 from tests.apps.merchandiser.hostile_shop import HOSTILE_PREFIXES, generate_hostile_shop
@@ -29,7 +30,6 @@ from tests.apps.merchandiser.page_views import (
     open_view,
     publish_tables_of_views,
 )
-from tests.apps.merchandiser.test_customers_page import capture_exports, list_checkbox_columns
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule
 from warehouse.rules.rule_store import RuleStore

@@ -4,7 +4,7 @@ import duckdb
 
 from apps.merchandiser.markdown import escape_markdown
 from tests.apps.conftest import OpenApp
-from tests.apps.merchandiser.test_customers_page import get_table, list_customer_ids
+from tests.apps.merchandiser.app_contents import get_table, list_customer_ids
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule

@@ -9,15 +9,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
-from apps.merchandiser.products import product_links, product_picker
+from apps.merchandiser.products import product_links
 from apps.merchandiser.products.exposure_texts import OVER_SHOWN, describe_exposure
 from apps.merchandiser.products.exposure_view import SECTION, make_list_params
 from apps.merchandiser.products.product_view import build_week_chart
 from apps.merchandiser.products.related_products import PAIR_ORDER_TEXT
 from apps.merchandiser.request_checks import build_security_headers
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.app_contents import PUBLISHED_HOSTILE_TEXTS, get_table
 from tests.apps.merchandiser.page_views import PAIRS
-from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
 from warehouse.publishing import product_queries
 from warehouse.publishing.list_questions import explain_absence
 from warehouse.publishing.product_queries import ExposureKind
@@ -88,15 +88,18 @@ def test_products_search_by_words(open_app: OpenApp, demo_copy: ServingCopy) -> 
     assert "<b>" not in app.info[0].value
 
 
-@pytest.mark.parametrize(
-    ("count", "heading"),
-    [(1, "1 product with “mug”"), (2, "2 products with “mug”, the ones shown most first")],
-)
-def test_found_products_have_heading(monkeypatch: pytest.MonkeyPatch, count: int, heading: str) -> None:
-    headings: list[str] = []
-    monkeypatch.setattr(product_picker, "show_product_buttons", lambda _, text, *__: headings.append(text))
-    product_picker.show_found_products(pd.DataFrame({"product_id": range(count)}), "mug", str)
-    assert headings == [heading]
+def test_found_products_have_heading(open_app: OpenApp, demo_copy: ServingCopy) -> None:
+    """The search of a basket lists the found products, also one alone."""
+    product_id = str(get_most_shown(demo_copy)["product_id"])
+    assert len(product_queries.search_products(demo_copy, product_id, 2)) == 1
+    app = open_app("try_it", placement="basket")
+    for search, heading in [
+        (product_id, f"1 product with “{product_id}”"),
+        ("a", "More than 20 products with “a”, the ones shown most first"),
+    ]:
+        app.text_input(key="basket_search").set_value(search).run()
+        assert not app.exception
+        assert heading in [caption.value for caption in app.caption]
 
 
 def test_products_customers_equal_lists(open_app: OpenApp, demo_copy: ServingCopy) -> None:
@@ -133,7 +136,8 @@ def test_products_rank_of_one_customer(open_app: OpenApp, demo_copy: ServingCopy
         "select user_id from rec_top_n group by user_id having not list_contains(list(product_id), ?) limit 1",
         product_id,
     )["user_id"].iloc[0]
-    (reason, *_) = explain_absence(demo_copy, absent_user, product_id)
+    user_list = demo_copy.get_recommendations(absent_user, demo_copy.get_max_list_length())
+    (reason, *_) = explain_absence(demo_copy, absent_user, product_id, user_list)
     ask(absent_user)
     assert any(escape_markdown(reason) in element.value for element in app.markdown)
     assert "Type the whole id" in ask("u0").info[-1].value
@@ -269,8 +273,8 @@ def test_exposure_answer_in_words() -> None:
     text = describe_exposure(product_queries.ExposureSummary(12, 10, 1, 1, over_shown, nothing))
     assert text == (
         "Of 12 products, 10 can be in a list; 2 are not available or blocked. 1 of these 10 is never shown. Shown too "
-        "much: 1 product has at least 3 times as large a share of the places 1 to 10 as of the sales; category books; "
-        "brands a, b, c, d, e and 2 more. The reverse, shown too little: no category, no brand."
+        "much: 1 product has at least the average share of the places 1 to 10, and at least 3 times the share of the "
+        "sales; category books; brands a, b, c, d, e and 2 more. Shown too little: no category, no brand."
     )
     text = describe_exposure(product_queries.ExposureSummary(1, 1, 0, None, nothing, nothing))
     assert text == (

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 from apps.merchandiser.markdown import escape_markdown
 from apps.merchandiser.rules.list_build import get_list_build
 from tests.apps.conftest import OpenApp
+from tests.apps.merchandiser.app_contents import HOSTILE_TEXTS, get_table
 from tests.apps.merchandiser.conftest import OpenEditor
-from tests.apps.merchandiser.test_customers_page import HOSTILE_TEXTS, get_table
 from warehouse.locks import exclusive_lock
 from warehouse.publishing.serving_copy import ServingCopy
 from warehouse.rules.rule import Rule

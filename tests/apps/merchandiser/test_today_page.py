@@ -110,7 +110,7 @@ def test_stale_products(writable_warehouse: Settings, published_tables: list[str
     )
     line = describe_stale_products(state)
     assert line is not None
-    assert line.text.startswith("1 product is stuck")
+    assert line.text.startswith("1 product is stale")
     assert line.query_params["exposure"] == "Stale"
     assert line.level == "note"
 

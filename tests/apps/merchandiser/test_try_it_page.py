@@ -13,7 +13,7 @@ from apps.merchandiser.placements.basket_picker import MAX_BASKET_PRODUCTS
 from apps.merchandiser.placements.placement_view import MIXED_ORDER_TEXT
 from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.apps.conftest import OpenApp
-from tests.apps.merchandiser.test_customers_page import PUBLISHED_HOSTILE_TEXTS, get_table
+from tests.apps.merchandiser.app_contents import PUBLISHED_HOSTILE_TEXTS, get_table
 from tests.apps.merchandiser.test_products_page import change_product
 from warehouse.publishing.placement_queries import get_placement, list_categories, list_placements
 from warehouse.publishing.product_queries import search_products

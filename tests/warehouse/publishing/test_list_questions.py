@@ -79,15 +79,18 @@ def test_explain_absence(warehouse: Settings, tables: list[str]) -> None:
         )
     publish(warehouse, tables)
     with ServingCopy(warehouse) as copy:
-        first = copy.get_recommendations(user_id, 1).iloc[0]
-        assert explain_absence(copy, user_id, first["product_id"]) == [
-            f"It is recommended at rank 1: {first['reason']}."
-        ]
-        assert explain_absence(copy, user_id, absent_ids[0]) == ["Blocked brand: recall."]
-        assert explain_absence(copy, user_id, absent_ids[1]) == ["Not available."]
-        assert explain_absence(copy, user_id, absent_ids[2])[0].startswith("The cap is reached: ")
-        assert explain_absence(copy, user_id, absent_ids[3])[0].startswith("The list is full: ")
-        (bought,) = explain_absence(copy, user_id, bought_id)
+        recommendations = copy.get_recommendations(user_id, copy.get_max_list_length())
+        first = recommendations.iloc[0]
+
+        def explain(product_id: str) -> list[str]:
+            return explain_absence(copy, user_id, product_id, recommendations)
+
+        assert explain(first["product_id"]) == [f"It is recommended at rank 1: {first['reason']}."]
+        assert explain(absent_ids[0]) == ["Blocked brand: recall."]
+        assert explain(absent_ids[1]) == ["Not available."]
+        assert explain(absent_ids[2])[0].startswith("The cap is reached: ")
+        assert explain(absent_ids[3])[0].startswith("The list is full: ")
+        (bought,) = explain(bought_id)
         assert bought.startswith("Already bought, the last time on ")
         assert bought.endswith(". A rule never allows it again.")
-        assert explain_absence(copy, user_id, "no such product") == ["The published copy has no such product."]
+        assert explain("no such product") == ["The published copy has no such product."]
