@@ -5,13 +5,16 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from warehouse.formatting import format_count
-from warehouse.rules.rule import Rule, RuleScope
+from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule, RuleKind, RuleScope
 from warehouse.rules.rule_store import has_ended
 
 MAX_RELATIONS = 5
 """Maximum number of rules that are named; the others are counted."""
 
 FACTOR_KINDS = ("boost", "bury")
+
+SINGLE_KINDS: tuple[RuleKind, ...] = (*KINDS_WITHOUT_VALUE, "promote", "pin")
+"""Kinds of which a list follows one rule for its products: the one with the first precedence."""
 
 Selection = tuple[RuleScope, str]
 """Scope and value of a rule, by which the rules are looked up; prices and new products have the value ''."""
@@ -84,12 +87,33 @@ def _is_same_or_any(value: str | None, other: str | None) -> bool:
     return value is None or other is None or value.lower() == other.lower()
 
 
+def _describe_common_lists(rule: Rule, other: Rule) -> str:
+    """Return in which lists both rules act, seen from the first one."""
+    placements = tuple(name for name in rule.placements or other.placements if name in (other.placements or [name]))
+    common = rule.model_copy(
+        update={
+            "placements": placements,
+            "favourite_category": rule.favourite_category or other.favourite_category,
+            "rule_set": rule.rule_set or other.rule_set,
+        }
+    )
+    return "in the same lists" if common == rule else f"in common lists ({common.describe_lists()})"
+
+
+def _get_precedence(rule: Rule) -> tuple[bool, bool, bool]:
+    """Return by what the rules of `SINGLE_KINDS` are sorted; `int_rule_profile_members` sorts them likewise."""
+    return rule.rule_set is None, rule.favourite_category is None, not rule.placements
+
+
 def _describe_relation(rule: Rule, rule_id: str, other: Rule, *, is_wider: bool) -> str | None:
     """Return what another rule means for a rule; None if each acts by itself."""
     products = other.describe_products()
-    lists = other.describe_lists()
-    where = "in the same lists" if lists == "all placements" else f"in common lists ({lists})"
-    kinds = (rule.kind, other.kind)
+    where = _describe_common_lists(rule, other)
+    precedences = (_get_precedence(rule), _get_precedence(other))
+    if rule.kind == other.kind and rule.kind in SINGLE_KINDS and precedences[0] != precedences[1]:
+        if precedences[0] < precedences[1]:
+            return f"Rule {rule_id} ({other.describe()}) has no effect {where}: this rule has priority"
+        return f"Rule {rule_id} ({other.describe()}) has priority {where}: this rule has no effect there"
     if other.kind == "block":
         if rule.kind == "block":
             return f"Rule {rule_id} already blocks {products} {where}"
@@ -108,7 +132,7 @@ def _describe_relation(rule: Rule, rule_id: str, other: Rule, *, is_wider: bool)
             product = f"{rule.factor * other.factor:g}"
             return f"Rule {rule_id} also {verb} {products} {where}: both factors multiply, to {product}"
         return f"Rule {rule_id} {verb} {products} {where}: a boost and a bury work against each other"
-    if kinds == ("pin", "pin"):
+    if rule.kind == other.kind == "pin":
         return (
             f"Rule {rule_id} also pins {products} {where}, at position {other.position}: a list follows one of the two"
         )
