@@ -39,6 +39,9 @@ MAX_PREVIEWED_PRODUCTS = 5
 MAX_NOTES = 20
 """Maximum number of notes on other rules for the same products."""
 
+MAX_COMPARED_RULES = 1000
+"""Maximum number of new rules that are compared with the others: the time grows with the square of the number."""
+
 RuleId = Annotated[str, typer.Argument(help="Id of the rule, such as r3.")]
 User = Annotated[str | None, typer.Option(help="Your name, for the history; by default that of the system's account.")]
 Why = Annotated[str | None, typer.Option(help="Reason, for colleagues.")]
@@ -148,6 +151,12 @@ def add(
 
 def _print_relations(settings: Settings, earlier_rules: Sequence[StoredRule], rules: Mapping[str, Rule]) -> None:
     """Print a note for each earlier rule for the products and lists of a new one; the new ones have names or ids."""
+    if len(rules) > MAX_COMPARED_RULES:
+        console.print_note(
+            f"No notes on other rules for the same products: the file has {len(rules):,} rules, more than "
+            f"{MAX_COMPARED_RULES:,}. `recomart rules list` has all rules"
+        )
+        return
     relations = RuleRelations({stored.rule_id: stored.rule for stored in earlier_rules}, get_today())
     notes = []
     with ExitStack() as stack:

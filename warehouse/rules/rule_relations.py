@@ -5,13 +5,16 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from warehouse.formatting import format_count
-from warehouse.rules.rule import Rule, Selection
+from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule, Selection
 from warehouse.rules.rule_store import has_ended
 
 MAX_RELATIONS = 5
 """Maximum number of rules that are named; the others are counted."""
 
 FACTOR_KINDS = ("boost", "bury")
+
+SINGLE_KINDS: tuple[str, ...] = (*KINDS_WITHOUT_VALUE, "promote", "pin")
+"""Kinds of which a list follows one rule for its products: the one with the first precedence."""
 
 
 class RuleRelations:
@@ -72,11 +75,33 @@ def _is_same_or_any(value: str | None, other: str | None) -> bool:
     return value is None or other is None or value.lower() == other.lower()
 
 
+def _describe_common_lists(rule: Rule, other: Rule) -> str:
+    """Return in which lists both rules act, seen from the first one."""
+    placements = tuple(name for name in rule.placements or other.placements if name in (other.placements or [name]))
+    common = rule.model_copy(
+        update={
+            "placements": placements,
+            "favourite_category": rule.favourite_category or other.favourite_category,
+            "rule_set": rule.rule_set or other.rule_set,
+        }
+    )
+    return "in the same lists" if common == rule else f"in common lists ({common.describe_lists()})"
+
+
+def _get_precedence(rule: Rule) -> tuple[bool, bool, bool]:
+    """Return by what the rules of `SINGLE_KINDS` are sorted; `int_rule_profile_members` sorts them likewise."""
+    return rule.rule_set is None, rule.favourite_category is None, not rule.placements
+
+
 def _describe_relation(rule: Rule, rule_id: str, other: Rule, *, is_wider: bool) -> str | None:
     """Return what another rule means for a rule; None if each acts by itself."""
     products = other.describe_products()
-    lists = other.describe_lists()
-    where = "in the same lists" if lists == "all placements" else f"in common lists ({lists})"
+    where = _describe_common_lists(rule, other)
+    precedences = (_get_precedence(rule), _get_precedence(other))
+    if rule.kind == other.kind and rule.kind in SINGLE_KINDS and precedences[0] != precedences[1]:
+        if precedences[0] < precedences[1]:
+            return f"Rule {rule_id} ({other.describe()}) has no effect {where}: this rule has priority"
+        return f"Rule {rule_id} ({other.describe()}) has priority {where}: this rule has no effect there"
     if other.kind == "block":
         if rule.kind == "block":
             return f"Rule {rule_id} already blocks {products} {where}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from apps.cli.rules import MAX_COMPARED_RULES
 from apps.recommendations.recommendation_queries import RecommendationQueries
 from tests.recomart_cli import RecomartCli
 from warehouse.database import open_reader
@@ -135,6 +136,17 @@ def test_add_notes_other_rules(cli: RecomartCli, own_shop: Settings) -> None:
     note = f"Rule r1 also boosts brand {brand} in the same lists: both factors multiply, to 4"
     assert note in cli(*rule, "--preview").stderr
     assert f"Note on r2: {note}" in cli(*rule).stderr
+
+
+def test_large_file_has_no_notes(cli: RecomartCli, own_shop: Settings, tmp_path: Path) -> None:
+    """Each rule is compared with all others, which takes minutes for 20,000 rules."""
+    file = tmp_path / "rules.csv"
+    line = "boost,new,2,10\n"
+    file.write_text(f"kind,scope,factor,max_age_days\n{line * (MAX_COMPARED_RULES + 1)}", encoding="utf-8")
+    result = cli("rules", "add", "--file", str(file), "--warehouse", str(own_shop.warehouse))
+    assert result.returncode == 0, result.stderr
+    assert "the file has 1,001 rules, more than 1,000" in result.stderr
+    assert "Note on" not in result.stderr
 
 
 def test_list_warns_of_undeclared_placement(cli: RecomartCli, own_shop: Settings) -> None:

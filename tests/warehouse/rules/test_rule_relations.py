@@ -11,6 +11,7 @@ from warehouse.rules.rule_store import get_today
 TODAY = get_today()
 BOOST = Rule(kind="boost", scope="brand", value="Acme", factor=2)
 BLOCK = Rule(kind="block", scope="product", value="p1")
+CAP = Rule(kind="cap", scope="brand", value="acme", max_products=3)
 PIN = Rule(kind="pin", scope="product", value="p1", position=3)
 
 
@@ -28,7 +29,10 @@ def describe(rule: Rule, other: Rule, *wider: tuple[str, str]) -> list[str]:
          "Rule r1 buries brand Acme in the same lists: a boost and a bury work against each other"),
         (BOOST, BOOST.model_copy(update={"placements": ("home",)}),
          "Rule r1 also boosts brand Acme in common lists (placements home): both factors multiply, to 4"),
-        (BOOST, Rule(kind="cap", scope="brand", value="acme", max_products=3),
+        (BOOST.model_copy(update={"placements": ("home", "email")}),
+         BOOST.model_copy(update={"placements": ("email", "basket")}),
+         "Rule r1 also boosts brand Acme in common lists (placements email): both factors multiply, to 4"),
+        (BOOST, CAP,
          "Rule r1 limits a list in the same lists to 3 products of brand acme"),
         (BOOST, Rule(kind="block", scope="brand", value="acme"),
          "Rule r1 blocks brand acme in the same lists: the products stay out of the lists"),
@@ -37,6 +41,17 @@ def describe(rule: Rule, other: Rule, *wider: tuple[str, str]) -> list[str]:
         (PIN, BLOCK, "Rule r1 blocks product p1 in the same lists: the product stays out of the lists"),
         (BLOCK, BLOCK, "Rule r1 already blocks product p1 in the same lists"),
         (PIN, PIN, "Rule r1 also pins product p1 in the same lists, at position 3: a list follows one of the two"),
+        (CAP.model_copy(update={"placements": ("home",)}), CAP,
+         "Rule r1 (at most 3 products of brand acme) has no effect in the same lists: this rule has priority"),
+        (CAP, CAP.model_copy(update={"placements": ("home",), "max_products": None}),
+         "Rule r1 (no cap for brand acme) has priority in common lists (placements home): this rule has no effect "
+         "there"),
+        (CAP.model_copy(update={"favourite_category": "audio"}), CAP.model_copy(update={"placements": ("home",)}),
+         "Rule r1 (at most 3 products of brand acme) has no effect in common lists (placements home, favourite "
+         "category audio): this rule has priority"),
+        (PIN.model_copy(update={"rule_set": "a"}), PIN.model_copy(update={"favourite_category": "audio"}),
+         "Rule r1 (pin at position 3 product p1) has no effect in common lists (all placements, favourite category "
+         "audio, rule set a): this rule has priority"),
         (Rule(kind="boost", scope="product", value="p1", factor=2), PIN,
          "Rule r1 pins product p1 in the same lists: the product stays at position 3"),
     ],
