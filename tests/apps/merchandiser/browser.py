@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM = shutil.which("chromium")
 CHROMEDRIVER = shutil.which("chromedriver")
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 120
 CHROMIUM_FLAGS = [
     "--headless=new",
     "--no-sandbox",
