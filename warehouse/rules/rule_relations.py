@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from warehouse.formatting import format_count
-from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule, RuleKind, RuleScope
+from warehouse.rules.rule import KINDS_WITHOUT_VALUE, Rule, RuleScope
 from warehouse.rules.rule_store import has_ended
 
 MAX_RELATIONS = 5
@@ -13,7 +13,7 @@ MAX_RELATIONS = 5
 
 FACTOR_KINDS = ("boost", "bury")
 
-SINGLE_KINDS: tuple[RuleKind, ...] = (*KINDS_WITHOUT_VALUE, "promote", "pin")
+SINGLE_KINDS = (*KINDS_WITHOUT_VALUE, "promote", "pin")
 """Kinds of which a list follows one rule for its products: the one with the first precedence."""
 
 Selection = tuple[RuleScope, str]
