@@ -276,14 +276,32 @@ def _locate_seed_error(name: str, message: str) -> str:
     if not match:
         return f"{name}: {shorten_message(message)}"
     location, problem = f"dbt_project/{match[1]}", shorten_message(match[2])
+    file = PROJECT_DIR / match[1]
+    if file.exists() and not file.stat().st_size:
+        return f"{location}: the file is empty"
     values = {value for pair in re.findall(r"\"([^\"]+)\"|'([^']+)'", problem) for value in pair if value}
-    with suppress(OSError, UnicodeDecodeError, csv.Error), (PROJECT_DIR / match[1]).open(encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    with suppress(OSError, UnicodeDecodeError, csv.Error), file.open(encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
         for row in reader:
+            if reader.restkey in row:
+                return f"{location}, line {reader.line_num}: it has more values than there are columns"
             for column, value in row.items():
                 if value in values:
                     return f"{location}, line {reader.line_num}, column {column}: {problem}"
     return f"{location}: {problem}"
+
+
+def _find_wrong_encoding() -> str | None:
+    """Return a message about the first seed that is not in UTF-8, whose name dbt's message lacks; None without one."""
+    for file in sorted((PROJECT_DIR / "seeds").rglob("*.csv")):
+        try:
+            file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            return (
+                f"dbt_project/{file.relative_to(PROJECT_DIR)}, line {line}: it is not in UTF-8. Save the file in UTF-8"
+            )
+    return None
 
 
 def shorten_message(message: str) -> str:
@@ -314,6 +332,8 @@ def build_dbt_error(settings: Settings, command: str, messages: Sequence[str], l
         return RecomartError(f"dbt {command} failed: {memory_message}")
     if damage_message := describe_damage_error(all_messages, settings.database):
         return RecomartError(damage_message)
+    if "codec can't decode" in all_messages and (encoding_message := _find_wrong_encoding()):
+        return RecomartError(f"dbt {command} failed: {encoding_message}")
     if OUT_OF_SYNC_MESSAGE in all_messages:
         return RecomartError(
             f"dbt {command} failed: {settings.database}: its tables have other columns than the models of this version "

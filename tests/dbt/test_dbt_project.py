@@ -206,25 +206,33 @@ def test_invalid_variables_stop_run(tmp_path: Path) -> None:
     assert [name for name, value in invalid.items() if f"{name} is {value} and must be a " not in log] == []
 
 
-def test_seed_error_names_line_and_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem", "message"),
+    [
+        (b"event_type,weight\nview,1\nclick,first\n", "Could not convert string 'first' to DOUBLE",
+         ", line 3, column weight: Could not convert string 'first' to DOUBLE. Write numbers like 2.5 and dates "),
+        (b"event_type,weight\nview,1,,2\n", "Row 0 has 4 values", ", line 2: it has more values than there are "),
+        (b"", "a callable raised a StopIteration exception", ": the file is empty. Write numbers "),
+        (b"event_type,weight\nkl\xf6ck,2\n", "'utf-8' codec can't decode byte", ", line 2: it is not in UTF-8. Save "),
+    ],
+)  # fmt: skip
+def test_seed_error_names_line_and_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, problem: str, message: str
+) -> None:
     settings = Settings(warehouse=tmp_path)
     settings.dbt_target_dir.mkdir(parents=True)
     failed = {
         "unique_id": "seed.recomart.event_weights",
         "status": "error",
-        "message": "Runtime Error in seed event_weights (seeds/event_weights.csv)\n"
-        "  Conversion Error: Could not convert string 'first' to DOUBLE",
+        "message": f"Runtime Error in seed event_weights (seeds/event_weights.csv)\n  {problem}",
     }
     (settings.dbt_target_dir / "run_results.json").write_text(json.dumps({"results": [failed]}), encoding="utf-8")
     folder = tmp_path / "seeds"
     folder.mkdir(parents=True)
-    (folder / "event_weights.csv").write_text("event_type,weight\nview,1\nclick,first\n", encoding="utf-8")
+    (folder / "event_weights.csv").write_bytes(content)
     monkeypatch.setattr(dbt_runner, "PROJECT_DIR", tmp_path)
-    message = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
-    assert message.startswith(
-        "dbt build failed: dbt_project/seeds/event_weights.csv, line 3, column weight: "
-        "Conversion Error: Could not convert string 'first' to DOUBLE. Write numbers like 2.5 and dates "
-    )
+    error = str(dbt_runner.build_dbt_error(settings, "build", [], tmp_path))
+    assert error.startswith(f"dbt build failed: dbt_project/seeds/event_weights.csv{message}")
 
 
 @pytest.mark.parametrize(
