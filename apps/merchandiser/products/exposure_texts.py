@@ -9,6 +9,8 @@ from warehouse.publishing.product_queries import OVER_SHOWN_RATIO, ExposureSumma
 OVER_SHOWN = "Shown too much"
 """Label of the list of products that are shown too much."""
 
+WITHOUT_SALES_TEXT = "Without sales in the last 28 days, it is unknown what is shown too much."
+
 MAX_NAMED_VALUES = 5
 MAX_NAME_LENGTH = 40
 PLURALS = {"category": "categories", "brand": "brands"}
@@ -25,7 +27,7 @@ def describe_exposure(summary: ExposureSummary) -> str:
         f"{'is' if never_shown == 1 else 'are'} never shown."
     ]
     if summary.over_shown_product_count is None:
-        parts.append("Without sales in the last 28 days, it is unknown what is shown too much.")
+        parts.append(WITHOUT_SALES_TEXT)
         return " ".join(parts)
     products = format_count(summary.over_shown_product_count, "product has", "products have")
     parts.append(

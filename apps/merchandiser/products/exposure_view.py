@@ -12,7 +12,7 @@ from apps.merchandiser.exports import show_export_button
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.paging import PAGE_SIZE, describe_page, pick_page
 from apps.merchandiser.prices import MISSING_TEXT, make_price_columns
-from apps.merchandiser.products.exposure_texts import OVER_SHOWN, describe_exposure
+from apps.merchandiser.products.exposure_texts import OVER_SHOWN, WITHOUT_SALES_TEXT, describe_exposure
 from apps.merchandiser.products.product_links import add_product_links, make_product_link_column
 from apps.merchandiser.table_columns import (
     TABLE_HEIGHT,
@@ -117,8 +117,9 @@ def make_list_params(label: str) -> dict[str, str]:
 
 def show_exposure(copy: ServingCopy) -> None:
     """Show the answer in short, and the lists of products, categories and brands."""
-    summary = describe_exposure(query_once(summarize_exposure, copy))
-    st.info(escape_markdown(shorten_text(summary, MAX_SUMMARY_LENGTH)), icon=":material/balance:")
+    summary = query_once(summarize_exposure, copy)
+    text = shorten_text(describe_exposure(summary), MAX_SUMMARY_LENGTH)
+    st.info(escape_markdown(text), icon=":material/balance:")
     view = st.segmented_control(
         "List",
         [*KINDS, *FACETS],
@@ -130,6 +131,8 @@ def show_exposure(copy: ServingCopy) -> None:
     )
     if view in FACETS:
         _show_facets(copy, view)
+    elif view == OVER_SHOWN and summary.over_shown_product_count is None:
+        st.info(WITHOUT_SALES_TEXT, icon=":material/balance:")
     else:
         _show_products(copy, view)
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from apps.merchandiser.markdown import escape_markdown, shorten_text
 from apps.merchandiser.products import product_links, product_picker
-from apps.merchandiser.products.exposure_texts import OVER_SHOWN, describe_exposure
+from apps.merchandiser.products.exposure_texts import OVER_SHOWN, WITHOUT_SALES_TEXT, describe_exposure
 from apps.merchandiser.products.exposure_view import SECTION, make_list_params
 from apps.merchandiser.products.product_view import build_week_chart
 from apps.merchandiser.products.related_products import PAIR_ORDER_TEXT
@@ -277,6 +277,17 @@ def test_exposure_answer_in_words() -> None:
         "Of 1 product, 1 can be in a list. 0 of these 1 are never shown. Without sales in the last 28 days, it is "
         "unknown what is shown too much."
     )
+
+
+def test_over_shown_list_without_sales(
+    open_app: OpenApp, writable_warehouse: Settings, published_tables: list[str]
+) -> None:
+    with duckdb.connect(str(writable_warehouse.database)) as connection:
+        connection.execute("update marts.rec_product_exposure set amount_share_28d = null")
+    publish(writable_warehouse, published_tables)
+    app = open_app("products", writable_warehouse, products_section="Shown most and never", exposure="Shown too much")
+    assert not app.exception
+    assert app.info[-1].value == WITHOUT_SALES_TEXT
 
 
 def test_exposure_lists_have_each_product(demo_copy: ServingCopy) -> None:
