@@ -72,8 +72,9 @@ def search_products(copy: ServingCopy, search: str, limit: int) -> pd.DataFrame:
     Returns:
         Rows of `rec_product_exposure`: the product with this id first, those of this name, then the ones shown most.
     """
-    words = search.lower().split()[:MAX_SEARCH_WORDS]
-    condition = " and ".join(["contains(lower(product_id) || ' ' || lower(product_name), ?)"] * len(words)) or "true"
+    words = search.split()[:MAX_SEARCH_WORDS]
+    # DuckDB's lower case, because that of Python differs for letters such as İ.
+    condition = " and ".join(["contains(lower(product_id || ' ' || product_name), lower(?))"] * len(words)) or "true"
     return copy.query_frame(
         f"""
         select product_id, product_name, category, brand, price, currency, top_10_customer_count

@@ -119,9 +119,8 @@ def list_wider_selections(copy: ServingCopy, rule: Rule) -> list[Selection]:
 
 
 def _check_product_value(copy: ServingCopy, scope: str, value: str) -> None:
-    column = "product_id" if scope == "product" else scope
-    normalized_value = value if scope == "product" else value.lower()
-    if not copy.query_frame(f"select 1 from dim_products where {column} = ? limit 1", normalized_value).empty:
+    column, placeholder = ("product_id", "?") if scope == "product" else (scope, "lower(?)")
+    if not copy.query_frame(f"select 1 from dim_products where {column} = {placeholder} limit 1", value).empty:
         return
     similar_values = copy.query_frame(
         f"""

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from warehouse.publishing import product_queries
+from warehouse.publishing.published_rules import check_rule_values
 from warehouse.publishing.publisher import publish
 from warehouse.publishing.serving_copy import ServingCopy
+from warehouse.rules.rule import Rule
 from warehouse.settings import Settings
 
 
@@ -83,3 +85,18 @@ def test_exposure_summary_without_sales(tmp_path: Path) -> None:
         summary = product_queries.summarize_exposure(copy)
     assert summary.over_shown_product_count is None
     assert summary.over_shown_values == summary.under_shown_values == {"category": [], "brand": []}
+
+
+def test_search_ignores_case_of_all_letters(tmp_path: Path) -> None:
+    """The lower case of a capital İ has two characters in Python, and one in DuckDB."""
+    query = """
+        select 'p1' as product_id, 'İstanbul Mug' as product_name, 'home' as category, 'ipek' as brand, 1 as price,
+            'TRY' as currency, 0 as top_10_customer_count
+    """
+    settings = publish_tables(
+        tmp_path, rec_product_exposure=query, dim_products=query, rec_placements="select 1 limit 0"
+    )
+    with ServingCopy(settings) as copy:
+        for search in ("İstanbul", "istanbul MUG", "P1"):
+            assert list(product_queries.search_products(copy, search, 2)["product_id"]) == ["p1"]
+        check_rule_values(copy, Rule(kind="boost", scope="brand", value="İpek", factor=2))
