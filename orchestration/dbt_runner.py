@@ -276,11 +276,12 @@ def _locate_seed_error(name: str, message: str) -> str:
     if not match:
         return f"{name}: {shorten_message(message)}"
     location, problem = f"dbt_project/{match[1]}", shorten_message(match[2])
-    if not (PROJECT_DIR / match[1]).stat().st_size:
+    file = PROJECT_DIR / match[1]
+    if file.exists() and not file.stat().st_size:
         return f"{location}: the file is empty"
     values = {value for pair in re.findall(r"\"([^\"]+)\"|'([^']+)'", problem) for value in pair if value}
-    with suppress(OSError, UnicodeDecodeError, csv.Error), (PROJECT_DIR / match[1]).open(encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    with suppress(OSError, UnicodeDecodeError, csv.Error), file.open(encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
         for row in reader:
             if reader.restkey in row:
                 return f"{location}, line {reader.line_num}: it has more values than there are columns"

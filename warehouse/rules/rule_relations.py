@@ -13,7 +13,7 @@ MAX_RELATIONS = 5
 
 FACTOR_KINDS = ("boost", "bury")
 
-SINGLE_KINDS: tuple[str, ...] = (*KINDS_WITHOUT_VALUE, "promote", "pin")
+SINGLE_KINDS = (*KINDS_WITHOUT_VALUE, "promote", "pin")
 """Kinds of which a list follows one rule for its products: the one with the first precedence."""
 
 
